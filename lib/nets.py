@@ -1,0 +1,185 @@
+"""The eight networks (section 3.3), anyone's own, and their weights on disk."""
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import safetensors
+import timm
+import torch
+import torchvision.models as tv
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lib.records import OUTPUTS, ROOT, write_atomically
+
+SIZE = 56  # pixels a side after the upscaling (section 3.1)
+CLASSES = 10
+
+# Mean and standard deviation of brightness in [0, 1]; ImageNet's are the averages of its three channels.
+NORMALIZE = {"mnist": (0.1307, 0.3081), "none": (0.0, 1.0), "imagenet": (0.449, 0.226)}
+RESIZE = ("nearest", "bilinear")
+
+
+def fully_connected() -> nn.Module:
+    """3136 -> 3136 (ReLU) -> 10, one hidden unit for each pixel of 56x56."""
+    pixels = SIZE * SIZE
+    return nn.Sequential(nn.Flatten(), nn.Linear(pixels, pixels), nn.ReLU(), nn.Linear(pixels, CLASSES))
+
+
+def one_channel(architecture: Callable[..., nn.Module]) -> nn.Module:
+    """A torchvision network without pretrained weights whose first convolution reads one channel."""
+    body = architecture(weights=None, num_classes=CLASSES)
+    name, first = next((n, m) for n, m in body.named_modules() if isinstance(m, nn.Conv2d))
+    conv = nn.Conv2d(1, first.out_channels, first.kernel_size, first.stride, first.padding, bias=first.bias is not None)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")  # as torchvision does
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    body.set_submodule(name, conv)
+    return body
+
+
+def from_timm(name: str) -> nn.Module:
+    """Any timm architecture, for 1x56x56 and 10 classes, without pretrained weights.
+
+    Raises:
+        ValueError: if timm has no such model.
+    """
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
+        raise ValueError(f"timm has no model {name!r}; near it: {', '.join(near) or 'nothing'}")
+    config = timm.get_pretrained_cfg(name)
+    size = {"img_size": SIZE} if config is not None and config.fixed_input_size else {}
+    return timm.create_model(name, pretrained=False, in_chans=1, num_classes=CLASSES, **size)
+
+
+# name -> a function that returns a network for 1x56x56 with fresh weights.
+NETS: dict[str, Callable[[], nn.Module]] = {
+    "fc": fully_connected,
+    "resnet18": lambda: one_channel(tv.resnet18),
+    "resnet34": lambda: one_channel(tv.resnet34),
+    "resnet50": lambda: one_channel(tv.resnet50),
+    "resnet101": lambda: one_channel(tv.resnet101),
+    "resnetv2_50": lambda: from_timm("resnetv2_50"),
+    "vgg19": lambda: one_channel(tv.vgg19),
+    "efficientnet_b1": lambda: one_channel(tv.efficientnet_b1),
+}
+
+
+class Net(nn.Module):
+    """From (n, 1, 28, 28) floats in [0, 1] to (n, 10) logits.
+
+    Normalisation and the upscaling to 56x56 are its first steps, so that they travel with the weights.
+    """
+
+    def __init__(self, body: nn.Module, normalize: str = "mnist", resize: str = "nearest"):
+        super().__init__()
+        self.mean, self.deviation = NORMALIZE[normalize]
+        self.resize = resize
+        self.body = body
+
+    def forward(self, images: Tensor) -> Tensor:
+        images = (images - self.mean) / self.deviation
+        images = functional.interpolate(images, size=(SIZE, SIZE), mode=self.resize)  # (n, 1, 56, 56)
+        return self.body(images)
+
+
+def architecture(model: str) -> Callable[[], nn.Module]:
+    """The function that makes the network `model`, without the `@variant` that a name may end with.
+
+    Args:
+        model: a key of `NETS`; `timm:NAME` for any timm model; or `package.module:function`, the function
+            returning a module for 1x56x56 and 10 classes. `@WORD` at its end names another training recipe.
+
+    Raises:
+        ValueError: if there is no such network; it lists the choices.
+    """
+    name = model.partition("@")[0]
+    if name in NETS:
+        return NETS[name]
+    module_name, colon, function_name = name.partition(":")
+    choices = f"choose from {', '.join(NETS)}, timm:NAME, or package.module:function"
+    if not colon:
+        raise ValueError(f"unknown model {model!r}; {choices}")
+    if module_name == "timm":
+        return lambda: from_timm(function_name)
+    if str(ROOT) not in sys.path:
+        sys.path.append(str(ROOT))  # one's own module may lie beside README.md
+    try:
+        return getattr(importlib.import_module(module_name), function_name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"cannot import model {model!r}: {error}; {choices}") from None
+
+
+def build(model: str, seed: int = 0, *, normalize: str = "mnist", resize: str = "nearest") -> Net:
+    """A network with fresh weights: the same seed gives the same ones, and torch's own generator is left alone.
+
+    Raises:
+        ValueError: if `model`, `normalize` or `resize` is unknown.
+    """
+    if normalize not in NORMALIZE:
+        raise ValueError(f"unknown normalize {normalize!r}; choose from {', '.join(NORMALIZE)}")
+    if resize not in RESIZE:
+        raise ValueError(f"unknown resize {resize!r}; choose from {', '.join(RESIZE)}")
+    make = architecture(model)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        body = make()
+    return Net(body, normalize, resize)
+
+
+def memory_format(net: nn.Module) -> torch.memory_format:
+    """channels_last, except where grouped convolutions make it several times slower on a CPU (EfficientNet)."""
+    grouped = any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in net.modules())
+    return torch.contiguous_format if grouped else torch.channels_last
+
+
+def file_stem(model: str, train_seed: int) -> str:
+    """The start of the name of every file about one trained network."""
+    return f"{model.replace(':', '-')}-seed{train_seed}"
+
+
+def weights_path(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Path:
+    return outputs / "weights" / f"{file_stem(model, train_seed)}.safetensors"
+
+
+def as_stored(net: Net) -> dict[str, Tensor]:
+    """The weights as files hold them: kernels and matrices in float16, vectors and running statistics in float32."""
+    return {
+        name: (value.half() if value.is_floating_point() and value.ndim > 1 else value).contiguous()
+        for name, value in net.state_dict().items()
+    }
+
+
+def save_weights(net: Net, path: Path, record: dict) -> None:
+    """Write the weights as `as_stored` gives them, with `record` in the file's header."""
+    content = save(as_stored(net), metadata={"record": json.dumps(record)})
+    write_atomically(path, lambda file: file.write(content))
+
+
+def read_record(path: Path) -> dict:
+    """What made a weights file: the recipe, the history of its training, versions and commit."""
+    with safetensors.safe_open(path, framework="pt") as file:
+        return json.loads(file.metadata()["record"])
+
+
+def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Net:
+    """The trained network in eval mode, in float32, from its weights file.
+
+    Raises:
+        FileNotFoundError: if it has not been trained; it names the command that does.
+    """
+    architecture(model)
+    path = weights_path(model, train_seed, outputs)
+    if not path.is_file():
+        seed = f" SEED={train_seed}" if train_seed else ""
+        raise FileNotFoundError(
+            f"{model} with seed {train_seed} is not trained yet: no {path}; make it with: make train MODEL={model}{seed}"
+        )
+    recipe = read_record(path)["recipe"]
+    net = build(model, train_seed, normalize=recipe["normalize"], resize=recipe["resize"])
+    net.load_state_dict(load_file(path))  # copies float16 into the float32 parameters
+    return net.eval()

@@ -1,0 +1,25 @@
+"""One progress bar for a terminal, JupyterLab and an executed notebook."""
+
+import sys
+
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 20  # in a log or a notebook every state of the bar is kept
+
+
+def progress_bar(total: int, what: str, unit: str, done: int = 0) -> tqdm:
+    """A text bar on standard output with the rate and the time left.
+
+    Plain text, because widgets and updated displays show nothing in a terminal or on GitHub.
+    """
+    seconds = 0.2 if sys.stdout.isatty() else SECONDS_BETWEEN_LINES
+    return tqdm(
+        total=total,
+        initial=done,
+        desc=what,
+        unit=unit,
+        file=sys.stdout,
+        ncols=100,
+        mininterval=seconds,
+        maxinterval=seconds,
+    )
