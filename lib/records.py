@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
 
+from filelock import FileLock
+
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUTS = ROOT / "outputs"
 LIBRARIES = ("torch", "torchvision", "fastai", "timm", "openvino", "numba", "numpy")
@@ -43,6 +45,12 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         raise
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def lock(path: Path, timeout: float = -1) -> FileLock:
+    """A lock for the work that makes `path`; it goes when its process does. `timeout` in seconds, -1: wait."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path.parent / f".{path.name}.lock", timeout=timeout)
 
 
 def file_hash(path: Path) -> str:

@@ -15,12 +15,11 @@ from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import accuracy
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import default_device
-from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lib import data, nets
 from lib.progress import progress_bar
-from lib.records import ROOT, provenance, recipe_hash, write_atomically
+from lib.records import ROOT, lock, provenance, recipe_hash, write_atomically
 
 PAPER_TARGET = 99.0  # percent of the validation images; the fully connected net has no target (section 3.3)
 CHECKPOINT_SECONDS = 60
@@ -219,8 +218,7 @@ def train(recipe: Recipe) -> dict:
     made_by = recipe.model_dump(mode="json")
     stem = f"{nets.file_stem(recipe.model, recipe.seed)}-{recipe_hash(made_by)}"
     checkpoint = ROOT / recipe.outputs / "checkpoints" / f"{stem}.pt"
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(checkpoint.with_suffix(".lock")):
+    with lock(checkpoint):
         if recipe.weights.is_file() and not recipe.recompute:
             record = nets.read_record(recipe.weights)
             if record["recipe"] != made_by:

@@ -1,0 +1,346 @@
+"""The four pixel noises (section 3.2), from image to attacked image.
+
+A noise says which pixels are eligible and what an attacked one becomes. An attack picks one eligible pixel of the image
+as it now stands, uniformly at random, and alters it; k attacks are k such picks.
+"""
+
+import hashlib
+import math
+import numbers
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+OUTSIDE = 256  # the "brightness" of what lies beyond the image: never eligible, nobody's neighbour
+
+
+def darken(b: int, c: float) -> float:
+    """Equation (3), before the truncation: what a pixel of brightness b (0..255) becomes."""
+    return (255 - b) / c
+
+
+def lighten(b: int, c: float) -> float:
+    """Equation (4), before the truncation: what a pixel of brightness b (0..255) becomes."""
+    return 255 - b / c
+
+
+def invert(b: int, c: float) -> float:
+    """Equation (3) for b > 127, else equation (4)."""
+    return darken(b, c) if b > 127 else lighten(b, c)
+
+
+def always(b: int) -> bool:
+    """Every pixel is eligible."""
+    return True
+
+
+@dataclass(frozen=True)
+class Noise:
+    """One pixel noise, declared by plain functions of brightness 0..255.
+
+    Args:
+        name: with underscores; part of the random stream and of file names.
+        short: the abbreviation in tables.
+        alter: (b, c) -> the altered brightness, truncated to an int and clamped to 0..255 afterwards.
+        c: the default of c.
+        eligible: b -> whether a pixel of this brightness may be attacked.
+        beside: (b, n) -> whether a neighbour of brightness n makes it so; at least one of the up to 8 neighbours in
+            the image must. None: the neighbours do not matter.
+    """
+
+    name: str
+    short: str
+    alter: Callable[[int, float], float]
+    c: float
+    eligible: Callable[[int], bool] = always
+    beside: Callable[[int, int], bool] | None = None
+
+
+NOISES = {
+    noise.name: noise
+    for noise in (
+        Noise("random_pixel_invert", "RPI", alter=invert, c=1.25),
+        Noise("white_to_black", "WtB", alter=darken, c=2, eligible=lambda b: b > 0),
+        Noise("black_to_white", "BtW", alter=lighten, c=2, eligible=lambda b: b < 100),
+        Noise("edge_to_altered", "EtA", alter=invert, c=1.25, beside=lambda b, n: (b > 127) != (n > 127)),
+    )
+}
+
+
+def find(noise: str | Noise) -> Noise:
+    """The noise of this name, or the noise itself.
+
+    Raises:
+        ValueError: if there is none; it lists the names.
+    """
+    if isinstance(noise, Noise):
+        return noise
+    if not isinstance(noise, str) or noise not in NOISES:
+        raise ValueError(f"unknown noise {noise!r}; choose from {', '.join(NOISES)}")
+    return NOISES[noise]
+
+
+def default_c(noise: str | Noise, c: float | None = None) -> float:
+    """`c` as a float, or the noise's own where it is None.
+
+    Raises:
+        ValueError: unless c is a finite number above 0.
+    """
+    value = find(noise).c if c is None else c
+    if not isinstance(value, numbers.Real) or not (0 < value < math.inf):
+        raise ValueError(f"c must be a finite number above 0, not {c!r}")
+    return float(value)
+
+
+def perturb(
+    images: np.ndarray,
+    noise: str | Noise,
+    attacks: int | Sequence[int],
+    *,
+    c: float | None = None,
+    seed: int = 0,
+    index: np.ndarray | None = None,
+    revisit: bool = False,
+) -> np.ndarray:
+    """Attack `attacks` pixels of every image, one after another (section 3.2).
+
+    The random stream of an image depends on (seed, noise, its index) alone: a subset, another order, another number of
+    threads or other levels give the same pixels, and level 20 continues level 10.
+
+    Args:
+        images: (n, H, W) uint8, at their own resolution; not changed.
+        noise: a name of `NOISES`, or a `Noise`.
+        attacks: pixels to attack, 0 or more; or a sequence of such levels.
+        c: the constant of equations (3) and (4), above 0; None: the noise's own.
+        seed: the draw, 0 or more.
+        index: (n,) the images' numbers in their data set; None: 0..n-1.
+        revisit: whether a pixel may be attacked more than once.
+
+    Returns:
+        (n, H, W) uint8 for one level, (levels, n, H, W) for a sequence. Where nothing eligible is left, further
+        attacks do nothing; `perturb_and_count` tells how many pixels were attacked and how many are left.
+
+    Raises:
+        ValueError: for anything else; it says what was given and what is allowed.
+    """
+    return perturb_and_count(images, noise, attacks, c=c, seed=seed, index=index, revisit=revisit)[0]
+
+
+def perturb_and_count(
+    images: np.ndarray,
+    noise: str | Noise,
+    attacks: int | Sequence[int],
+    *,
+    c: float | None = None,
+    seed: int = 0,
+    index: np.ndarray | None = None,
+    revisit: bool = False,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What `perturb` returns, then the pixels attacked and the pixels still eligible: each (n,) or (levels, n)."""
+    noise = find(noise)
+    images, index = _checked_images(images, index)
+    levels = _checked_levels(attacks)
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+        raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, not {seed!r}")
+    table, eligible, beside = _tables(noise, default_c(noise, c))
+    streams = _streams(noise.name, int(seed), index)
+
+    ascending = np.argsort(levels, kind="stable")
+    noisy = np.empty((len(levels), *images.shape), np.uint8)
+    attacked = np.empty((len(levels), len(images)), np.int64)
+    left = np.empty_like(attacked)
+
+    def attack(chunk: slice) -> None:
+        _attack(
+            images[chunk],
+            streams[chunk],
+            levels[ascending],
+            ascending,
+            table,
+            eligible,
+            beside,
+            noise.beside is not None,
+            bool(revisit),
+            noisy[:, chunk],
+            attacked[:, chunk],
+            left[:, chunk],
+        )
+
+    _in_threads(attack, len(images))
+    return (noisy[0], attacked[0], left[0]) if isinstance(attacks, numbers.Integral) else (noisy, attacked, left)
+
+
+def eligible_pixels(images: np.ndarray, noise: str | Noise) -> np.ndarray:
+    """Which pixels of (n, H, W) uint8 images are eligible as they stand: (n, H, W) bool (section 3.2)."""
+    noise = find(noise)
+    images, _ = _checked_images(images, None)
+    _, eligible, beside = _tables(noise, noise.c)
+    mask = eligible[images]
+    if noise.beside is not None:
+        n, height, width = images.shape
+        padded = np.full((n, height + 2, width + 2), OUTSIDE)
+        padded[:, 1:-1, 1:-1] = images
+        shifts = [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]
+        mask &= np.any([beside[images, padded[:, y : y + height, x : x + width]] for y, x in shifts], axis=0)
+    return mask
+
+
+def _checked_images(images: np.ndarray, index: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
+        raise ValueError(f"images must be a uint8 array, not {getattr(images, 'dtype', type(images).__name__)}")
+    if images.ndim != 3 or 0 in images.shape[1:]:
+        raise ValueError(f"images must have the shape (n, H, W) with H and W at least 1, not {images.shape}")
+    if index is None:
+        return images, np.arange(len(images))
+    index = np.asarray(index)
+    if index.shape != images.shape[:1] or not np.issubdtype(index.dtype, np.integer) or (index < 0).any():
+        raise ValueError(
+            f"index must hold {len(images)} integers of 0 or more, not shape {index.shape} and dtype {index.dtype}"
+        )
+    return images, index
+
+
+def _checked_levels(attacks: int | Sequence[int]) -> np.ndarray:
+    levels = np.atleast_1d(np.asarray(attacks))
+    if levels.ndim != 1 or not np.issubdtype(levels.dtype, np.integer) or (levels < 0).any() or not len(levels):
+        raise ValueError(f"attacks must be an integer of 0 or more, or a sequence of them, not {attacks!r}")
+    return levels.astype(np.int64)
+
+
+def _tables(noise: Noise, c: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The noise as tables over brightness: altered (257,), eligible (257,), beside (257, 257)."""
+    altered = np.zeros(257, np.uint16)
+    eligible = np.zeros(257, np.bool_)
+    beside = np.zeros((257, 257), np.bool_)
+    for b in range(256):
+        altered[b] = int(min(max(noise.alter(b, c), 0), 255))
+        eligible[b] = noise.eligible(b)
+        if noise.beside is not None:
+            beside[b, :256] = [noise.beside(b, n) for n in range(256)]
+    return altered, eligible, beside
+
+
+def _streams(name: str, seed: int, index: np.ndarray) -> np.ndarray:
+    """(n,) uint64, the start of each image's random stream."""
+    key = int.from_bytes(hashlib.sha256(f"{name} {seed}".encode()).digest()[:8], "little")
+    return np.array([_mixed(np.uint64(key), np.uint64(i)) for i in index], np.uint64)
+
+
+def _in_threads(work: Callable[[slice], None], n: int) -> None:
+    """Call `work` on slices that cover 0..n, in as many threads as this process has cores."""
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if n < 64 or threads == 1:
+        return work(slice(0, n))
+    bounds = np.linspace(0, n, 4 * threads + 1).astype(int)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, map(slice, bounds[:-1], bounds[1:])))
+
+
+@njit(cache=True)
+def _mixed(state: np.uint64, step: np.uint64) -> np.uint64:
+    """SplitMix64's output function, `step` steps after `state` (Steele, Lea and Flood 2014)."""
+    z = state + (step + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True)
+def _below(bound: int, stream: np.uint64, step: np.uint64) -> tuple[int, np.uint64]:
+    """A uniform integer in 0..bound-1 without bias (Lemire 2019), and the next step of the stream."""
+    bound32 = np.uint64(bound)
+    threshold = (np.uint64(1) << np.uint64(32)) % bound32
+    while True:
+        product = (_mixed(stream, step) >> np.uint64(32)) * bound32
+        step += np.uint64(1)
+        if product & np.uint64(0xFFFFFFFF) >= threshold:
+            return np.int64(product >> np.uint64(32)), step
+
+
+@njit(cache=True, nogil=True)
+def _attack(images, streams, levels, rows, table, eligible, beside, looks_beside, revisit, noisy, attacked, left):
+    """Fill rows `rows[i]` of `noisy`, `attacked` and `left` with the state after `levels[i]` attacks, levels ascending.
+
+    The image lies in a frame of OUTSIDE. `cells[:count]` are its eligible pixels, `place` where each stands there;
+    `support` counts the neighbours that make a pixel eligible, so an attack looks again at its surroundings alone.
+    """
+    n, height, width = images.shape
+    stride = width + 2
+    around = (-stride - 1, -stride, -stride + 1, -1, 1, stride - 1, stride, stride + 1)
+    area = (height + 2) * stride
+    frame = np.empty(area, np.uint16)
+    cells = np.empty(height * width, np.int32)
+    place = np.empty(area, np.int32)
+    support = np.empty(area, np.int8)
+    spent = np.empty(area, np.bool_)
+
+    for i in range(n):
+        frame[:] = OUTSIDE
+        for y in range(height):
+            for x in range(width):
+                frame[(y + 1) * stride + x + 1] = images[i, y, x]
+        place[:] = -1
+        spent[:] = False
+        count = 0
+        for y in range(height):
+            for x in range(width):
+                p = (y + 1) * stride + x + 1
+                support[p] = 0
+                if looks_beside:
+                    for step in around:
+                        support[p] += beside[frame[p], frame[p + step]]
+                if eligible[frame[p]] and (support[p] > 0 or not looks_beside):
+                    cells[count] = p
+                    place[p] = count
+                    count += 1
+
+        done = 0
+        draws = np.uint64(0)
+        for level in range(len(levels)):
+            while done < levels[level] and count > 0:
+                at, draws = _below(count, streams[i], draws)
+                p = cells[at]
+                before = frame[p]
+                after = table[before]
+                frame[p] = after
+                spent[p] = not revisit
+                done += 1
+                if looks_beside:
+                    support[p] = 0
+                    for step in around:
+                        q = p + step
+                        b = frame[q]
+                        support[p] += beside[after, b]
+                        if b == OUTSIDE:
+                            continue
+                        support[q] += np.int8(beside[b, after]) - np.int8(beside[b, before])
+                        wanted = eligible[b] and support[q] > 0 and not spent[q]
+                        if wanted != (place[q] >= 0):
+                            count = _toggle(q, cells, place, count)
+                wanted = eligible[after] and (support[p] > 0 or not looks_beside) and not spent[p]
+                if not wanted:
+                    count = _toggle(p, cells, place, count)
+            row = rows[level]
+            attacked[row, i] = done
+            left[row, i] = count
+            for y in range(height):
+                for x in range(width):
+                    noisy[row, i, y, x] = frame[(y + 1) * stride + x + 1]
+
+
+@njit(cache=True)
+def _toggle(p: int, cells: np.ndarray, place: np.ndarray, count: int) -> int:
+    """Put pixel p into the eligible cells, or take it out by moving the last one to its place; the new count."""
+    if place[p] < 0:
+        cells[count] = p
+        place[p] = count
+        return count + 1
+    last = cells[count - 1]
+    cells[place[p]] = last
+    place[last] = place[p]
+    place[p] = -1
+    return count - 1

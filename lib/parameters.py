@@ -1,0 +1,39 @@
+"""From a notebook's `parameters` cell to checked settings."""
+
+import ast
+import difflib
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel
+
+Settings = TypeVar("Settings", bound=BaseModel)
+INJECTED = "# Parameters"  # the first line of the cell that papermill adds
+
+
+def check(kind: type[Settings], namespace: dict[str, Any]) -> Settings:
+    """The settings of a notebook, from its variables (`globals()`).
+
+    papermill leaves a misspelt name unnoticed and hands lists and lower-case true or false over as text; here the
+    first stops the notebook and the second become what they say.
+
+    Raises:
+        ValueError: for an unknown name, or a value of the wrong type or out of its range; it lists what is allowed.
+    """
+    for name in _injected_names(namespace.get("In", [])):
+        if name not in kind.model_fields:
+            near = difflib.get_close_matches(name, kind.model_fields, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(f"unknown parameter {name!r}; {hint}choose from {', '.join(kind.model_fields)}")
+    values = {name: namespace[name] for name in kind.model_fields}
+    for name, value in values.items():
+        if isinstance(value, str) and kind.model_fields[name].annotation is not str:
+            values[name] = yaml.safe_load(value)
+    return kind(**values)
+
+
+def _injected_names(cells: list[str]) -> set[str]:
+    """The variables set in papermill's cell among the cells that have run."""
+    injected = (ast.parse(cell) for cell in cells if cell.startswith(INJECTED))
+    assignments = (node for tree in injected for node in ast.walk(tree) if isinstance(node, ast.Assign))
+    return {target.id for node in assignments for target in node.targets if isinstance(target, ast.Name)}

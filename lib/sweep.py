@@ -1,0 +1,242 @@
+"""The sweep (section 3.4): what a trained network answers at every noise, level and draw, kept on disk."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import Timeout
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from tqdm import tqdm
+
+from lib import data, nets
+from lib.inference import BLOCK, ENGINES, Predictor, predictor
+from lib.noise import NOISES, default_c, find, perturb_and_count
+from lib.progress import progress_bar
+from lib.records import ROOT, file_hash, lock, provenance, recipe_hash, write_atomically
+
+CLEAN = "none"  # the noise of level 0, which is measured once
+CHECKED_CELLS = 50  # predictions recomputed from the weights for each recorded file
+TOLERANCE = 0.01  # of a probability: other processors and engines round differently, files hold float16
+
+
+class Plan(BaseModel):
+    """One network under some noises; the defaults are the paper's levels on all test images."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    train_seed: int = Field(0, ge=0)
+    noises: list[str] = Field(list(NOISES), min_length=1)
+    levels: list[int] = Field(list(range(0, 201, 10)), min_length=1)  # pixels attacked
+    draws: int | None = Field(None, ge=1)  # None: those recorded, at least one
+    images: int = Field(10_000, ge=1, le=10_000)  # the first of the test images
+    c: float | None = Field(None, gt=0, allow_inf_nan=False)  # None: each noise's own
+    engine: str = "auto"
+    bfloat16: bool = False
+    outputs: Path = Path("outputs")  # from the repository's root
+    recompute: bool = False
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, model: str) -> str:
+        nets.architecture(model)
+        return model
+
+    @field_validator("noises")
+    @classmethod
+    def _known_noises(cls, noises: list[str]) -> list[str]:
+        return [find(noise).name for noise in noises]
+
+    @field_validator("engine")
+    @classmethod
+    def _known_engine(cls, engine: str) -> str:
+        if engine not in ENGINES:
+            raise ValueError(f"unknown engine {engine!r}; choose from {', '.join(ENGINES)}")
+        return engine
+
+    @model_validator(mode="after")
+    def _ascending_levels(self) -> "Plan":
+        if self.levels[0] < 0 or any(a >= b for a, b in zip(self.levels, self.levels[1:], strict=False)):
+            raise ValueError(f"levels must ascend from 0 or more, not {self.levels}")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        return ROOT / self.outputs / "predictions" / nets.file_stem(self.model, self.train_seed)
+
+    def part(self, noise: str, draw: int = 0) -> "Part":
+        """The part of this plan that one file holds; `noise` is `CLEAN` for the images as they are."""
+        recipe = {"noise": noise, "images": self.images, "bfloat16": self.bfloat16}
+        if noise == CLEAN:
+            return Part(self.folder, recipe | {"levels": [0]})
+        attacked = [level for level in self.levels if level > 0]
+        return Part(self.folder, recipe | {"levels": attacked, "c": default_c(noise, self.c), "draw": draw})
+
+    def recorded_draws(self) -> int:
+        """How many draws, counted from 0, are on disk for all the noises."""
+        draw = 0
+        while all(self.part(noise, draw).path.is_file() for noise in self.noises):
+            draw += 1
+        return draw
+
+    def parts(self) -> list["Part"]:
+        """All the files of this plan, draw by draw."""
+        draws = self.draws or max(1, self.recorded_draws())
+        attacked = [self.part(noise, draw) for draw in range(draws) for noise in self.noises]
+        return [self.part(CLEAN), *(part for part in attacked if part.recipe["levels"])]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The predictions of one (network, training seed, noise, draw): the grain at which a sweep resumes."""
+
+    folder: Path
+    recipe: dict
+
+    @property
+    def path(self) -> Path:
+        """Named by its recipe, so that another c or other levels never pass for it."""
+        draw = f"-draw{self.recipe['draw']}" if "draw" in self.recipe else ""
+        return self.folder / f"{self.recipe['noise']}{draw}-{recipe_hash(self.recipe)}.npz"
+
+    @property
+    def cells(self) -> int:
+        return len(self.recipe["levels"]) * self.recipe["images"]
+
+    def attack(self, images: np.ndarray, index: np.ndarray, levels: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """The images (n, 28, 28) as the network sees them and the pixels attacked: (levels, n, 28, 28), (levels, n)."""
+        if self.recipe["noise"] == CLEAN:
+            return images[None], np.zeros((1, len(images)), np.int64)
+        noise, c, draw = (self.recipe[key] for key in ("noise", "c", "draw"))
+        noisy, attacked, _ = perturb_and_count(images, noise, levels, c=c, seed=draw, index=index)
+        return noisy, attacked
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What one file holds: arrays (levels, images), and the record of what made them."""
+
+    predicted: np.ndarray  # uint8, the class
+    probability: np.ndarray  # float16, of the true class
+    attacked: np.ndarray  # uint16, pixels really attacked
+    record: dict  # the part's recipe, model, training seed, hash of the weights, versions, commit
+
+    @classmethod
+    def read(cls, path: Path) -> "Predictions":
+        try:
+            with np.load(path) as file:
+                record = json.loads(str(file["record"]))
+                return cls(file["predicted"], file["probability"], file["attacked"], record)
+        except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
+            raise ValueError(f"damaged predictions {path} ({error}); delete the file and sweep again") from None
+
+    def write(self, path: Path) -> None:
+        content = io.BytesIO()
+        np.savez_compressed(
+            content,
+            predicted=self.predicted,
+            probability=self.probability,
+            attacked=self.attacked,
+            record=np.array(json.dumps(self.record)),
+        )
+        write_atomically(path, lambda file: file.write(content.getvalue()))
+
+
+def sweep(plan: Plan) -> dict[str, int]:
+    """Record what the network answers for every part of the plan; what is recorded already is checked and kept.
+
+    Paper: section 3.4. Several processes may work on the same network. A run that is killed keeps its finished parts.
+
+    Returns:
+        counts: parts `computed` and `reused`, and `checked` cells, recomputed from the weights and found the same.
+
+    Raises:
+        FileNotFoundError: if the network is not trained; it names the command that does.
+        ValueError: if recorded predictions do not follow from the weights.
+    """
+    net = nets.load(plan.model, plan.train_seed, ROOT / plan.outputs)
+    weights = file_hash(nets.weights_path(plan.model, plan.train_seed, ROOT / plan.outputs))
+    probabilities = predictor(net, plan.engine, plan.bfloat16)
+    digits = data.load()
+    images, labels = digits.test_images[: plan.images], digits.test_labels[: plan.images]
+
+    parts = plan.parts()
+    reused = [] if plan.recompute else [part for part in parts if _holds(part, weights)]
+    for part in reused:
+        _check(part, probabilities, images, labels)
+
+    record = {"model": plan.model, "train_seed": plan.train_seed, "weights": weights, **provenance()}
+    todo = [part for part in parts if part not in reused]
+    computed = 0
+    if todo:
+        with progress_bar(sum(part.cells for part in todo), f"{plan.model} sweep", "image") as bar:
+            for part in _in_turn(todo):
+                if not plan.recompute and _holds(part, weights):  # another process was here
+                    bar.update(part.cells)
+                else:
+                    _predict(part, probabilities, images, labels, record, bar).write(part.path)
+                    computed += 1
+    return {"computed": computed, "reused": len(parts) - computed, "checked": CHECKED_CELLS * len(reused)}
+
+
+def _holds(part: Part, weights: str) -> bool:
+    """Whether the part is on disk and was made by these weights."""
+    return part.path.is_file() and Predictions.read(part.path).record["weights"] == weights
+
+
+def _in_turn(parts: list[Part]) -> Iterator[Part]:
+    """Each part with its lock held: first those that no other process is at, then the rest as they come free."""
+    busy = []
+    for part in parts:
+        try:
+            with lock(part.path, timeout=0):
+                yield part
+        except Timeout:
+            busy.append(part)
+    for part in busy:
+        with lock(part.path):
+            yield part
+
+
+def _predict(part: Part, probabilities: Predictor, images, labels, record: dict, bar: tqdm) -> Predictions:
+    levels = part.recipe["levels"]
+    noisy, attacked = part.attack(images, np.arange(len(images)), levels)  # (levels, n, 28, 28), (levels, n)
+    predicted = np.empty(attacked.shape, np.uint8)
+    probability = np.empty(attacked.shape, np.float16)
+    for level in range(len(levels)):
+        for start in range(0, len(images), BLOCK):
+            block = slice(start, start + BLOCK)
+            found = probabilities(noisy[level, block])  # (block, 10)
+            predicted[level, block] = found.argmax(axis=1)
+            probability[level, block] = found[np.arange(len(found)), labels[block]]
+            bar.update(len(found))
+    return Predictions(predicted, probability, attacked.astype(np.uint16), record | {"recipe": part.recipe})
+
+
+def _check(part: Part, probabilities: Predictor, images: np.ndarray, labels: np.ndarray) -> None:
+    """Recompute a random sample of a recorded part's cells from the weights.
+
+    Raises:
+        ValueError: if one differs by more than rounding.
+    """
+    recorded = Predictions.read(part.path)
+    levels = part.recipe["levels"]
+    random = np.random.default_rng()
+    row = random.integers(len(levels), size=CHECKED_CELLS)
+    index = random.integers(len(images), size=CHECKED_CELLS)
+    cell = np.arange(CHECKED_CELLS)
+    noisy, attacked = part.attack(images[index], index, levels)
+    found = probabilities(noisy[row, cell])  # (cells, 10)
+    wrong = np.abs(found[cell, labels[index]] - recorded.probability[row, index]) > TOLERANCE
+    wrong |= found[cell, recorded.predicted[row, index]] < found.max(axis=1) - TOLERANCE
+    wrong |= attacked[row, cell] != recorded.attacked[row, index]
+    if wrong.any():
+        raise ValueError(
+            f"{wrong.sum()} of {CHECKED_CELLS} predictions in {part.path} do not follow from the weights, "
+            f"the first for test image {index[wrong][0]} at {levels[row[wrong][0]]} attacks; "
+            "sweep again with recompute=True"
+        )
