@@ -175,10 +175,8 @@ def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Net:
     architecture(model)
     path = weights_path(model, train_seed, outputs)
     if not path.is_file():
-        seed = f" SEED={train_seed}" if train_seed else ""
-        raise FileNotFoundError(
-            f"{model} with seed {train_seed} is not trained yet: no {path}; make it with: make train MODEL={model}{seed}"
-        )
+        command = f"make train MODEL={model}" + (f" SEED={train_seed}" if train_seed else "")
+        raise FileNotFoundError(f"{model} with seed {train_seed} is not trained: no {path}; make it with: {command}")
     recipe = read_record(path)["recipe"]
     net = build(model, train_seed, normalize=recipe["normalize"], resize=recipe["resize"])
     net.load_state_dict(load_file(path))  # copies float16 into the float32 parameters

@@ -11,11 +11,11 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from numba import njit
 
-OUTSIDE = 256  # the "brightness" of what lies beyond the image: never eligible, nobody's neighbour
+from lib.kernel import OUTSIDE, attack_images, start_streams
 
 
 def darken(b: int, c: float) -> float:
@@ -147,7 +147,8 @@ def perturb_and_count(
     if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or not 0 <= seed < 2**63:
         raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, not {seed!r}")
     table, eligible, beside = _tables(noise, default_c(noise, c))
-    streams = _streams(noise.name, int(seed), index)
+    key = int.from_bytes(hashlib.sha256(f"{noise.name} {seed}".encode()).digest()[:8], "little")
+    streams = start_streams(np.uint64(key), index.astype(np.uint64))
 
     ascending = np.argsort(levels, kind="stable")
     noisy = np.empty((len(levels), *images.shape), np.uint8)
@@ -155,7 +156,7 @@ def perturb_and_count(
     left = np.empty_like(attacked)
 
     def attack(chunk: slice) -> None:
-        _attack(
+        attack_images(
             images[chunk],
             streams[chunk],
             levels[ascending],
@@ -211,6 +212,7 @@ def _checked_levels(attacks: int | Sequence[int]) -> np.ndarray:
     return levels.astype(np.int64)
 
 
+@lru_cache
 def _tables(noise: Noise, c: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The noise as tables over brightness: altered (257,), eligible (257,), beside (257, 257)."""
     altered = np.zeros(257, np.uint16)
@@ -224,12 +226,6 @@ def _tables(noise: Noise, c: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return altered, eligible, beside
 
 
-def _streams(name: str, seed: int, index: np.ndarray) -> np.ndarray:
-    """(n,) uint64, the start of each image's random stream."""
-    key = int.from_bytes(hashlib.sha256(f"{name} {seed}".encode()).digest()[:8], "little")
-    return np.array([_mixed(np.uint64(key), np.uint64(i)) for i in index], np.uint64)
-
-
 def _in_threads(work: Callable[[slice], None], n: int) -> None:
     """Call `work` on slices that cover 0..n, in as many threads as this process has cores."""
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -238,109 +234,3 @@ def _in_threads(work: Callable[[slice], None], n: int) -> None:
     bounds = np.linspace(0, n, 4 * threads + 1).astype(int)
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, map(slice, bounds[:-1], bounds[1:])))
-
-
-@njit(cache=True)
-def _mixed(state: np.uint64, step: np.uint64) -> np.uint64:
-    """SplitMix64's output function, `step` steps after `state` (Steele, Lea and Flood 2014)."""
-    z = state + (step + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-@njit(cache=True)
-def _below(bound: int, stream: np.uint64, step: np.uint64) -> tuple[int, np.uint64]:
-    """A uniform integer in 0..bound-1 without bias (Lemire 2019), and the next step of the stream."""
-    bound32 = np.uint64(bound)
-    threshold = (np.uint64(1) << np.uint64(32)) % bound32
-    while True:
-        product = (_mixed(stream, step) >> np.uint64(32)) * bound32
-        step += np.uint64(1)
-        if product & np.uint64(0xFFFFFFFF) >= threshold:
-            return np.int64(product >> np.uint64(32)), step
-
-
-@njit(cache=True, nogil=True)
-def _attack(images, streams, levels, rows, table, eligible, beside, looks_beside, revisit, noisy, attacked, left):
-    """Fill rows `rows[i]` of `noisy`, `attacked` and `left` with the state after `levels[i]` attacks, levels ascending.
-
-    The image lies in a frame of OUTSIDE. `cells[:count]` are its eligible pixels, `place` where each stands there;
-    `support` counts the neighbours that make a pixel eligible, so an attack looks again at its surroundings alone.
-    """
-    n, height, width = images.shape
-    stride = width + 2
-    around = (-stride - 1, -stride, -stride + 1, -1, 1, stride - 1, stride, stride + 1)
-    area = (height + 2) * stride
-    frame = np.empty(area, np.uint16)
-    cells = np.empty(height * width, np.int32)
-    place = np.empty(area, np.int32)
-    support = np.empty(area, np.int8)
-    spent = np.empty(area, np.bool_)
-
-    for i in range(n):
-        frame[:] = OUTSIDE
-        for y in range(height):
-            for x in range(width):
-                frame[(y + 1) * stride + x + 1] = images[i, y, x]
-        place[:] = -1
-        spent[:] = False
-        count = 0
-        for y in range(height):
-            for x in range(width):
-                p = (y + 1) * stride + x + 1
-                support[p] = 0
-                if looks_beside:
-                    for step in around:
-                        support[p] += beside[frame[p], frame[p + step]]
-                if eligible[frame[p]] and (support[p] > 0 or not looks_beside):
-                    cells[count] = p
-                    place[p] = count
-                    count += 1
-
-        done = 0
-        draws = np.uint64(0)
-        for level in range(len(levels)):
-            while done < levels[level] and count > 0:
-                at, draws = _below(count, streams[i], draws)
-                p = cells[at]
-                before = frame[p]
-                after = table[before]
-                frame[p] = after
-                spent[p] = not revisit
-                done += 1
-                if looks_beside:
-                    support[p] = 0
-                    for step in around:
-                        q = p + step
-                        b = frame[q]
-                        support[p] += beside[after, b]
-                        if b == OUTSIDE:
-                            continue
-                        support[q] += np.int8(beside[b, after]) - np.int8(beside[b, before])
-                        wanted = eligible[b] and support[q] > 0 and not spent[q]
-                        if wanted != (place[q] >= 0):
-                            count = _toggle(q, cells, place, count)
-                wanted = eligible[after] and (support[p] > 0 or not looks_beside) and not spent[p]
-                if not wanted:
-                    count = _toggle(p, cells, place, count)
-            row = rows[level]
-            attacked[row, i] = done
-            left[row, i] = count
-            for y in range(height):
-                for x in range(width):
-                    noisy[row, i, y, x] = frame[(y + 1) * stride + x + 1]
-
-
-@njit(cache=True)
-def _toggle(p: int, cells: np.ndarray, place: np.ndarray, count: int) -> int:
-    """Put pixel p into the eligible cells, or take it out by moving the last one to its place; the new count."""
-    if place[p] < 0:
-        cells[count] = p
-        place[p] = count
-        return count + 1
-    last = cells[count - 1]
-    cells[place[p]] = last
-    place[last] = place[p]
-    place[p] = -1
-    return count - 1

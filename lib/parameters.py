@@ -2,13 +2,25 @@
 
 import ast
 import difflib
+from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 Settings = TypeVar("Settings", bound=BaseModel)
 INJECTED = "# Parameters"  # the first line of the cell that papermill adds
+
+
+class Gallery(BaseModel):
+    """The parameters of `noise.ipynb`, which has no job of its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    images: int = Field(1_000, ge=1, le=10_000)
+    attacks: int = Field(20, ge=0)
+    draw: int = Field(0, ge=0)
+    outputs: Path = Path("outputs")  # from the repository's root
 
 
 def check(kind: type[Settings], namespace: dict[str, Any]) -> Settings:

@@ -36,8 +36,8 @@ def interval(correct: np.ndarray) -> tuple[float, float]:
 def accuracy_table(outputs: Path = OUTPUTS) -> pd.DataFrame:
     """A row for every recorded (network, training seed, noise, c, attacks, draw, images): KEYS and two counts.
 
-    `correct` of `images` images were classified rightly; `pixels_attacked` pixels were attacked in all of them together.
-    Attacks = 0 is measured once, as noise "none" without c. Predictions by weights that are no longer on disk are left out.
+    `correct` of the `images` were classified rightly; `pixels_attacked` is the total over all of them. Attacks = 0 is
+    measured once, as noise "none" without c. Predictions by weights that are no longer on disk are left out.
     """
     labels = data.load().test_labels
     rows = []
@@ -127,7 +127,7 @@ def paper_table() -> pd.DataFrame:
 def fooled(plan: Plan, noise: str, attacks: int) -> pd.DataFrame:
     """Test images that are right at 0 attacks and wrong at `attacks`, in draw 0, like the paper's Figure 1.
 
-    Columns: index (of the test image), label, predicted (at `attacks`), probability (of the true class there).
+    Columns: image (its number in the test set), label, predicted (at `attacks`), probability (of the true class there).
 
     Raises:
         ValueError: if the plan has no such noise or level.
@@ -141,7 +141,7 @@ def fooled(plan: Plan, noise: str, attacks: int) -> pd.DataFrame:
     index = np.flatnonzero((clean.predicted[0] == labels) & (noisy.predicted[row] != labels))
     return pd.DataFrame(
         {
-            "index": index,
+            "image": index,
             "label": labels[index],
             "predicted": noisy.predicted[row, index],
             "probability": noisy.probability[row, index].astype(float),

@@ -1,0 +1,154 @@
+"""The figures, each a function of its data alone; the same colour for the same thing everywhere."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from lib.noise import NOISES
+from lib.records import OUTPUTS, write_atomically
+
+# Colours that colour-blind readers can tell apart (Okabe and Ito 2008); dashes and markers tell them apart in grey.
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C"]
+DASHES = ["-", "--", "-.", ":"]
+MARKERS = "osD^vPX*"
+STYLE = {
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.dpi": 110,
+    "font.size": 10,
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+    "svg.hashsalt": "0",  # the same figure gives the same file
+}
+
+
+def title(noise: str) -> str:
+    """`white_to_black` as the paper writes it: White to Black."""
+    return " ".join(word if word == "to" else word.capitalize() for word in noise.split("_"))
+
+
+def save(figure: Figure, name: str, outputs: Path = OUTPUTS) -> Figure:
+    """Write `figures/NAME.svg` and `.png` under `outputs`; the figure itself, to be shown."""
+    for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
+        with rc_context(STYLE):
+            path = outputs / "figures" / f"{name}.{suffix}"
+            write_atomically(
+                path, lambda file, kind=suffix, m=metadata: figure.savefig(file, format=kind, dpi=200, metadata=m)
+            )
+    return figure
+
+
+def digits(images: np.ndarray, labels: list[list[str]] | None = None, rows: list[str] | None = None) -> Figure:
+    """A grid of images (rows, columns, H, W) uint8, with a label under each and a name before each row."""
+    height, width = images.shape[:2]
+    with rc_context(STYLE):
+        figure = Figure(figsize=(1.05 * width + (1.6 if rows else 0), (1.3 if labels else 1.1) * height))
+        axes = figure.subplots(height, width, squeeze=False)
+        for y in range(height):
+            for x in range(width):
+                axes[y, x].imshow(images[y, x], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+                axes[y, x].set(xticks=[], yticks=[])
+                axes[y, x].spines[:].set_visible(True)
+                axes[y, x].spines[:].set(color="0.6", linewidth=0.5)
+                if labels:
+                    axes[y, x].set_xlabel(labels[y][x], fontsize=9, labelpad=3)
+            if rows:
+                axes[y, 0].set_ylabel(rows[y], rotation=0, ha="right", va="center", fontsize=10, labelpad=6)
+        figure.tight_layout(pad=0.4)
+    return figure
+
+
+def training(record: dict) -> Figure:
+    """Loss of every batch and validation accuracy after every epoch of one training (section 3.3)."""
+    losses = pd.Series(record["losses"])
+    epochs = pd.DataFrame(record["epochs"])
+    ends = len(losses) / len(epochs) * epochs["epoch"]  # in batches
+    with rc_context(STYLE):
+        figure = Figure(figsize=(8, 3.2))
+        left, right = figure.subplots(1, 2)
+        left.plot(losses, color="0.8", linewidth=0.6, label="one batch")
+        left.plot(losses.rolling(50, min_periods=1).mean(), color=COLOURS[0], label="mean of the last 50")
+        left.plot(
+            ends,
+            epochs["validation_loss"],
+            linestyle="",
+            marker="o",
+            color=COLOURS[1],
+            label="validation, after an epoch",
+        )
+        left.set(xlabel="batches", ylabel="cross-entropy loss", yscale="log")
+        left.legend(fontsize=8)
+        right.plot(epochs["epoch"], epochs["accuracy"], color=COLOURS[1], marker="o")
+        right.set(xlabel="epochs", ylabel="validation accuracy (%)", xticks=epochs["epoch"])
+        figure.tight_layout()
+    return figure
+
+
+def noise_curves(curves: pd.DataFrame, heading: str, paper: pd.DataFrame | None = None) -> Figure:
+    """Accuracy against attacked pixels for one network, a line for each noise with its 95 % band.
+
+    Args:
+        curves: as `results.curves` gives it.
+        heading: above the axes.
+        paper: rows of `results.paper_table` to mark as open symbols.
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(7, 4.4))
+        axes = figure.subplots()
+        for name, curve in curves.groupby("noise", sort=False):
+            number = list(NOISES).index(name)
+            colour = COLOURS[number % len(COLOURS)]
+            marker = MARKERS[number % len(MARKERS)]
+            axes.fill_between(curve["attacks"], curve["low"], curve["high"], color=colour, alpha=0.25, linewidth=0)
+            axes.plot(
+                curve["attacks"],
+                curve["accuracy"],
+                color=colour,
+                linestyle=DASHES[number % len(DASHES)],
+                marker=marker,
+                markersize=4,
+                label=title(name),
+            )
+            if paper is not None:
+                points = paper[paper["noise"] == name]
+                axes.plot(
+                    points["attacks"],
+                    points["accuracy"],
+                    linestyle="",
+                    marker=marker,
+                    markersize=8,
+                    mfc="none",
+                    mec=colour,
+                )
+        if paper is not None and len(paper):
+            axes.plot([], [], linestyle="", marker="o", markersize=8, mfc="none", mec="0.4", label="paper, Table 1")
+        axes.set(xlabel="attacked pixels", ylabel="test accuracy (%)", ylim=(0, 101), title=heading)
+        axes.legend()
+        figure.tight_layout()
+    return figure
+
+
+def counts(levels: list[int], series: dict[str, np.ndarray], ylabel: str) -> Figure:
+    """A line for each noise over the number of attacks: `series` maps its name to (levels,) values."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(7, 3.6))
+        axes = figure.subplots()
+        for number, (name, values) in enumerate(series.items()):
+            axes.plot(
+                levels,
+                values,
+                color=COLOURS[number % len(COLOURS)],
+                linestyle=DASHES[number % len(DASHES)],
+                marker=MARKERS[number % len(MARKERS)],
+                markersize=4,
+                label=title(name),
+            )
+        axes.set(xlabel="attacks", ylabel=ylabel)
+        axes.set_ylim(bottom=0)
+        axes.legend()
+        figure.tight_layout()
+    return figure
