@@ -1,0 +1,65 @@
+# make sweep           sets up .venv and sweeps a trained network under the four noises (MODEL=fc)
+# make test            sets up .venv and runs every test
+# make train           trains a network (MODEL=fc SEED=0)
+# make noise           the noises themselves, without a network
+# make lab             opens JupyterLab
+# make benchmark       the noise beside what one would otherwise write, and the sweep beside its forward passes
+# make lock            resolves requirements.lock anew
+#
+# Further parameters of a notebook: make sweep MODEL=resnet18 ARGS="-p draws 5"
+
+PYTHON ?= python3
+MODEL ?= fc
+SEED ?= 0
+ARGS ?=
+
+BIN := .venv/bin
+READY := .venv/.ready
+NAME := $(subst :,-,$(MODEL))$(if $(filter-out 0,$(SEED)),-seed$(SEED))
+
+# $(call papermill,NOTEBOOK,EXECUTED,PARAMETERS): the executed notebook is a log until it has succeeded.
+define papermill
+@mkdir -p $(dir outputs/logs/$(2) outputs/$(2))
+$(BIN)/papermill notebooks/$(1).ipynb outputs/logs/$(2).ipynb --log-output --no-progress-bar $(3) $(ARGS)
+@$(BIN)/jupyter nbconvert --log-level ERROR --to notebook --coalesce-streams --output-dir $(dir outputs/$(2)) outputs/logs/$(2).ipynb
+endef
+
+.PHONY: sweep test train noise lab benchmark lock lint nbval
+.DELETE_ON_ERROR:
+
+sweep: $(READY)
+	$(call papermill,sweep,sweep/$(NAME),-p model $(MODEL) -p train_seed $(SEED))
+
+train: $(READY)
+	$(call papermill,train,train/$(NAME),-p model $(MODEL) -p seed $(SEED))
+
+noise: $(READY)
+	$(call papermill,noise,noise)
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks
+
+test: lint nbval
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The executed notebooks run again and must show what they show.
+nbval: $(READY)
+	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=600 outputs/noise.ipynb outputs/train outputs/sweep
+
+benchmark: $(READY)
+	$(BIN)/python benchmarks/noise.py
+	$(BIN)/python benchmarks/sweep.py
+
+lock: $(READY)
+	$(BIN)/uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --quiet --custom-compile-command "make lock" -o requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) .ci/check_machine.py
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	@touch $@
