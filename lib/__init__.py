@@ -5,5 +5,5 @@ Reads from left to right: data -> noise -> nets -> training -> sweep -> results 
 
 import warnings
 
-# fastai's doing, once at its import; nothing that a reader of a notebook can act upon
-warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated", category=FutureWarning)
+# fastai at its import and OpenVINO at every conversion; nothing that a reader of a notebook can act upon
+warnings.filterwarnings("ignore", message=r"`torch\.jit\.\w+` is deprecated", category=FutureWarning)
