@@ -21,7 +21,8 @@ NAME := $(subst :,-,$(MODEL))$(if $(filter-out 0,$(SEED)),-seed$(SEED))
 define papermill
 @mkdir -p $(dir outputs/logs/$(2) outputs/$(2))
 $(BIN)/papermill notebooks/$(1).ipynb outputs/logs/$(2).ipynb --log-output --no-progress-bar $(3) $(ARGS)
-@$(BIN)/jupyter nbconvert --log-level ERROR --to notebook --coalesce-streams --output-dir $(dir outputs/$(2)) outputs/logs/$(2).ipynb
+@$(BIN)/jupyter nbconvert --log-level ERROR --inplace --coalesce-streams outputs/logs/$(2).ipynb
+@cp outputs/logs/$(2).ipynb outputs/$(2).ipynb
 endef
 
 .PHONY: sweep test train noise lab benchmark lock lint nbval
