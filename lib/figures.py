@@ -1,5 +1,6 @@
 """The figures, each a function of its data alone; the same colour for the same thing everywhere."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -152,3 +153,47 @@ def counts(levels: list[int], series: dict[str, np.ndarray], ylabel: str) -> Fig
         axes.legend()
         figure.tight_layout()
     return figure
+
+
+def live_curves(
+    noise: str,
+    c: float,
+    own_c: float,
+    recorded: dict[str, pd.DataFrame | None],
+    live: dict[str, list[float]],
+    images: int,
+) -> Figure:
+    """Curves computed at `c` on some digits, with markers, over those recorded at the noise's own c, thin.
+
+    Args:
+        recorded: network -> its curve as `results.curves` gives it, or None where there is none.
+        live: network -> percent at 0, 10, 20, ... attacks, as far as computed.
+        images: test images of a live curve.
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 4.2))
+        axes = figure.subplots()
+        for number, (model, curve) in enumerate(recorded.items()):
+            colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+            if curve is not None:
+                label = f"{model}, c = {own_c:g}, {curve['images'].max():,} digits, recorded"
+                axes.plot(curve["attacks"], curve["accuracy"], color=colour, linestyle="--", linewidth=1, label=label)
+            if accuracy := live.get(model):
+                attacks = 10 * np.arange(len(accuracy))
+                label = f"{model}, c = {c:g}, {images:,} digits, live"
+                axes.plot(attacks, accuracy, color=colour, linewidth=2, marker=marker, markersize=4, label=label)
+        axes.set(
+            xlabel="attacked pixels", ylabel="test accuracy (%)", xlim=(-4, 204), ylim=(0, 101), title=title(noise)
+        )
+        if axes.lines:
+            axes.legend(fontsize=9, loc="lower left")
+        figure.tight_layout()
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as the content of a PNG file, for an image widget."""
+    content = io.BytesIO()
+    with rc_context(STYLE):
+        figure.savefig(content, format="png", dpi=150)
+    return content.getvalue()
