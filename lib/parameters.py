@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Settings = TypeVar("Settings", bound=BaseModel)
 INJECTED = "# Parameters"  # the first line of the cell that papermill adds
@@ -41,7 +41,17 @@ def check(kind: type[Settings], namespace: dict[str, Any]) -> Settings:
     for name, value in values.items():
         if isinstance(value, str) and kind.model_fields[name].annotation is not str:
             values[name] = yaml.safe_load(value)
-    return kind(**values)
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        raise ValueError("; ".join(map(_told, error.errors()))) from None
+
+
+def _told(problem: dict) -> str:
+    """One of pydantic's findings in a line; our own validators name what was given themselves."""
+    message = problem["msg"].removeprefix("Value error, ")
+    given = "" if problem["type"] == "value_error" else f", not {problem['input']!r}"
+    return ": ".join([*map(str, problem["loc"][:1]), message + given])
 
 
 def _injected_names(cells: list[str]) -> set[str]:

@@ -154,7 +154,7 @@ def test_attacks_end_when_nothing_is_eligible():
 
 
 def test_c_moves_grey_to_the_extremes_and_never_black_and_white_to_grey(images):
-    """The paper's remark on c: above 1 it holds; below 1 black and white only swap, for equations (3) and (4) say so."""
+    """The paper's remark on c: above 1 it holds; below 1 black and white only swap, as (3) and (4) say."""
     extreme = perturb(images, "random_pixel_invert", 20_000, c=1.25, revisit=True)
     assert ((extreme < 32) | (extreme > 223)).all()
     two_toned = np.where(images > 127, 255, 0).astype(np.uint8)

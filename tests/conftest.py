@@ -1,0 +1,49 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lib.records import ROOT
+from lib.training import Recipe, train
+
+TESTS = Path(__file__).parent
+
+
+def start_python(code: str, *arguments: str) -> subprocess.Popen:
+    """Run code in a process of its own, which can be killed."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(TESTS)}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def run_python(code: str, *arguments: str) -> tuple[int, str]:
+    """The exit status of such a process (-9: killed), and what it printed."""
+    process = start_python(code, *arguments)
+    printed, _ = process.communicate()
+    return process.returncode, printed
+
+
+def run_papermill(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess:
+    """papermill as a user types it, in `folder`, standard output redirected."""
+    command = [str(Path(sys.executable).with_name("papermill")), *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(TESTS)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def texts(notebook: Path | str) -> str:
+    """All that an executed notebook shows as text."""
+    content = json.loads(notebook.read_text() if isinstance(notebook, Path) else notebook)
+    outputs = [output for cell in content["cells"] for output in cell.get("outputs", [])]
+    shown = [output.get("data", {}).get(kind, []) for output in outputs for kind in ("text/plain", "text/markdown")]
+    return "\n".join("".join(lines) for lines in [*shown, *(output.get("text", []) for output in outputs)])
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """A folder of results that holds a tiny trained network, `tiny:conv_net@quick`."""
+    outputs = tmp_path_factory.mktemp("trained")
+    train(Recipe(model="tiny:conv_net@quick", train_images=4000, max_epochs=2, learning_rate=0.05, outputs=outputs))
+    return outputs

@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from lib import nets
+from lib.training import Recipe
+
+# Parameters of the published architectures with a one-channel first convolution and ten classes, counted by hand from
+# torchvision's (timm's for V2) ImageNet counts: minus 2 channels of the first kernel, minus 990 rows of the last layer.
+PUBLISHED = {
+    "fc": 3136 * 3136 + 3136 + 31360 + 10,
+    "resnet18": 11_689_512 - 2 * 64 * 49 - 990 * 513,
+    "resnet34": 21_797_672 - 2 * 64 * 49 - 990 * 513,
+    "resnet50": 25_557_032 - 2 * 64 * 49 - 990 * 2049,
+    "resnet101": 44_549_160 - 2 * 64 * 49 - 990 * 2049,
+    "resnetv2_50": 25_549_352 - 2 * 64 * 49 - 990 * 2049,
+    "vgg19": 143_667_240 - 2 * 64 * 9 - 990 * 4097,
+    "efficientnet_b1": 7_794_184 - 2 * 32 * 9 - 990 * 1281,
+}
+
+
+@pytest.mark.parametrize("model", nets.NETS)
+def test_networks_have_the_published_size_and_ten_logits(model):
+    net = nets.build(model).eval()
+    assert sum(parameter.numel() for parameter in net.parameters()) == PUBLISHED[model]
+    with torch.inference_mode():
+        assert net(torch.rand(2, 1, 28, 28)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("model", ["fc", "efficientnet_b1", "timm:convnext_atto", "tiny:conv_net"])
+def test_the_seed_decides_the_weights_and_nothing_else_moves(model):
+    torch.manual_seed(99)
+    expected = torch.rand(3)
+    torch.manual_seed(99)
+    one, same, other = nets.build(model, 1), nets.build(model, 1), nets.build(model, 2)
+    torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
+    pairs = zip(one.parameters(), same.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert any(not torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("model", ["timm:convnext_atto", "timm:vit_tiny_patch16_224", "timm:mobilenetv3_small_100"])
+def test_any_timm_model_joins_by_name(model):
+    with torch.inference_mode():
+        assert nets.build(model).eval()(torch.rand(2, 1, 28, 28)).shape == (2, 10)
+
+
+class Spy(nn.Module):
+    def forward(self, images):
+        return images
+
+
+def test_the_network_normalises_and_doubles_every_pixel():
+    images = torch.rand(2, 1, 28, 28)
+    seen = nets.Net(Spy())(images)
+    expected = ((images - 0.1307) / 0.3081).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    torch.testing.assert_close(seen, expected)
+    torch.testing.assert_close(nets.Net(Spy(), normalize="none")(images)[:, :, ::2, ::2], images)
+    smooth = nets.Net(Spy(), normalize="none", resize="bilinear")(images)
+    assert smooth.shape == (2, 1, 56, 56) and not torch.allclose(smooth[:, :, ::2, ::2], images)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("resnt50", "unknown model 'resnt50'; choose from fc, resnet18, .*timm:NAME, or package.module:function"),
+        ("timm:resnet5o", "timm has no model 'resnet5o'"),
+        ("no_such_module:net", "cannot import model 'no_such_module:net'.*choose from fc"),
+        ("tiny:no_such_function", "cannot import model 'tiny:no_such_function'"),
+    ],
+)
+def test_an_unknown_network_lists_the_choices(model, message):
+    with pytest.raises(ValueError, match=message):
+        nets.build(model)
+
+
+def test_unknown_options_list_the_choices():
+    with pytest.raises(ValueError, match="unknown normalize 'minst'; choose from mnist, none, imagenet"):
+        nets.build("fc", normalize="minst")
+    with pytest.raises(ValueError, match="unknown resize 'area'; choose from nearest, bilinear"):
+        nets.build("fc", resize="area")
+
+
+def test_a_network_without_weights_names_the_command(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"resnet34 .* is not trained.*make train MODEL=resnet34 SEED=3"):
+        nets.load("resnet34", 3, outputs=tmp_path)
+    with pytest.raises(ValueError, match="unknown model"):
+        nets.load("resnet33", outputs=tmp_path)
+
+
+def test_weights_come_back_as_they_were_stored(tmp_path):
+    net = nets.build("tiny:conv_net", 5)
+    with torch.no_grad():
+        net.body[1].running_mean += 1 / 3
+    path = nets.weights_path("tiny:conv_net", 5, tmp_path)
+    nets.save_weights(net, path, {"recipe": Recipe(model="tiny:conv_net", seed=5).model_dump(mode="json"), "note": 1})
+    loaded = nets.load("tiny:conv_net", 5, tmp_path)
+    assert not loaded.training and nets.read_record(path)["note"] == 1
+    for name, value in net.state_dict().items():
+        kept = value.half().float() if value.ndim > 1 else value
+        assert torch.equal(loaded.state_dict()[name], kept), name
+        assert loaded.state_dict()[name].dtype == value.dtype
+
+
+def test_every_network_fits_its_memory_format():
+    """Grouped convolutions are several times slower with channels_last on a CPU; benchmarks/sweep.py shows it."""
+    assert nets.memory_format(nets.build("efficientnet_b1")) == torch.contiguous_format
+    assert nets.memory_format(nets.build("resnet18")) == torch.channels_last
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": "resnt50"}, "unknown model 'resnt50'"),
+        ({"seed": -1}, "greater than or equal to 0"),
+        ({"learning_rate": 0}, "greater than 0"),
+        ({"learning_rate": 0.1}, "'learning_rate': 0.1.* is not the paper's recipe.*'fc@WORD'"),
+        ({"max_epochs": 0}, "greater than or equal to 1"),
+        ({"train_images": 55_001}, "less than or equal to 55000"),
+        ({"normalize": "minst"}, "'mnist', 'none' or 'imagenet'"),
+        ({"lr": 0.1}, "Extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_recipe_is_told(change, message):
+    with pytest.raises(ValidationError, match=message):
+        Recipe(**{"model": "fc"} | change)
+
+
+def test_images_near_black_and_white_stay_finite():
+    net = nets.build("resnet18").eval()
+    with torch.inference_mode():
+        assert np.isfinite(net(torch.stack([torch.zeros(1, 28, 28), torch.ones(1, 28, 28)])).numpy()).all()

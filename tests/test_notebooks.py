@@ -1,0 +1,149 @@
+import json
+import re
+import shutil
+
+import pytest
+from conftest import run_papermill, texts
+
+from lib import parameters
+from lib.records import OUTPUTS, ROOT
+from lib.sweep import Plan
+from lib.training import Recipe
+
+KINDS = {"noise": parameters.Gallery, "train": Recipe, "sweep": Plan}
+SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
+EXECUTED = sorted(path for path in OUTPUTS.glob("**/*.ipynb") if "logs" not in path.parts)
+
+
+def cells(path, kind="code"):
+    return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == kind]
+
+
+def test_there_are_notebooks():
+    assert {"noise", "sweep", "train"} <= {path.stem for path in SOURCES}
+    names = {str(path.relative_to(OUTPUTS)) for path in EXECUTED}
+    assert {"noise.ipynb", "train/fc.ipynb", "train/resnet18.ipynb", "sweep/fc.ipynb", "sweep/resnet18.ipynb"} <= names
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_sources_hold_no_outputs_and_name_their_parameters(path):
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in cells(path))
+    tagged = [cell for cell in cells(path) if "parameters" in cell["metadata"].get("tags", [])]
+    assert len(tagged) == 1
+    names = re.findall(r"^(\w+): .*# ", "".join(tagged[0]["source"]), re.M)
+    assert set(names) == set(KINDS[path.stem].model_fields), "one line each, with a comment"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_defaults_of_notebook_and_lib_agree(path):
+    tagged = next(cell for cell in cells(path) if "parameters" in cell["metadata"].get("tags", []))
+    variables = {}
+    exec("".join(tagged["source"]), variables)
+    for name, field in KINDS[path.stem].model_fields.items():
+        if not field.is_required():
+            assert str(variables[name]) == str(field.get_default()), name
+
+
+@pytest.mark.parametrize("path", EXECUTED, ids=lambda path: str(path.relative_to(OUTPUTS)))
+def test_executed_notebooks_are_whole_and_of_this_source(path):
+    code = [cell for cell in cells(path) if "injected-parameters" not in cell["metadata"].get("tags", [])]
+    counts = [cell["execution_count"] for cell in cells(path)]
+    assert counts == list(range(1, len(counts) + 1))
+    assert not any(output["output_type"] == "error" for cell in code for output in cell["outputs"])
+    source = ROOT / "notebooks" / f"{(path.parent if path.parent != OUTPUTS else path).stem}.ipynb"
+    assert [cell["source"] for cell in code] == [cell["source"] for cell in cells(source)]
+    assert not re.search(r"/(home|root|work|tmp|Users)/", path.read_text()), "a path of the machine that ran it"
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """train, then sweep, with the quick parameters: the folder of results and what papermill wrote."""
+    outputs = tmp_path_factory.mktemp("quick")
+    for name in ("train", "sweep"):
+        run = run_papermill(
+            f"notebooks/{name}.ipynb",
+            outputs / f"{name}.ipynb",
+            "-f",
+            f"params/quick/{name}.yaml",
+            "-p",
+            "outputs",
+            outputs,
+        )
+        assert run.returncode == 0, run.stderr
+    return outputs
+
+
+def test_training_shows_its_progress_and_what_it_reached(quick):
+    shown = texts(quick / "train.ipynb")
+    assert re.search(r"fc@quick epoch 1 of at most 1: 100%", shown)
+    assert re.search(r"ended after 1 epoch\(s\) at \*\*\d\d\.\d\d %\*\* of 5,000 validation images", shown)
+    assert (quick / "weights" / "fc@quick-seed0.safetensors").is_file()
+
+
+def test_the_sweep_shows_curves_and_leaves_results(quick):
+    shown = texts(quick / "sweep.ipynb")
+    assert "17 parts computed" not in shown and "9 parts computed, 0 found recorded" in shown
+    assert "of 200 test images rightly" in shown
+    lines = (quick / "accuracy.csv").read_text().splitlines()
+    assert len(lines) == 1 + 1 + 4 * 2 * 2
+    assert (quick / "figures" / "sweep-fc@quick-seed0.svg").is_file()
+
+
+def test_a_sweep_from_the_notebooks_own_folder_to_standard_output(quick):
+    """As in the README: standard output is no terminal, the notebook goes there and the results where they belong."""
+    before = (quick / "accuracy.csv").read_bytes()
+    run = run_papermill(
+        "sweep.ipynb", "-f", "../params/quick/sweep.yaml", "-p", "outputs", quick, folder=ROOT / "notebooks"
+    )
+    assert run.returncode == 0, run.stderr
+    assert "0 parts computed, 9 found recorded; 450 recorded predictions recomputed" in texts(run.stdout)
+    assert (quick / "accuracy.csv").read_bytes() == before
+
+
+def test_the_noise_notebook_runs_with_the_quick_parameters(tmp_path):
+    run = run_papermill(
+        "notebooks/noise.ipynb", tmp_path / "noise.ipynb", "-f", "params/quick/noise.yaml", "-p", "outputs", tmp_path
+    )
+    assert run.returncode == 0, run.stderr
+    assert "Over 50 test images" in texts(tmp_path / "noise.ipynb")
+
+
+@pytest.mark.parametrize(
+    ("notebook", "arguments", "message"),
+    [
+        ("sweep", ["-p", "model", "resnt50"], "unknown model 'resnt50'; choose from fc, resnet18"),
+        ("sweep", ["-p", "draws", "-1"], "draws: Input should be greater than or equal to 1, not -1"),
+        ("sweep", ["-p", "modle", "fc"], "unknown parameter 'modle'; did you mean 'model'"),
+        ("sweep", ["-p", "model", "resnet34@none"], "make train MODEL=resnet34@none"),
+        ("train", ["-p", "learning_rate", "0.5"], "is not the paper's recipe"),
+        ("noise", ["-p", "attacks", "-5"], "attacks: Input should be greater than or equal to 0, not -5"),
+    ],
+)
+def test_wrong_parameters_stop_at_once_and_write_nothing(tmp_path, notebook, arguments, message):
+    outputs = tmp_path / "outputs"
+    run = run_papermill(f"notebooks/{notebook}.ipynb", *arguments, "-p", "outputs", outputs)
+    assert run.returncode != 0 and message in run.stderr
+    assert not outputs.exists()
+
+
+def test_the_papers_parameters_are_the_defaults():
+    """params/paper says what the notebooks do anyway, five draws apart."""
+    import yaml
+
+    train, sweep = (yaml.safe_load((ROOT / f"params/paper/{name}.yaml").read_text()) for name in ("train", "sweep"))
+    assert Recipe(model="resnet50", **train) == Recipe(model="resnet50")
+    assert Plan(model="resnet50", **sweep) == Plan(model="resnet50", draws=5)
+
+
+def test_make_says_in_a_line_that_python_is_too_old(tmp_path):
+    script = tmp_path / "check.py"
+    source = (ROOT / ".ci" / "check_machine.py").read_text()
+    script.write_text(source.replace("(3, 11) <=", "(3, 98) <="))
+    import subprocess
+    import sys
+
+    run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert run.returncode == 1 and re.fullmatch(r"Python 3\.11, 3\.12 or 3\.13 is needed, .*\n", run.stderr)
+    script.write_text(source.replace("GIGABYTES = 8", "GIGABYTES = 1e9"))
+    run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert run.returncode == 1 and run.stderr.startswith("The environment needs") and shutil.which("make")

@@ -1,0 +1,139 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import binomtest
+
+from lib import data, nets, results
+from lib.noise import NOISES, perturb
+from lib.records import OUTPUTS, ROOT
+from lib.sweep import Plan
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 40), (1, 40), (20, 40), (40, 40), (9731, 10_000)])
+def test_with_one_draw_the_interval_is_wilsons(right, n):
+    correct = np.arange(n)[None] < right
+    expected = binomtest(right, n).proportion_ci(0.95, method="wilson")
+    np.testing.assert_allclose(results.interval(correct), (100 * expected.low, 100 * expected.high), atol=1e-6)
+
+
+def test_draws_that_agree_bring_nothing_and_independent_ones_do():
+    random = np.random.default_rng(0)
+    one = random.random((1, 2000)) < 0.8
+    low, high = results.interval(one)
+    np.testing.assert_allclose(results.interval(np.repeat(one, 5, axis=0)), (low, high))
+    low5, high5 = results.interval(random.random((5, 2000)) < 0.8)
+    assert (high5 - low5) / (high - low) == pytest.approx(5**-0.5, rel=0.1)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    """Images of different difficulty, three draws each: 95 % of 2,000 intervals, within four standard errors."""
+    random = np.random.default_rng(1)
+    hits = 0
+    for _ in range(2000):
+        difficulty = random.beta(4, 1, size=300)  # mean 0.8
+        low, high = results.interval(random.random((3, 300)) < difficulty)
+        hits += low <= 80 <= high
+    assert hits / 2000 == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / 2000))
+
+
+def test_the_paper_table_is_the_papers():
+    table = results.paper_table()
+    assert len(table) == 5 * 5 * 4 and not table.duplicated(["model", "noise", "attacks"]).any()
+    assert set(table["model"]) < set(nets.NETS) and set(table["noise"]) == set(NOISES)
+    paper = ROOT.parent / "shared" / "paper.txt"
+    if not paper.is_file():
+        pytest.skip("the paper's text is not beside the checkout")
+    text = paper.read_text()
+    text = text[text.index("Attacks\tWtB\tBtW\tRPI\tEtA") :]
+    headings = ["ResNet-50", "ResNet-50V2", "VGG19", "EfficientNet-B1", "Fully Connected Network"]
+    models = ["resnet50", "resnetv2_50", "vgg19", "efficientnet_b1", "fc"]
+    noises = ["white_to_black", "black_to_white", "random_pixel_invert", "edge_to_altered"]
+    for heading, model in zip(headings, models, strict=True):
+        part = text[re.search(rf"^{heading}\t", text, re.M).end() :]
+        for attacks in (0, 10, 40, 100, 200):
+            numbers = re.search(rf"^{attacks}\t(.*)$", part, re.M).group(1).split()
+            rows = table[(table["model"] == model) & (table["attacks"] == attacks)].set_index("noise")
+            assert rows.loc[noises, "accuracy"].tolist() == [float(number) for number in numbers]
+
+
+def plain_torch_predictions(net, images):
+    """A loop anyone would write, without OpenVINO."""
+    found = []
+    with torch.inference_mode():
+        for block in torch.from_numpy(images.copy()).split(250):
+            found.append(net(block.unsqueeze(1).float() / 255).argmax(dim=1))
+    return torch.cat(found).numpy()
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return pd.read_csv(OUTPUTS / "accuracy.csv")
+
+
+def test_recorded_accuracies_of_fc_follow_from_its_weights(recorded):
+    """Table 1's levels on all 10,000 images, every draw once: the counts in accuracy.csv, to within two images."""
+    net = nets.load("fc")
+    digits = data.load()
+    fc = recorded.query("model == 'fc' and train_seed == 0 and images == 10000")
+    cells = [("none", 0, 0)]
+    cells += [(noise, level, draw) for draw, level in enumerate((10, 40, 100, 200, 150)) for noise in NOISES]
+    for noise, attacks, draw in cells:
+        c = "c != c" if noise == "none" else f"c == {NOISES[noise].c}"
+        row = fc.query(f"noise == @noise and attacks == @attacks and draw == @draw and {c}")
+        assert len(row) == 1, (noise, attacks, draw)
+        images = digits.test_images if noise == "none" else perturb(digits.test_images, noise, attacks, seed=draw)
+        right = (plain_torch_predictions(net, images) == digits.test_labels).sum()
+        assert abs(int(row["correct"].iloc[0]) - right) <= 2, (noise, attacks, draw)
+
+
+def test_every_recorded_network_answers_as_recorded(recorded):
+    """All networks with committed weights: 100 images at 100 attacks of every noise, in draw 0."""
+    digits = data.load()
+    index = np.arange(0, 10_000, 100)
+    for (model, train_seed), _ in recorded.groupby(["model", "train_seed"]):
+        net = nets.load(model, train_seed)
+        plan = Plan(model=model, train_seed=train_seed)
+        for noise in NOISES:
+            part = plan.part(noise)
+            noisy = perturb(digits.test_images[index], noise, 100, index=index)
+            found = plain_torch_predictions(net, noisy)
+            expected = results.Predictions.read(part.path).predicted[part.recipe["levels"].index(100), index]
+            assert (found != expected).sum() <= 1, (model, noise)
+
+
+def test_accuracy_csv_is_what_the_predictions_give(recorded):
+    pd.testing.assert_frame_equal(recorded, results.accuracy_table(OUTPUTS), check_dtype=False)
+
+
+def test_committed_weights_are_those_that_were_swept(recorded):
+    assert {"fc", "resnet18"} <= set(recorded["model"])
+    assert recorded.query("model == 'fc'")["draw"].nunique() == 5
+
+
+def test_fooled_images_were_right_and_are_wrong():
+    plan = Plan(model="fc")
+    table = results.fooled(plan, "white_to_black", 100)
+    digits = data.load()
+    net = nets.load("fc")
+    index = table["image"].to_numpy()[:50]
+    assert len(index) == 50
+    np.testing.assert_array_equal(digits.test_labels[index], table["label"][:50])
+    np.testing.assert_array_equal(plain_torch_predictions(net, digits.test_images[index]), table["label"][:50])
+    noisy = perturb(digits.test_images[index], "white_to_black", 100, index=index)
+    np.testing.assert_array_equal(plain_torch_predictions(net, noisy), table["predicted"][:50])
+    with pytest.raises(ValueError, match="no 15 attacks of 'white_to_black'; choose from"):
+        results.fooled(plan, "white_to_black", 15)
+
+
+def test_curves_stand_beside_the_paper():
+    curves = results.curves(Plan(model="fc"))
+    assert len(curves) == 4 * 21 and curves["draws"].max() == 5
+    assert ((curves["low"] <= curves["accuracy"]) & (curves["accuracy"] <= curves["high"])).all()
+    beside = results.beside_paper(curves, "fc")
+    assert len(beside) == 20
+    row = beside.query("noise == 'white_to_black' and attacks == 200").iloc[0]
+    assert row["paper"] == 40.57 and row["difference"] == pytest.approx(row["ours"] - 40.57)
+    assert results.beside_paper(curves, "resnet18").empty

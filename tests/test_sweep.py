@@ -1,0 +1,262 @@
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import run_python, start_python
+from pydantic import ValidationError
+from torch.nn import functional
+
+from lib import data, nets, results
+from lib.inference import predictor
+from lib.noise import NOISES, perturb
+from lib.sweep import CLEAN, Plan, Predictions, _in_turn, sweep
+
+MODEL = "tiny:conv_net@quick"
+
+
+@pytest.fixture
+def outputs(trained, tmp_path):
+    """Results of one's own, with the tiny network's weights."""
+    shutil.copytree(trained / "weights", tmp_path / "weights")
+    return tmp_path
+
+
+def plan(outputs, **change):
+    return Plan(**{"model": MODEL, "levels": [0, 20, 100], "draws": 2, "images": 150, "outputs": outputs} | change)
+
+
+def naive_probabilities(outputs, images):
+    net = nets.load(MODEL, outputs=outputs)
+    with torch.inference_mode():
+        return functional.softmax(net(torch.from_numpy(images.copy()).unsqueeze(1).float() / 255), dim=1).numpy()
+
+
+def contents(folder):
+    return {
+        path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*.*")) if path.suffix != ".lock"
+    }
+
+
+def test_a_sweep_records_what_the_network_answers(outputs):
+    done = sweep(plan(outputs))
+    assert done == {"computed": 9, "reused": 0, "checked": 0}
+    images, labels = data.load().test_images[:150], data.load().test_labels[:150]
+    for noise in NOISES:
+        for draw in range(2):
+            recorded = Predictions.read(plan(outputs).part(noise, draw).path)
+            for row, attacks in enumerate([20, 100]):
+                found = naive_probabilities(outputs, perturb(images, noise, attacks, seed=draw))
+                np.testing.assert_array_equal(recorded.predicted[row], found.argmax(axis=1))
+                np.testing.assert_allclose(recorded.probability[row], found[np.arange(150), labels], atol=1e-3)
+    clean = Predictions.read(plan(outputs).part(CLEAN).path)
+    np.testing.assert_array_equal(clean.predicted[0], naive_probabilities(outputs, images).argmax(axis=1))
+
+
+def test_records_name_what_made_them(outputs):
+    sweep(plan(outputs, noises=["white_to_black"], draws=1))
+    recorded = Predictions.read(plan(outputs).part("white_to_black").path).record
+    assert recorded["recipe"] == {
+        "noise": "white_to_black", "c": 2.0, "levels": [20, 100], "draw": 0, "images": 150, "bfloat16": False
+    }  # fmt: skip
+    assert recorded["model"] == MODEL and recorded["train_seed"] == 0 and recorded["commit"]
+    assert recorded["weights"] == results.file_hash(nets.weights_path(MODEL, 0, outputs))
+    assert recorded["openvino"] and recorded["numba"]
+
+
+def test_a_second_run_changes_nothing(outputs):
+    sweep(plan(outputs))
+    results.write_accuracy(outputs)
+    before = contents(outputs)
+    assert sweep(plan(outputs)) == {"computed": 0, "reused": 9, "checked": 450}
+    results.write_accuracy(outputs)
+    assert contents(outputs) == before
+
+
+def test_only_what_is_missing_is_computed(outputs):
+    sweep(plan(outputs))
+    before = contents(outputs / "predictions")
+    gone = plan(outputs).part("edge_to_altered", 1).path
+    gone.unlink()
+    assert sweep(plan(outputs))["computed"] == 1
+    again = contents(outputs / "predictions")
+    assert again.keys() == before.keys()
+    changed = {path.name for path in before if again[path] != before[path]}
+    assert changed <= {gone.name}
+    assert sweep(plan(outputs, draws=3))["computed"] == 4, "a further draw adds its own parts"
+
+
+def test_other_parameters_have_results_of_their_own(outputs):
+    sweep(plan(outputs, noises=["white_to_black"], draws=1))
+    for change in ({"c": 3.0}, {"levels": [0, 20]}, {"images": 149}):
+        assert sweep(plan(outputs, noises=["white_to_black"], draws=1, **change))["computed"] >= 1
+    table = results.accuracy_table(outputs)
+    keys = ["noise", "c", "attacks", "draw", "images"]
+    assert not table.duplicated(keys).any()
+    assert set(table["c"].dropna()) == {2.0, 3.0} and set(table["images"]) == {149, 150}
+
+
+def test_draws_none_takes_those_recorded(outputs):
+    assert len(plan(outputs, draws=None).parts()) == 5
+    sweep(plan(outputs, draws=2))
+    assert len(plan(outputs, draws=None).parts()) == 9
+    assert results.curves(plan(outputs, draws=None))["draws"].max() == 2
+
+
+def test_recompute_ignores_what_is_recorded(outputs):
+    small = plan(outputs, noises=["white_to_black"], draws=1)
+    sweep(small)
+    assert sweep(small.model_copy(update={"recompute": True})) == {"computed": 2, "reused": 0, "checked": 0}
+
+
+def test_new_weights_make_recorded_predictions_void(outputs):
+    small = plan(outputs, noises=["white_to_black"], draws=1)
+    sweep(small)
+    path = nets.weights_path(MODEL, 0, outputs)
+    nets.save_weights(nets.build(MODEL, 7), path, nets.read_record(path))
+    assert results.accuracy_table(outputs).empty
+    assert sweep(small) == {"computed": 2, "reused": 0, "checked": 0}
+
+
+def test_predictions_that_do_not_follow_from_the_weights_are_told(outputs):
+    small = plan(outputs, noises=["white_to_black"], draws=1)
+    sweep(small)
+    path = small.part("white_to_black").path
+    true = Predictions.read(path)
+    Predictions((true.predicted + 1) % 10, true.probability, true.attacked, true.record).write(path)
+    with pytest.raises(ValueError, match=r"of 50 predictions in .*white_to_black.* do not follow from the weights"):
+        sweep(small)
+    Predictions(true.predicted, 1 - true.probability, true.attacked, true.record).write(path)
+    with pytest.raises(ValueError, match="do not follow from the weights"):
+        sweep(small)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(ValueError, match=r"damaged predictions .*white_to_black.*delete the file"):
+        sweep(small)
+
+
+# Ends itself like kill -9 in the middle of part number argv[2].
+SWEEP = """
+import os, sys
+from lib import sweep
+parts, predict = 0, sweep._predict
+def predict_and_die(*arguments):
+    global parts
+    parts += 1
+    found = predict(*arguments)
+    if parts == int(sys.argv[2]):
+        os.kill(os.getpid(), 9)
+    return found
+sweep._predict = predict_and_die
+plan = sweep.Plan(model="tiny:conv_net@quick", levels=[0, 20, 100], draws=2, images=150, outputs=sys.argv[1])
+print(sweep.sweep(plan))
+"""
+
+
+def test_a_killed_sweep_keeps_its_finished_parts(outputs):
+    assert run_python(SWEEP, outputs, 4)[0] == -9
+    kept = contents(outputs / "predictions")
+    assert len(kept) == 3
+    assert "{'computed': 6, 'reused': 3, 'checked': 150}" in run_python(SWEEP, outputs, 0)[1]
+    after = contents(outputs / "predictions")
+    assert len(after) == 9 and all(after[path] == content for path, content in kept.items())
+
+
+def test_two_processes_share_the_work(outputs):
+    processes = [start_python(SWEEP, outputs, 0) for _ in range(2)]
+    shown = [process.communicate()[0] for process in processes]
+    counts = [json.loads(text[text.rindex("{") : text.rindex("}") + 1].replace("'", '"')) for text in shown]
+    assert all(process.returncode == 0 for process in processes)
+    assert sum(count["computed"] for count in counts) == 9
+    assert len(contents(outputs / "predictions")) == 9
+
+
+def test_a_part_that_another_process_is_at_comes_last(outputs):
+    parts = plan(outputs).parts()[:3]
+    held = results.lock(parts[0].path)
+    held.acquire()
+    seen = []
+    for part in _in_turn(parts):
+        seen.append(part.path)
+        if len(seen) == 2:
+            held.release()
+    assert seen == [parts[1].path, parts[2].path, parts[0].path]
+
+
+@pytest.mark.parametrize("model", ["fc", "resnet18", "efficientnet_b1", "vgg19"])
+def test_openvino_answers_as_torch_does(model):
+    net = nets.build(model, 1).eval()
+    images = perturb(data.load().test_images[:130], "black_to_white", 40)
+    one, other = predictor(net, "openvino")(images), predictor(net, "torch")(images)
+    assert one.shape == (130, 10) and one.dtype == np.float32
+    np.testing.assert_allclose(one.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(one, other, atol=2e-4)
+
+
+@pytest.mark.parametrize("engine", ["openvino", "torch"])
+def test_answers_do_not_depend_on_the_batch(trained, engine):
+    probabilities = predictor(nets.load(MODEL, outputs=trained), engine)
+    images = data.load().test_images[:250]
+    parts = np.concatenate([probabilities(images[:1]), probabilities(images[1:101]), probabilities(images[101:])])
+    np.testing.assert_allclose(probabilities(images), parts, atol=1e-5)
+    assert probabilities(images[:0]).shape == (0, 10)
+
+
+def test_bfloat16_is_close_and_another_result(outputs):
+    exact, rounded = (plan(outputs, engine="torch", bfloat16=bfloat16, draws=1) for bfloat16 in (False, True))
+    sweep(exact)
+    assert sweep(rounded)["computed"] == 5
+    one, other = results.curves(exact), results.curves(rounded)
+    np.testing.assert_allclose(one["accuracy"], other["accuracy"], atol=5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": "resnt50"}, "unknown model 'resnt50'; choose from fc"),
+        ({"noises": ["whitetoblack"]}, "unknown noise 'whitetoblack'; choose from random_pixel_invert"),
+        ({"noises": []}, "at least 1 item"),
+        ({"levels": [0, 20, 10]}, r"levels must ascend from 0 or more, not \[0, 20, 10\]"),
+        ({"levels": [-10, 0]}, "levels must ascend from 0 or more"),
+        ({"levels": []}, "at least 1 item"),
+        ({"draws": 0}, "greater than or equal to 1"),
+        ({"images": 10_001}, "less than or equal to 10000"),
+        ({"c": 0.0}, "greater than 0"),
+        ({"c": float("nan")}, "greater than 0"),
+        ({"engine": "onnx"}, "unknown engine 'onnx'; choose from auto, openvino, torch"),
+        ({"draw": 1}, "Extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_plan_is_told(tmp_path, change, message):
+    with pytest.raises(ValidationError, match=message):
+        plan(tmp_path, **change)
+
+
+def test_a_sweep_without_weights_names_the_command(tmp_path):
+    with pytest.raises(FileNotFoundError, match="make train MODEL=resnet34"):
+        sweep(plan(tmp_path, model="resnet34"))
+    with pytest.raises(ValueError, match="bfloat16 is for engine='torch'"):
+        predictor(nets.build("fc"), "openvino", bfloat16=True)
+
+
+def test_accuracy_counts_what_was_right(outputs):
+    sweep(plan(outputs))
+    path = results.write_accuracy(outputs)
+    table = pd.read_csv(path)
+    assert list(table) == [
+        "model",
+        "train_seed",
+        "noise",
+        "c",
+        "attacks",
+        "draw",
+        "images",
+        "correct",
+        "pixels_attacked",
+    ]
+    assert len(table) == 1 + 4 * 2 * 2 and (table["attacks"] == 0).sum() == 1
+    row = table.query("noise == 'black_to_white' and attacks == 100 and draw == 1").iloc[0]
+    images, labels = data.load().test_images[:150], data.load().test_labels[:150]
+    found = naive_probabilities(outputs, perturb(images, "black_to_white", 100, seed=1)).argmax(axis=1)
+    assert row["correct"] == (found == labels).sum() and row["pixels_attacked"] == 150 * 100
