@@ -2,6 +2,9 @@
 # make test            sets up .venv and runs every test
 # make train           trains a network (MODEL=fc SEED=0)
 # make noise           the noises themselves, without a network
+# make explore         opens JupyterLab on the explorer: knobs for one digit, your own, all digits, a gallery
+# make app             the explorer as a web page on this machine, without the code
+# make stills          the explorer as an executed notebook, for readers without a kernel
 # make lab             opens JupyterLab
 # make benchmark       the noise beside what one would otherwise write, and the sweep beside its forward passes
 # make lock            resolves requirements.lock anew
@@ -25,7 +28,7 @@ $(BIN)/papermill notebooks/$(1).ipynb outputs/logs/$(2).ipynb --log-output --no-
 @cp outputs/logs/$(2).ipynb outputs/$(2).ipynb
 endef
 
-.PHONY: sweep test train noise lab benchmark lock lint nbval
+.PHONY: sweep test train noise explore app stills lab benchmark lock lint nbval
 .DELETE_ON_ERROR:
 
 sweep: $(READY)
@@ -39,6 +42,16 @@ noise: $(READY)
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
+
+explore: $(READY)
+	$(BIN)/jupyter lab notebooks/explore.ipynb $(ARGS)
+
+# Cells tagged `static` draw what the viewers open on; here the viewers do.
+app: $(READY)
+	$(BIN)/voila notebooks/explore.ipynb --Voila.ip=127.0.0.1 --TagRemovePreprocessor.remove_cell_tags=static $(ARGS)
+
+stills: $(READY)
+	$(call papermill,explore,explore)
 
 test: lint nbval
 	$(BIN)/python -m pytest

@@ -171,7 +171,7 @@ def live_curves(
         images: test images of a live curve.
     """
     with rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 4.2))
+        figure = Figure(figsize=(5.6, 4))
         axes = figure.subplots()
         for number, (model, curve) in enumerate(recorded.items()):
             colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
@@ -187,6 +187,8 @@ def live_curves(
         )
         if axes.lines:
             axes.legend(fontsize=9, loc="lower left")
+        else:
+            axes.text(100, 50, "no curve is recorded, none computed yet", ha="center", va="center", color="0.4")
         figure.tight_layout()
     return figure
 

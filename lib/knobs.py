@@ -13,8 +13,8 @@ from lib.explorer import ATTACKS, LARGEST_C, SMALLEST_C, State
 from lib.noise import NOISES
 
 Show = Callable[[], None]  # puts a finished picture into its widget
-WIDE = Layout(width="440px", max_width="99%")
-STYLE = {"description_width": "104px"}
+WIDE = Layout(width="390px", max_width="99%")
+STYLE = {"description_width": "92px"}
 
 
 class Newest:

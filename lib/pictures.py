@@ -17,7 +17,7 @@ from lib.figures import COLOURS
 from lib.surveys import Fooled
 
 SCALE = 2  # pixels for each unit of length, so that the pictures stay sharp on dense screens
-WIDTH = 480  # of every picture, in units of a web page
+WIDTH = 400  # of every picture, in units of a web page: two fit beside each other, one on a phone
 BLUE, RED, LIGHTER, DARKER, GREY = COLOURS[0], COLOURS[1], COLOURS[4], COLOURS[5], "#666666"
 FOOLED = "#F9E0D2"  # a light RED
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
@@ -50,7 +50,7 @@ class Sheet:
 
 @lru_cache
 def _font(bold: bool) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(FONTS / f"DejaVuSans{'-Bold' if bold else ''}.ttf", 15 * SCALE)
+    return ImageFont.truetype(FONTS / f"DejaVuSans{'-Bold' if bold else ''}.ttf", 13 * SCALE)
 
 
 def png(image: Image.Image) -> bytes:
@@ -67,7 +67,7 @@ def still(image: Image.Image) -> display.Image:
 
 def attacked_digit(look: Look) -> Image.Image:
     """The clean digit, the noisy digit, and the clean one in grey with the attacked pixels in colour."""
-    side, gap = 152, 12
+    side, gap = 126, 11
     sheet = Sheet(side + 48)
     before, after = int(look.before.argmax()), int(look.after.argmax())
     columns = [
@@ -86,7 +86,7 @@ def attacked_digit(look: Look) -> Image.Image:
         sheet.paste(pixels, left, 22, side)
         sheet.text((left + side / 2, side + 36), verdict, "mm", BLUE if answer == look.truth else RED, bold=True)
     left = 2 * (side + gap)
-    for start, colour, word in ((left, LIGHTER, "lighter"), (left + 78, DARKER, "darker")):
+    for start, colour, word in ((left, LIGHTER, "lighter"), (left + 66, DARKER, "darker")):
         sheet.box(start, side + 30, start + 11, side + 41, colour)
         sheet.text((start + 16, side + 36), word)
     return sheet.image
@@ -103,26 +103,26 @@ def _marked(look: Look) -> np.ndarray:
 
 def probabilities(look: Look) -> Image.Image:
     """The ten class probabilities, before and after the attacks; the true class in bold."""
-    left, right, top, row = 28, WIDTH - 124, 30, 31
+    left, right, top, row = 28, WIDTH - 108, 30, 29
     sheet = Sheet(top + 10 * row + 4)
     sheet.text((left, 12), "probability of each digit:", colour=GREY)
-    sheet.text((left + 206, 12), "clean", colour=BLUE, bold=True)
-    sheet.text((left + 270, 12), "noisy", colour=RED, bold=True)
+    sheet.text((left + 172, 12), "clean", colour=BLUE, bold=True)
+    sheet.text((left + 224, 12), "noisy", colour=RED, bold=True)
     for number in range(10):
         y = top + number * row
         sheet.text((left - 10, y + 13), str(number), "rm", bold=number == look.truth)
         sheet.box(left, y + 2, right, y + 24, "#F2F2F2")
         for values, offset, colour in ((look.before, 2, BLUE), (look.after, 14, RED)):
             sheet.box(left, y + offset, left + (right - left) * float(values[number]), y + offset + 10, colour)
-        sheet.text((right + 62, y + 13), f"{100 * look.before[number]:.0f} %", "rm", BLUE)
+        sheet.text((right + 52, y + 13), f"{100 * look.before[number]:.0f} %", "rm", BLUE)
         sheet.text((WIDTH - 2, y + 13), f"{100 * look.after[number]:.0f} %", "rm", RED, bold=number == look.truth)
     return sheet.image
 
 
 def strip(strip: Strip, attacks: int) -> Image.Image:
     """Probability of the true class against attacks, shaded where the network is wrong; `attacks` marks the level."""
-    left, right, top, bottom = 46, WIDTH - 14, 34, 140
-    sheet = Sheet(bottom + 46)
+    left, right, top, bottom = 40, WIDTH - 14, 32, 122
+    sheet = Sheet(bottom + 42)
     known = np.flatnonzero(strip.predicted >= 0)
     x = left + (right - left) * np.arange(ATTACKS + 1) / ATTACKS
     y = bottom - (bottom - top) * np.nan_to_num(strip.probability)
@@ -136,8 +136,8 @@ def strip(strip: Strip, attacks: int) -> Image.Image:
     for level in range(0, ATTACKS + 1, 50):
         sheet.text((x[level], bottom + 12), f"{level}", "mm", GREY)
     sheet.line(list(zip(x[known], y[known], strict=True)), BLUE, 2)
-    sheet.text((left - 40, 11), f"% sure that it is a {strip.truth}", colour=BLUE)
-    sheet.text(((left + right) / 2, bottom + 33), "attacks", "mm", GREY)
+    sheet.text((left - 34, 11), f"% sure that it is a {strip.truth}", colour=BLUE)
+    sheet.text(((left + right) / 2, bottom + 30), "attacks", "mm", GREY)
     first = strip.first_fooled if strip.complete else None
     if first is not None:
         sheet.line([(x[first], top - 8), (x[first], bottom)], RED, 2)
@@ -153,11 +153,11 @@ def strip(strip: Strip, attacks: int) -> Image.Image:
 
 def gallery(found: Fooled, noisy: np.ndarray, columns: int = 6) -> Image.Image:
     """Fooled digits (n, 28, 28) uint8 in a grid, each with what it is and what it was taken for."""
-    side, gap = 70, 12
+    side, gap = 57, 11.5
     rows = max(1, -(-len(noisy) // columns))
-    sheet = Sheet(rows * (side + 30))
+    sheet = Sheet(rows * (side + 26))
     for place, (pixels, label, answer) in enumerate(zip(noisy, found.labels, found.predicted, strict=True)):
-        left, top = place % columns * (side + gap), place // columns * (side + 30)
+        left, top = place % columns * (side + gap), place // columns * (side + 26)
         sheet.paste(pixels, left, top, side)
-        sheet.text((left + side / 2, top + side + 12), f"{label} → {answer}", "mm", RED)
+        sheet.text((left + side / 2, top + side + 11), f"{label} → {answer}", "mm", RED)
     return sheet.image

@@ -1,10 +1,9 @@
-"""The viewers of `explore.ipynb`: knobs beside pictures, alive in JupyterLab and in Voilà.
+"""The viewers of one digit in `explore.ipynb`, alive in JupyterLab and in Voilà.
 
 Every viewer turns one `State`; what it shows is computed by `lib.explorer` and `lib.surveys` and drawn by
-`lib.pictures` and `lib.figures` into image widgets.
+`lib.pictures` and `lib.figures` into image widgets. `lib.survey_viewers` has those of many digits.
 """
 
-import html
 from collections.abc import Iterator
 from functools import partial
 
@@ -12,57 +11,13 @@ import ipywidgets as widgets
 from ipycanvas import Canvas, hold_canvas
 from ipywidgets import Layout
 
-from lib import explorer, figures, handwriting, pictures, surveys
+from lib import explorer, handwriting, pictures, surveys
 from lib.explorer import ATTACKS, Look, State, Strip
-from lib.knobs import WIDE, Knobs, Newest, Show
-from lib.surveys import Fooled, LiveCurves
+from lib.knobs import Knobs, Newest, Show
+from lib.panels import Line, Viewer, button, column, picture, rows, wrapped
 
-MOST_NETWORKS = 3  # in one picture of curves
 CANVAS, PEN = 280, 24  # the side of the canvas and the width of the pen, in units of a web page
 SEVEN = [[(70.0, 70.0), (205.0, 70.0), (125.0, 225.0)]]  # what the canvas opens with
-
-
-class Viewer:
-    """Shown as its widgets where a kernel runs, and as one line of text where none does."""
-
-    def __init__(self, name: str, box: widgets.Widget):
-        self.name, self.box = name, box
-
-    def _repr_mimebundle_(self, **options) -> dict:
-        bundle = self.box._repr_mimebundle_(**options)
-        return bundle | {"text/plain": f"{self.name}: turn its knobs with `make explore` or `make app`"}
-
-
-def _rows(*parts: widgets.Widget) -> widgets.Box:
-    return widgets.VBox(parts, layout=Layout(width="100%", overflow="hidden"))
-
-
-def _wrapped(*parts: widgets.Widget) -> widgets.Box:
-    """Side by side where there is room, below each other on a phone."""
-    return widgets.HBox(parts, layout=Layout(flex_flow="row wrap", align_items="flex-start", width="100%"))
-
-
-def _picture() -> widgets.Image:
-    return widgets.Image(
-        format="png", layout=Layout(width=f"{pictures.WIDTH}px", max_width="99%", margin="4px 16px 4px 0")
-    )
-
-
-def _button(text: str, tooltip: str, act, **options) -> widgets.Button:
-    button = widgets.Button(description=text, tooltip=tooltip, layout=Layout(width="auto"), **options)
-    button.on_click(lambda _: act())
-    return button
-
-
-class Line(widgets.HTML):
-    """One line of text for the reader, or for what went wrong."""
-
-    def say(self, text: str) -> None:
-        self.value = f'<span role="status" style="line-height: 1.4">{html.escape(text)}</span>'
-
-    def warn(self, text: str) -> None:
-        colour = figures.COLOURS[1]
-        self.value = f'<span role="alert" style="line-height: 1.4; color: {colour}">{html.escape(text)}</span>'
 
 
 class Attack:
@@ -70,8 +25,8 @@ class Attack:
 
     def __init__(self, state: State, names: list[str]):
         self.message, self.verdict = Line(), Line()
-        self.digit, self.bars, self.strip = _picture(), _picture(), _picture()
-        self.jump = _button("", "Set the attacks to the fewest that fool the network", self._jump)
+        self.digit, self.bars, self.strip = picture(), picture(), picture()
+        self.jump = button("", "Set the attacks to the fewest that fool the network", self._jump)
         self.first_fooled: int | None = None
         self.knobs = Knobs(state, names, self._changed)
         self.newest = Newest(self._steps, self.message.warn)
@@ -84,14 +39,12 @@ class Attack:
         self.newest.now(state)
 
     def box(self, *controls: widgets.Widget) -> widgets.Box:
-        """Everything in its place, `controls` above the knobs."""
+        """Everything in its place: `controls` choose the digit and its network."""
         knobs = self.knobs.widgets
-        left = _rows(knobs["noise"], knobs["c"], knobs["attacks"], widgets.HBox([self.play, self.jump]))
-        right = _rows(*controls, knobs["model"], knobs["draw"], knobs["revisit"])
-        for side in (left, right):
-            side.layout = Layout(width=f"{pictures.WIDTH + 16}px", max_width="100%", overflow="hidden")
-        shown = widgets.VBox([self.digit, self.strip], layout=Layout(max_width="100%", overflow="hidden"))
-        return _rows(_wrapped(right, left), self.message, self.verdict, _wrapped(shown, self.bars))
+        choice = column(*controls, knobs["draw"], knobs["revisit"])
+        noise = column(knobs["noise"], knobs["c"], knobs["attacks"], wrapped(self.play, self.jump))
+        pair = wrapped(column(self.digit, self.strip), column(self.bars))
+        return rows(wrapped(choice, noise), self.message, self.verdict, pair)
 
     def _changed(self, state: State) -> None:
         self.before_change()
@@ -147,12 +100,13 @@ class OneDigit(Viewer):
         self.attack = Attack(state, ["model", "number", "noise", "c", "attacks", "draw", "revisit"])
         self.search = Newest(self._search, self.attack.message.warn)
         self.attack.before_change = self.search.cancel
-        self.next = _button(
+        self.next = button(
             "Next digit this network gets wrong at this level",
             "Search the test images after this one",
             lambda: self.search.ask(self.attack.knobs.state),
         )
-        super().__init__("One digit", self.attack.box(self.attack.knobs.widgets["number"], self.next))
+        knobs = self.attack.knobs.widgets
+        super().__init__("One digit", self.attack.box(knobs["model"], knobs["number"], self.next))
 
     def _search(self, state: State) -> Iterator[Show]:
         for searched, found in surveys.next_wrong(state):
@@ -183,14 +137,15 @@ class OwnDigit(Viewer):
         self.canvas.on_touch_move(lambda points: self._move(*points[0]))
         self.canvas.on_touch_end(lambda points: self._release())
         self.canvas.on_touch_cancel(lambda points: self._release())
-        self.clear = _button("Clear", "Wipe the canvas", self._clear)
+        self.clear = button("Clear", "Wipe the canvas", self._clear)
         self.upload = widgets.FileUpload(
             accept="image/*", multiple=False, description="Upload a picture", layout=Layout(width="auto")
         )
         self.upload.observe(self._uploaded, "value")
         hint = widgets.HTML("Draw a digit with the mouse or a finger:")
-        controls = _rows(hint, self.canvas, _wrapped(self.clear, self.upload))
-        super().__init__("Your own digit", self.attack.box(controls))
+        buttons = wrapped(self.clear, self.upload)
+        box = self.attack.box(hint, self.canvas, buttons, self.attack.knobs.widgets["model"])
+        super().__init__("Your own digit", box)
 
     def _press(self, x: float, y: float) -> None:
         self.drawing = True
@@ -236,132 +191,3 @@ class OwnDigit(Viewer):
 
     def _take(self, digit: bytes) -> None:
         self.attack.knobs.turn(own=digit)
-
-
-class AllDigits(Viewer):
-    """Accuracy curves at this noise and this c, computed while one watches, over the recorded ones."""
-
-    def __init__(self, state: State, images: int = 500):
-        self.images, self.message, self.picture = images, Line(), _picture()
-        self.picture.layout.width = "720px"
-        self.boxes = {
-            model: widgets.Checkbox(
-                value=model == state.model, description=model, indent=False, layout=Layout(width="auto")
-            )
-            for model in explorer.trained(state.outputs, state.train_seed)
-        }
-        for box in self.boxes.values():
-            box.observe(self._ticked, "value")
-        self.knobs = Knobs(state, ["noise", "c"], lambda _: self._changed())
-        self.newest = Newest(self._steps, self._failed)
-        self.bar = widgets.IntProgress(description="Progress", layout=WIDE, style={"bar_color": figures.COLOURS[0]})
-        self.start = _button(f"Compute on {images:,} digits", "Level by level", self._start, button_style="primary")
-        self.stop = _button("Cancel", "Stop computing and keep what is drawn", self._stop, disabled=True)
-        self.newest.now(([], state))
-        chosen = _wrapped(widgets.Label("Networks (up to three):"), *self.boxes.values())
-        knobs = _rows(*self.knobs.widgets.values(), _wrapped(self.start, self.stop), self.bar)
-        super().__init__("All digits", _rows(chosen, knobs, self.message, self.picture))
-
-    @property
-    def chosen(self) -> list[str]:
-        return [model for model, box in self.boxes.items() if box.value]
-
-    def _ticked(self, change: dict) -> None:
-        if len(self.chosen) > MOST_NETWORKS:
-            change["owner"].value = False
-            self.message.warn(f"At most {MOST_NETWORKS} networks in one picture.")
-        else:
-            self._changed()
-
-    def _changed(self) -> None:
-        self._idle()
-        self.newest.ask(([], self.knobs.state))
-
-    def _start(self) -> None:
-        if not self.chosen:
-            self.message.warn("Choose at least one network.")
-            return
-        self.start.disabled, self.stop.disabled = True, False
-        self.bar.value = 0
-        self.newest.ask((self.chosen, self.knobs.state))
-
-    def _stop(self) -> None:
-        self.newest.cancel()
-        self._idle()
-        self.message.say(f"Cancelled after {100 * self.bar.value // max(1, self.bar.max)} % of the work.")
-
-    def _idle(self) -> None:
-        self.start.disabled, self.stop.disabled = False, True
-
-    def _failed(self, text: str) -> None:
-        self._idle()
-        self.message.warn(text)
-
-    def _steps(self, asked: tuple[list[str], State]) -> Iterator[Show]:
-        """The recorded curves, then live ones of the networks in `asked`, redrawn whenever a level is complete."""
-        models, state = asked
-        recorded = {model: surveys.recorded_curve(state, model) for model in self.chosen}
-        drawn = {}
-        yield partial(self._show_curves, curves_png(state, recorded, {}, self.images), missing(state, recorded))
-        for live in surveys.live_curves(state, models, self.images):
-            picture = None
-            if live.accuracy != drawn:
-                drawn = live.accuracy
-                picture = curves_png(state, recorded, drawn, self.images)
-            yield partial(self._show_live, live, picture)
-
-    def _show_curves(self, picture: bytes, text: str) -> None:
-        self.picture.value = picture
-        self.message.say(text)
-
-    def _show_live(self, live: LiveCurves, picture: bytes | None) -> None:
-        if self.stop.disabled:
-            return  # cancelled while this step was under way
-        self.bar.max, self.bar.value = live.total, live.done
-        if picture is not None:
-            self.picture.value = picture
-        if live.done == live.total:
-            self._idle()
-
-
-def curves_png(state: State, recorded: dict, live: dict[str, list[float]], images: int) -> bytes:
-    return figures.png(figures.live_curves(state.noise, state.c, surveys.own_c(state.noise), recorded, live, images))
-
-
-def missing(state: State, recorded: dict) -> str:
-    """Which networks have no recorded curve and how to make one; nothing where all have."""
-    names = [model for model, curve in recorded.items() if curve is None]
-    commands = " and ".join(f"make sweep MODEL={name}" for name in names)
-    noise = figures.title(state.noise)
-    return f"No recorded curve of {' and '.join(names)} for {noise}; make it with {commands}." if names else ""
-
-
-class Gallery(Viewer):
-    """Digits fooled at one noise and level, with what they were taken for."""
-
-    def __init__(self, state: State):
-        self.message, self.picture = Line(), _picture()
-        self.knobs = Knobs(state, ["model", "noise", "c", "attacks", "draw"], lambda now: self.newest.ask(now))
-        self.newest = Newest(self._steps, self.message.warn)
-        self.newest.now(state)
-        knobs = _rows(*self.knobs.widgets.values())
-        knobs.layout = Layout(width=f"{pictures.WIDTH + 16}px", max_width="100%")
-        shown = widgets.VBox([self.message, self.picture], layout=Layout(max_width="100%", overflow="hidden"))
-        super().__init__("Gallery", _wrapped(knobs, shown))
-
-    def _steps(self, state: State) -> Iterator[Show]:
-        for found in surveys.fooled(state):
-            noisy = surveys.attacked_digits(state, found.numbers, state.attacks)
-            yield partial(self._show, state, found, pictures.png(pictures.gallery(found, noisy)))
-
-    def _show(self, state: State, found: Fooled, picture: bytes) -> None:
-        self.picture.value = picture
-        self.message.say(gallery_in_words(state, found))
-
-
-def gallery_in_words(state: State, found: Fooled) -> str:
-    """How many digits a gallery had to search, in a sentence."""
-    return (
-        f"{state.model} reads {len(found.numbers)} of the first {found.searched:,} test images rightly when clean "
-        f"and wrongly after {state.attacks} attacks of {figures.title(state.noise)}."
-    )

@@ -1,0 +1,448 @@
+import asyncio
+import io
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from lib import data, explorer, figures, handwriting, nets, pictures, surveys
+from lib.explorer import ATTACKS, Opening, State, look, strips
+from lib.inference import predictor
+from lib.knobs import Knobs, Newest
+from lib.noise import NOISES, perturb, perturb_and_count
+from lib.results import curves
+from lib.survey_viewers import AllDigits, Gallery, missing
+from lib.sweep import Plan, sweep
+from lib.viewers import OneDigit, OwnDigit, in_words
+
+
+@pytest.fixture(scope="module")
+def state() -> State:
+    return State(model="fc", number=613, noise="white_to_black", attacks=8)
+
+
+@pytest.fixture(scope="module")
+def fc():
+    return predictor(nets.load("fc"))
+
+
+@pytest.fixture
+def drawn() -> bytes:
+    """A picture file of a thick black 7 on white paper."""
+    paper = Image.new("L", (200, 300), 255)
+    ImageDraw.Draw(paper).line([(40, 60), (150, 60), (90, 250)], fill=0, width=22)
+    return as_file(paper)
+
+
+def as_file(picture: Image.Image, kind: str = "PNG") -> bytes:
+    content = io.BytesIO()
+    picture.save(content, kind)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("revisit", [False, True])
+def test_a_look_is_what_perturb_and_the_network_say(state, fc, noise, revisit):
+    asked = state.turned(noise=noise, c=1.7, attacks=150, draw=4, revisit=revisit)
+    seen = look(asked)
+    image = data.load().test_images[613]
+    noisy, attacked, left = perturb_and_count(
+        image[None], noise, 150, c=1.7, seed=4, index=np.array([613]), revisit=revisit
+    )
+    np.testing.assert_array_equal(seen.noisy, noisy[0])
+    assert (seen.attacked, seen.left) == (attacked[0], left[0])
+    np.testing.assert_allclose([seen.before, seen.after], fc(np.stack([image, noisy[0]])), atol=1e-5)
+    assert seen.hit[seen.noisy != image].all() and seen.hit.sum() <= 150
+    if not revisit:
+        np.testing.assert_array_equal(seen.hit, seen.noisy != image)
+
+
+def test_a_strip_gives_every_level_and_the_first_that_fools(state, fc):
+    *partial, strip = strips(replace(state, draw=5))
+    assert partial and not any(p.complete for p in partial) and strip.complete
+    noisy = perturb(data.load().test_images[[613]], state.noise, range(ATTACKS + 1), seed=5, index=[613])[:, 0]
+    found = fc(noisy)
+    np.testing.assert_allclose(strip.probability, found[:, 2], atol=1e-4)
+    np.testing.assert_array_equal(strip.predicted, found.argmax(axis=1))
+    wrong = [level for level in range(ATTACKS + 1) if found[level].argmax() != 2]
+    assert strip.first_fooled == wrong[0] > 0
+    assert list(strips(replace(state, draw=5, attacks=77))) == [strip]  # remembered, whatever the level
+
+
+def test_a_strip_of_a_digit_that_is_never_fooled_has_no_first_level():
+    answer = np.full(ATTACKS + 1, 3)
+    assert explorer.Strip(np.ones(ATTACKS + 1), answer, 3).first_fooled is None
+    assert explorer.Strip(np.ones(ATTACKS + 1), answer, 4).first_fooled == 0
+
+
+def test_the_next_wrong_digit_is_the_next_one(state, fc):
+    images, labels = data.load().test_images, data.load().test_labels
+    asked = replace(state, attacks=40, number=9_990)
+    *clear, (searched, found) = surveys.next_wrong(asked)
+    numbers = (9_991 + np.arange(400)) % 10_000
+    wrong = fc(perturb(images[numbers], asked.noise, 40, index=numbers)).argmax(axis=1) != labels[numbers]
+    assert found == numbers[wrong.argmax()] < 9_990, "the search goes round the end of the test set"
+    assert all(nothing is None for _, nothing in clear) and searched == 25 * (len(clear) + 1)
+
+
+def test_the_gallery_holds_the_first_digits_that_are_fooled(state, fc):
+    images, labels = data.load().test_images[:400], data.load().test_labels[:400]
+    *_, found = surveys.fooled(replace(state, attacks=40), wanted=6, most=400)
+    after = fc(perturb(images, state.noise, 40)).argmax(axis=1)
+    expected = np.flatnonzero((fc(images).argmax(axis=1) == labels) & (after != labels))[:6]
+    assert found.numbers == expected.tolist() and found.predicted == after[expected].tolist()
+    assert found.labels == labels[expected].tolist() and found.searched == expected[5] + 1
+    *_, few = surveys.fooled(replace(state, attacks=0), most=60)
+    assert few.numbers == [] and few.searched == 60
+
+
+def test_live_curves_come_level_by_level_and_equal_a_sweep(trained):
+    state = State(model="tiny:conv_net@quick", noise="black_to_white", c=2, outputs=trained)
+    model = state.model
+    plan = Plan(model=model, noises=[state.noise], images=60, draws=1, outputs=trained)
+    sweep(plan)
+    steps = list(surveys.live_curves(state, [model], images=60))
+    lengths = [len(step.accuracy[model]) for step in steps]
+    assert lengths == sorted(lengths) and lengths[0] == 0 and lengths[-1] == 21
+    assert [step.done for step in steps] == sorted({step.done for step in steps})
+    assert steps[-1].done == steps[-1].total == 21 * 60
+    assert steps[-1].accuracy[model] == pytest.approx(curves(plan)["accuracy"].tolist())
+
+
+def test_recorded_curves_are_those_of_these_weights_at_the_noise_own_c(state, tmp_path):
+    curve = surveys.recorded_curve(state.turned(c=0.3), "fc")
+    plan = Plan(model="fc", noises=["white_to_black"])
+    assert curve.equals(curves(plan)) and curve["images"].max() == 10_000
+    elsewhere = replace(state, outputs=tmp_path)
+    assert surveys.recorded_curve(elsewhere, "fc") is None
+    assert missing(elsewhere, {"fc": None, "vgg19": curve}).endswith("record it with: make sweep MODEL=fc")
+    assert missing(state, {"fc": curve}) == ""
+    other = tmp_path / "weights"
+    other.mkdir()
+    nets.save_weights(nets.load("fc"), other / "fc-seed0.safetensors", {"made": "otherwise"})
+    (tmp_path / "predictions").symlink_to(explorer.OUTPUTS / "predictions")
+    assert surveys.recorded_curve(elsewhere, "fc") is None, "predictions by other weights do not count"
+
+
+def test_turning_the_noise_brings_its_own_c(state):
+    assert state.turned(noise="edge_to_altered").c == 1.25
+    assert state.turned(noise="edge_to_altered", c=3).c == 3
+    assert state.turned(c=1.23456789).c == 1.23
+    assert state.turned(attacks=9).turned(attacks=8) == state
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": "resnt18"}, "unknown model 'resnt18'; choose from fc"),
+        ({"noise": "white"}, "unknown noise 'white'; choose from random_pixel_invert"),
+        ({"c": 0.05}, "c must be 0.1 to 10 here, not 0.05"),
+        ({"c": -1}, "c must be a finite number above 0"),
+        ({"number": 10_000}, "number must be an integer from 0 to 9999, not 10000"),
+        ({"attacks": 201}, "attacks must be an integer from 0 to 200, not 201"),
+        ({"attacks": 1.5}, "attacks must be an integer"),
+        ({"draw": -1}, "draw must be an integer"),
+        ({"own": b"abc"}, "a digit has 28 x 28 brightnesses, not 3"),
+    ],
+)
+def test_wrong_states_are_told(change, message):
+    with pytest.raises(ValueError, match=message):
+        State(**change)
+
+
+def test_an_untrained_network_is_told_with_the_command_that_trains_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match="make train MODEL=vgg19"):
+        look(State(model="vgg19", outputs=tmp_path))
+    assert explorer.trained(tmp_path) == []
+
+
+def test_the_opening_becomes_a_state():
+    opened = Opening(model="fc", digit=5, noise="black_to_white", attacks=3).state()
+    assert opened == State(model="fc", number=5, noise="black_to_white", c=2.0, attacks=3)
+    with pytest.raises(ValueError, match="unknown noise"):
+        Opening(noise="snow").state()
+
+
+def test_pictures_depend_on_what_they_show_alone(state):
+    seen, other = look(state), look(replace(state, attacks=9))
+    *_, strip = strips(state)
+    for draw, one, two in (
+        (pictures.attacked_digit, (seen,), (other,)),
+        (pictures.probabilities, (seen,), (other,)),
+        (pictures.strip, (strip, 8), (strip, 9)),
+    ):
+        assert pictures.png(draw(*one)) == pictures.png(draw(*one)) != pictures.png(draw(*two))
+
+
+def test_attacked_pixels_are_marked_by_what_became_of_them(state):
+    seen = look(state.turned(noise="random_pixel_invert", attacks=60))
+    picture = np.asarray(pictures.attacked_digit(seen))
+    left, top, side = (round(pictures.SCALE * length) for length in (2 * 137, 22, 126))
+    centre = (np.arange(28) + 0.5) * side / 28
+    shown = picture[(top + centre).astype(int)][:, (left + centre).astype(int)]
+    hexadecimal = np.vectorize(lambda r, g, b: f"#{r:02X}{g:02X}{b:02X}")(*np.moveaxis(shown, 2, 0))
+    np.testing.assert_array_equal(hexadecimal == pictures.LIGHTER, seen.noisy > seen.state.image)
+    np.testing.assert_array_equal(hexadecimal == pictures.DARKER, seen.noisy < seen.state.image)
+
+
+def test_live_curves_are_drawn_over_recorded_ones(state):
+    recorded = {"fc": surveys.recorded_curve(state, "fc"), "resnet18": None}
+    axes = figures.live_curves(state.noise, 0.5, 2.0, recorded, {"resnet18": [99.0, 90.0]}, 500).axes[0]
+    labels = [line.get_label() for line in axes.lines]
+    assert labels == ["fc, c = 2, 10,000 digits, recorded", "resnet18, c = 0.5, 500 digits, live"]
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), recorded["fc"]["accuracy"])
+    assert axes.lines[1].get_xdata().tolist() == [0, 10] and axes.lines[1].get_ydata().tolist() == [99.0, 90.0]
+    assert axes.lines[0].get_color() != axes.lines[1].get_color()
+    empty = figures.live_curves(state.noise, 0.5, 2.0, {"resnet18": None}, {}, 500).axes[0]
+    assert "no curve is recorded" in empty.texts[0].get_text()
+
+
+def test_words_say_when_attacks_found_no_pixel(state):
+    seen = look(state.turned(attacks=200))
+    assert seen.attacked < 200 and f"Only {seen.attacked} of 200 attacks found a pixel" in in_words(seen)
+    assert "it is a 2." in in_words(seen) and "Only" not in in_words(look(state))
+
+
+def test_own_digits_come_out_as_mnist_has_them(drawn, fc):
+    digit = handwriting.from_file(drawn, "seven.png")
+    assert digit.shape == (28, 28) and digit.dtype == np.uint8
+    rows, columns = np.nonzero(digit > 64)
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 in (19, 20)
+    weights = digit / digit.sum()
+    for axis in (0, 1):
+        assert abs((weights.sum(axis=1 - axis) * np.arange(28)).sum() - 13.5) <= 0.6
+    assert fc(digit[None]).argmax() == 7
+    on_black = as_file(Image.fromarray(255 - np.asarray(Image.open(io.BytesIO(drawn)))))
+    np.testing.assert_array_equal(handwriting.from_file(on_black, "seven.png"), digit)
+
+
+def test_strokes_become_the_digit_they_draw(fc):
+    strokes = [[(70.0, 70.0), (205.0, 70.0), (125.0, 225.0)]]
+    assert fc(handwriting.from_strokes(strokes, 280, 24)[None]).argmax() == 7
+    half = [[(x / 2, y / 2) for x, y in stroke] for stroke in strokes]
+    np.testing.assert_array_equal(handwriting.from_strokes(half, 140, 12), handwriting.from_strokes(strokes, 280, 24))
+    dot = handwriting.from_strokes([[(100.0, 100.0)]], 280, 24)
+    assert dot.max() == 255
+
+
+def test_a_digit_of_mnist_itself_stays_as_it_is():
+    image = data.load().test_images[0]
+    np.testing.assert_array_equal(handwriting.from_file(as_file(Image.fromarray(image)), "7.png"), image)
+
+
+def test_transparent_pictures_are_read_whatever_the_ink():
+    for ink in ("black", "white"):
+        picture = Image.new("RGBA", (90, 90), (0, 0, 0, 0) if ink == "black" else (255, 255, 255, 0))
+        ImageDraw.Draw(picture).line([(40, 10), (40, 80)], fill=ink, width=9)
+        assert handwriting.from_file(as_file(picture), "one.png").sum() > 10_000
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "x.png is not an image; choose a picture"),
+        (b"hello, this is text", "x.png is not an image"),
+        (as_file(Image.effect_noise((60, 60), 90))[:900], "x.png is a damaged image"),
+        (as_file(Image.new("L", (5000, 10))), "x.png is too large, 5,000 x 10; at most 4,096 a side"),
+        (as_file(Image.new("L", (40, 40), 255)), "x.png: there is no digit on it"),
+        (as_file(Image.new("L", (28, 28), 0)), "x.png: there is no digit on it"),
+    ],
+)
+def test_what_is_no_picture_of_a_digit_is_told_in_one_line(content, message):
+    with pytest.raises(ValueError, match=message) as told:
+        handwriting.from_file(content, "x.png")
+    assert "\n" not in str(told.value)
+
+
+def test_nothing_drawn_is_told():
+    with pytest.raises(ValueError, match="there is no digit on it"):
+        handwriting.from_strokes([], 280, 24)
+
+
+def test_only_the_newest_state_is_worked_on():
+    shown, begun, go = [], [], threading.Event()
+
+    def steps(wanted):
+        begun.append(wanted)
+        go.wait(5)
+        yield lambda: shown.append((wanted, 1))
+        yield lambda: shown.append((wanted, 2))
+
+    async def drag():
+        newest = Newest(steps, pytest.fail)
+        newest.ask(0)
+        await asyncio.sleep(0.05)  # the first is under way
+        for wanted in range(1, 50):
+            newest.ask(wanted)
+        go.set()
+        await newest.settled()
+
+    asyncio.run(drag())
+    assert begun == [0, 49]
+    assert shown == [(0, 1), (49, 1), (49, 2)], "an overtaken state shows what it has and does no more"
+
+
+def test_a_cancelled_job_stops_and_the_loop_stays_free():
+    shown = []
+
+    def steps(_):
+        for step in range(1000):
+            threading.Event().wait(0.02)
+            yield lambda step=step: shown.append(step)
+
+    async def cancel() -> float:
+        newest = Newest(steps, pytest.fail)
+        newest.ask("a long job")
+        longest, then = 0.0, asyncio.get_running_loop().time()
+        for _ in range(100):
+            await asyncio.sleep(0.002)
+            now = asyncio.get_running_loop().time()
+            longest, then = max(longest, now - then), now
+        newest.cancel()
+        await newest.settled()
+        return longest
+
+    assert asyncio.run(cancel()) < 0.5
+    assert 1 <= len(shown) < 100
+
+
+def test_a_failing_step_is_told_and_the_next_works():
+    told, shown = [], []
+
+    def steps(wanted):
+        if wanted == "bad":
+            raise ValueError("c must be a finite number above 0")
+        yield lambda: shown.append(wanted)
+
+    async def both():
+        newest = Newest(steps, told.append)
+        for wanted in ("bad", "good"):
+            newest.ask(wanted)
+            await newest.settled()
+
+    asyncio.run(both())
+    assert told == ["c must be a finite number above 0"] and shown == ["good"]
+
+
+def test_knobs_turn_the_state_and_follow_it(state):
+    seen = []
+    knobs = Knobs(state, ["model", "noise", "c", "attacks", "draw", "revisit"], seen.append)
+    knobs.widgets["attacks"].value = 30
+    knobs.widgets["noise"].value = "random_pixel_invert"
+    assert [s.attacks for s in seen] == [30, 30] and seen[1].c == 1.25 == knobs.widgets["c"].value
+    knobs.turn(attacks=7, draw=3)
+    assert knobs.widgets["attacks"].value == 7 and knobs.widgets["draw"].value == 3 and len(seen) == 3
+    assert "vgg19" in knobs.widgets["model"].options or knobs.widgets["model"].options == tuple(explorer.trained())
+
+
+def test_one_digit_shows_what_the_knobs_say(state):
+    async def turn():
+        viewer = OneDigit(state)
+        attack = viewer.attack
+        first = attack.digit.value, attack.bars.value, attack.strip.value
+        attack.knobs.widgets["attacks"].value = 60
+        attack.knobs.widgets["noise"].value = "black_to_white"
+        await attack.newest.settled()
+        then = attack.digit.value, attack.bars.value, attack.strip.value
+        assert all(a != b for a, b in zip(first, then, strict=True))
+        now = state.turned(attacks=60, noise="black_to_white")
+        assert attack.digit.value == pictures.png(pictures.attacked_digit(look(now)))
+        *_, strip = strips(now)
+        assert attack.jump.description == f"Go to {strip.first_fooled}, where it is first fooled"
+        attack.jump.click()
+        await attack.newest.settled()
+        assert attack.knobs.state.attacks == strip.first_fooled == attack.knobs.widgets["attacks"].value
+        viewer.next.click()
+        await viewer.search.settled()
+        await attack.newest.settled()
+        *_, (_, found) = surveys.next_wrong(now.turned(attacks=strip.first_fooled))
+        assert attack.knobs.state.number == found == attack.knobs.widgets["number"].value
+        wrongly = int(look(attack.knobs.state).after.argmax())
+        assert wrongly != attack.knobs.state.label and f"as {wrongly} (" in attack.verdict.value
+
+    asyncio.run(turn())
+
+
+def test_an_uploaded_picture_is_attacked_and_anything_else_told(state, drawn):
+    async def upload():
+        viewer = OwnDigit(state)
+        before = viewer.attack.digit.value
+        viewer._uploaded({"new": ({"name": "<b>.png", "content": memoryview(b"no picture")},)})
+        assert (
+            "&lt;b&gt;.png is not an image" in viewer.attack.message.value and "<b>" not in viewer.attack.message.value
+        )
+        assert viewer.attack.digit.value == before
+        viewer._uploaded({"new": ({"name": "7.png", "content": memoryview(drawn)},)})
+        await viewer.attack.newest.settled()
+        assert viewer.attack.digit.value != before and viewer.attack.message.value == ""
+        assert viewer.attack.knobs.state.own == handwriting.from_file(drawn, "7.png").tobytes()
+        viewer._press(60, 40)
+        for y in range(50, 240, 10):
+            viewer._move(60, y)
+        viewer._release()
+        await viewer.attack.newest.settled()
+        line = handwriting.from_strokes(viewer.strokes, 280, 24)
+        assert len(viewer.strokes) == 1 and viewer.attack.knobs.state.own == line.tobytes()
+
+    asyncio.run(upload())
+
+
+def test_all_digits_computes_cancels_and_computes_again(state):
+    async def compute():
+        viewer = AllDigits(state, images=50)
+        recorded = viewer.picture.value
+        viewer.start.click()
+        assert viewer.start.disabled and not viewer.stop.disabled
+        while viewer.bar.value == 0:
+            await asyncio.sleep(0.01)
+        viewer.stop.click()
+        await viewer.newest.settled()
+        assert 0 < viewer.bar.value < viewer.bar.max and "Cancelled after" in viewer.message.value
+        assert viewer.stop.disabled and not viewer.start.disabled
+        viewer.start.click()
+        await viewer.newest.settled()
+        assert viewer.bar.value == viewer.bar.max == 21 * 50 and viewer.stop.disabled
+        *_, live = surveys.live_curves(state, ["fc"], 50)
+        curve = {"fc": surveys.recorded_curve(state, "fc")}
+        drawn = figures.png(figures.live_curves(state.noise, state.c, 2.0, curve, live.accuracy, 50))
+        assert viewer.picture.value == drawn != recorded
+
+    asyncio.run(compute())
+
+
+def test_at_most_three_networks_are_drawn(state, monkeypatch):
+    monkeypatch.setattr(explorer, "trained", lambda *_: ["fc", "resnet18", "resnet34", "resnet50"])
+
+    async def tick():
+        viewer = AllDigits(state, images=50)
+        for box in viewer.boxes.values():
+            box.value = True
+        assert viewer.chosen == ["fc", "resnet18", "resnet34"] and "At most 3" in viewer.message.value
+        for box in viewer.boxes.values():
+            box.value = False
+        viewer.start.click()
+        assert "Choose at least one network" in viewer.message.value
+        await viewer.newest.settled()
+
+    asyncio.run(tick())
+
+
+def test_the_gallery_follows_its_knobs(state):
+    async def turn():
+        viewer = Gallery(replace(state, attacks=40))
+        first = viewer.picture.value
+        viewer.knobs.widgets["attacks"].value = 90
+        await viewer.newest.settled()
+        *_, found = surveys.fooled(replace(state, attacks=90))
+        assert f"{len(found.numbers)} of the first {found.searched:,} test images" in viewer.message.value
+        assert viewer.picture.value != first
+
+    asyncio.run(turn())
+
+
+def test_where_no_kernel_runs_a_viewer_is_one_line(state):
+    bundle = Gallery(replace(state, attacks=40))._repr_mimebundle_()
+    assert bundle["text/plain"] == "Gallery: turn its knobs with `make explore` or `make app`"
+    assert "application/vnd.jupyter.widget-view+json" in bundle
