@@ -16,6 +16,8 @@ from lib.records import OUTPUTS, ROOT
 
 ATTACKS = 200  # the paper's highest level
 SMALLEST_C, LARGEST_C = 0.1, 10.0
+# The stops of c's knob, closer together where they make more of a difference; the noises' own c are among them.
+STOPS = [*(n / 20 for n in range(2, 40)), *(n / 4 for n in range(8, 20)), *(n / 2 for n in range(10, 21))]
 BLOCK = 25  # images in one step of work: short, so that a newer state or a cancel never waits long
 
 
@@ -63,12 +65,8 @@ class State:
         return int(digits().test_labels[self.number]) if self.own is None else None
 
     def turned(self, **changes) -> "State":
-        """The state after knobs were turned: another noise brings its own c, and c keeps three digits."""
-        if "noise" in changes:
-            changes = {"c": None} | changes
-        if changes.get("c") is not None:
-            changes["c"] = float(f"{changes['c']:.3g}")
-        return replace(self, **changes)
+        """The state after knobs were turned; another noise brings its own c."""
+        return replace(self, **({"c": None} if "noise" in changes else {}) | changes)
 
     @property
     def noise_arguments(self) -> dict:

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 from ipywidgets import Layout
 
 from lib import explorer, figures
-from lib.explorer import ATTACKS, LARGEST_C, SMALLEST_C, State
+from lib.explorer import ATTACKS, STOPS, State
 from lib.noise import NOISES
 
 Show = Callable[[], None]  # puts a finished picture into its widget
@@ -76,8 +76,10 @@ KNOBS: dict[str, Callable[[State], widgets.ValueWidget]] = {
     "noise": lambda state: widgets.Dropdown(
         options=[(figures.title(noise), noise) for noise in NOISES], description="Noise"
     ),
-    "c": lambda state: widgets.FloatLogSlider(
-        min=-1, max=1, step=0.01, readout_format=".3g", description="c (strength)", tooltip="c of equations (3) and (4)"
+    "c": lambda state: widgets.SelectionSlider(
+        options=[(f"{c:g}", c) for c in sorted({*STOPS, state.c})],
+        description="c (strength)",
+        tooltip="c of equations (3) and (4)",
     ),
     "attacks": lambda state: widgets.IntSlider(
         min=0, max=ATTACKS, description="Attacks", tooltip="How many pixels are attacked, one after another"
@@ -89,7 +91,6 @@ KNOBS: dict[str, Callable[[State], widgets.ValueWidget]] = {
         description="a pixel may be attacked again", indent=True, tooltip="Off: every pixel is attacked once at most"
     ),
 }
-assert SMALLEST_C == 10**-1 and LARGEST_C == 10**1  # the ends of c's slider
 
 
 class Knobs:

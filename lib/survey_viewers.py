@@ -8,7 +8,7 @@ from ipywidgets import Layout
 
 from lib import explorer, figures, pictures, surveys
 from lib.explorer import State
-from lib.knobs import WIDE, Knobs, Newest, Show
+from lib.knobs import STYLE, WIDE, Knobs, Newest, Show
 from lib.panels import Line, Viewer, button, column, picture, rows, wrapped
 from lib.surveys import Fooled, LiveCurves
 
@@ -31,7 +31,9 @@ class AllDigits(Viewer):
             box.observe(self._ticked, "value")
         self.knobs = Knobs(state, ["noise", "c"], lambda _: self._changed())
         self.newest = Newest(self._steps, self._failed)
-        self.bar = widgets.IntProgress(description="Progress", layout=WIDE, style={"bar_color": figures.COLOURS[0]})
+        self.bar = widgets.IntProgress(
+            description="Progress", layout=WIDE, style={"bar_color": figures.COLOURS[0]} | STYLE
+        )
         self.start = button(f"Compute on {images:,} digits", "Level by level", self._start, button_style="primary")
         self.stop = button("Cancel", "Stop computing and keep what is drawn", self._stop, disabled=True)
         self.newest.now(([], state))

@@ -39,10 +39,12 @@ class Attack:
         self.newest.now(state)
 
     def box(self, *controls: widgets.Widget) -> widgets.Box:
-        """Everything in its place: `controls` choose the digit and its network."""
+        """Everything in its place; `controls` choose the digit and the network."""
         knobs = self.knobs.widgets
-        choice = column(*controls, knobs["draw"], knobs["revisit"])
-        noise = column(knobs["noise"], knobs["c"], knobs["attacks"], wrapped(self.play, self.jump))
+        choice = column(*controls)
+        noise = column(
+            knobs["noise"], knobs["c"], knobs["attacks"], wrapped(self.play, self.jump), knobs["draw"], knobs["revisit"]
+        )
         pair = wrapped(column(self.digit, self.strip), column(self.bars))
         return rows(wrapped(choice, noise), self.message, self.verdict, pair)
 

@@ -129,7 +129,8 @@ def test_recorded_curves_are_those_of_these_weights_at_the_noise_own_c(state, tm
 def test_turning_the_noise_brings_its_own_c(state):
     assert state.turned(noise="edge_to_altered").c == 1.25
     assert state.turned(noise="edge_to_altered", c=3).c == 3
-    assert state.turned(c=1.23456789).c == 1.23
+    assert {explorer.SMALLEST_C, explorer.LARGEST_C, *(noise.c for noise in NOISES.values())} <= set(explorer.STOPS)
+    assert sorted(set(explorer.STOPS)) == explorer.STOPS
     assert state.turned(attacks=9).turned(attacks=8) == state
 
 

@@ -1,0 +1,96 @@
+"""How long a moved slider of the explorer waits for its new picture, inside the kernel and in a browser.
+
+    python benchmarks/explore.py [--kernel-only]
+
+Kernel: from the knob's new value to the picture in its image widget. Browser: from the key on the slider to the new
+picture on the page that Voilà serves, seen by Chromium. Moves are 0.3 s apart; the first ones are not counted.
+"""
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from lib.explorer import STOPS, State
+from lib.records import ROOT
+from lib.viewers import OneDigit
+
+sys.path.append(str(ROOT / "tests"))
+import browser
+
+MODELS = ("fc", "resnet18")
+MOVES, UNCOUNTED = 38, 5
+PAUSE, PATIENCE = 0.3, 3.0  # seconds between moves; and until a move is taken to change nothing
+NOISE = "random_pixel_invert"  # the one that alters pixels of every brightness, so that each move shows
+
+# A key on the slider, then the time until the page has loaded the picture.
+PRESS = """async ([handle, image, key, patience]) => {
+    const loaded = new Promise(done => image.addEventListener("load", () => done(true), {once: true}));
+    const late = new Promise(done => setTimeout(() => done(false), patience));
+    const start = performance.now();
+    handle.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
+    return await Promise.race([loaded, late]) ? (performance.now() - start) / 1000 : null;
+}"""
+
+
+def report(where: str, model: str, knob: str, seconds: list[float]) -> None:
+    counted = sorted(1000 * s for s in seconds[UNCOUNTED:])
+    median, late = statistics.median(counted), counted[int(0.95 * len(counted))]
+    print(f"{where:8}{model:10}{knob:14}median {median:6.0f} ms   95 % within {late:6.0f} ms   ({len(counted)} moves)")
+
+
+async def in_kernel(model: str) -> None:
+    attack = OneDigit(State(model=model, noise=NOISE, attacks=150)).attack
+    for knob, values in (("c", STOPS[:MOVES]), ("attacks", range(10, 10 + 4 * MOVES, 4))):
+        slider, seconds = attack.knobs.widgets[knob], []
+        for value in values:
+            done = asyncio.get_running_loop().create_future()
+            attack.digit.observe(lambda _, done=done: done.done() or done.set_result(time.perf_counter()), "value")
+            start = time.perf_counter()
+            slider.value = value
+            try:
+                seconds.append(await asyncio.wait_for(done, PATIENCE) - start)
+            except TimeoutError:
+                print(f"{knob} = {value} changes no pixel; not counted")
+            attack.digit.unobserve_all()
+            await asyncio.sleep(PAUSE)
+        report("kernel", model, knob, seconds)
+
+
+def in_browser() -> None:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver, tempfile.TemporaryDirectory() as folder:
+        chromium = driver.chromium.launch(executable_path=browser.CHROMIUM, args=["--no-sandbox"])
+        with browser.served("voila", Path(folder)) as address:
+            page = chromium.new_page(viewport=browser.DESKTOP)
+            browser.open_notebook(page, "voila", address)
+            viewer = page.locator(".viewer.one-digit").first
+            picture = viewer.locator("img").first.element_handle()
+            viewer.locator("select").nth(1).select_option(value="Random Pixel Invert")
+            for model in MODELS:
+                viewer.locator("select").first.select_option(label=model)
+                page.wait_for_timeout(8_000)  # the network is loaded and its strip computed
+                for knob, number in (("attacks", 1), ("c", 0)):
+                    handle = viewer.locator(".noUi-handle").nth(number)
+                    handle.press("Home")
+                    page.wait_for_timeout(2_000)
+                    seconds = []
+                    for _ in range(MOVES):
+                        asked = [handle.element_handle(), picture, "ArrowRight", 1000 * PATIENCE]
+                        seconds.append(page.evaluate(PRESS, asked))
+                        page.wait_for_timeout(1000 * PAUSE)
+                    report("browser", model, knob, [second for second in seconds if second is not None])
+        chromium.close()
+
+
+if __name__ == "__main__":
+    for model in MODELS:
+        asyncio.run(in_kernel(model))
+    if "--kernel-only" not in sys.argv:
+        if browser.CHROMIUM is None:
+            print("no Chromium here, so nothing is measured in a browser: apt-get install chromium")
+        else:
+            in_browser()
