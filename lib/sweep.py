@@ -26,11 +26,11 @@ TOLERANCE = 0.01  # of a probability: other processors and engines round differe
 class Plan(BaseModel):
     """One network under some noises; the defaults are the paper's levels on all test images."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     model: str
     train_seed: int = Field(0, ge=0)
-    noises: list[str] = Field(list(NOISES), min_length=1)
+    noises: list[str] | None = Field(None, min_length=1)  # None: all
     levels: list[int] = Field(list(range(0, 201, 10)), min_length=1)  # pixels attacked
     draws: int | None = Field(None, ge=1)  # None: those recorded, at least one
     images: int = Field(10_000, ge=1, le=10_000)  # the first of the test images
@@ -48,8 +48,8 @@ class Plan(BaseModel):
 
     @field_validator("noises")
     @classmethod
-    def _known_noises(cls, noises: list[str]) -> list[str]:
-        return [find(noise).name for noise in noises]
+    def _known_noises(cls, noises: list[str] | None) -> list[str]:
+        return [find(noise).name for noise in (NOISES if noises is None else noises)]
 
     @field_validator("engine")
     @classmethod
