@@ -223,7 +223,7 @@ def test_bfloat16_is_close_and_another_result(outputs):
         ({"draws": 0}, "greater than or equal to 1"),
         ({"images": 10_001}, "less than or equal to 10000"),
         ({"c": 0.0}, "greater than 0"),
-        ({"c": float("nan")}, "greater than 0"),
+        ({"c": float("nan")}, "a finite number"),
         ({"engine": "onnx"}, "unknown engine 'onnx'; choose from auto, openvino, torch"),
         ({"draw": 1}, "Extra inputs are not permitted"),
     ],
