@@ -12,8 +12,9 @@ import torch
 
 from lib import data, nets
 from lib.inference import BLOCK, predictor
+from lib.plan import Plan
 from lib.records import OUTPUTS
-from lib.sweep import Plan, sweep
+from lib.sweep import sweep
 
 
 def seconds(work, *arguments) -> float:

@@ -1,6 +1,11 @@
 """How eight networks trained on MNIST survive four pixel noises: the shared functions.
 
-Reads from left to right: data -> noise -> nets -> training -> sweep -> results -> figures.
+Reads from left to right, each module importing only what stands left of it:
+
+    data -> noise -> nets -> training -> sweep -> results -> figures
+
+`kernel` is the compiled part of noise; `recipe` and `callbacks` belong to training, `plan` and `inference` to the sweep.
+`records`, `progress` and `parameters` serve them all: files, the bar, and what a notebook was asked for.
 """
 
 import warnings

@@ -9,8 +9,8 @@ from scipy.stats import binomtest
 
 from lib import data, nets, results
 from lib.noise import NOISES, perturb
+from lib.plan import Plan
 from lib.records import OUTPUTS, ROOT
-from lib.sweep import Plan
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 40), (1, 40), (20, 40), (40, 40), (9731, 10_000)])

@@ -12,7 +12,8 @@ from torch.nn import functional
 from lib import data, nets, results
 from lib.inference import predictor
 from lib.noise import NOISES, Noise, perturb
-from lib.sweep import CLEAN, Plan, Predictions, _in_turn, sweep
+from lib.plan import CLEAN, Plan
+from lib.sweep import Predictions, _in_turn, sweep
 
 MODEL = "tiny:conv_net@quick"
 
