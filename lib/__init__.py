@@ -4,8 +4,8 @@ Reads from left to right, each module importing only what stands left of it:
 
     data -> noise -> nets -> training -> sweep -> results -> figures
 
-`kernel` is the compiled part of noise; `recipe` and `callbacks` belong to training, `plan` and `inference` to the sweep.
-`records`, `progress` and `parameters` serve them all: files, the bar, and what a notebook was asked for.
+`kernel` is the compiled part of noise; `recipe` and `callbacks` belong to training, `plan` and `inference` to sweep.
+`records` (files), `progress` (the bar) and `parameters` (what a notebook was asked for) serve them all.
 """
 
 import warnings
