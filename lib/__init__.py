@@ -1,6 +1,11 @@
 """How eight networks trained on MNIST survive four pixel noises: the shared functions.
 
-Reads from left to right: data -> noise -> nets -> training -> sweep -> results -> figures.
+Reads from left to right, each module importing only what stands left of it:
+
+    data -> noise -> nets -> training -> sweep -> results -> figures
+
+`kernel` is the compiled part of noise; `recipe` and `callbacks` belong to training, `plan` and `inference` to sweep.
+`records` (files), `progress` (the bar) and `parameters` (what a notebook was asked for) serve them all.
 """
 
 import warnings

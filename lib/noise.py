@@ -175,6 +175,12 @@ def perturb_and_count(
     return (noisy[0], attacked[0], left[0]) if isinstance(attacks, numbers.Integral) else (noisy, attacked, left)
 
 
+def altered_table(noise: str | Noise, c: float | None = None) -> np.ndarray:
+    """What one attack makes of each brightness 0..255: (256,) uint16, truncated and clamped (equations (3) and (4))."""
+    c = default_c(noise, c)
+    return np.array([int(min(max(find(noise).alter(b, c), 0), 255)) for b in range(256)], np.uint16)
+
+
 def eligible_pixels(images: np.ndarray, noise: str | Noise) -> np.ndarray:
     """Which pixels of (n, H, W) uint8 images are eligible as they stand: (n, H, W) bool (section 3.2)."""
     noise = find(noise)
@@ -214,12 +220,11 @@ def _checked_levels(attacks: int | Sequence[int]) -> np.ndarray:
 
 @lru_cache
 def _tables(noise: Noise, c: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The noise as tables over brightness: altered (257,), eligible (257,), beside (257, 257)."""
-    altered = np.zeros(257, np.uint16)
+    """The noise as tables over brightness: altered (256,), eligible (257,), beside (257, 257)."""
+    altered = altered_table(noise, c)
     eligible = np.zeros(257, np.bool_)
     beside = np.zeros((257, 257), np.bool_)
     for b in range(256):
-        altered[b] = int(min(max(noise.alter(b, c), 0), 255))
         eligible[b] = noise.eligible(b)
         if noise.beside is not None:
             beside[b, :256] = [noise.beside(b, n) for n in range(256)]

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from lib import data, nets
+from lib.plan import CLEAN, Plan
 from lib.records import OUTPUTS, file_hash, lock, write_atomically
-from lib.sweep import CLEAN, Plan, Predictions
+from lib.sweep import Predictions
 
 Z = 1.959964  # standard normal quantile of a two-sided 95 % interval
 KEYS = ["model", "train_seed", "noise", "c", "attacks", "draw", "images"]

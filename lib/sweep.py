@@ -9,111 +9,16 @@ from pathlib import Path
 
 import numpy as np
 from filelock import Timeout
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from tqdm import tqdm
 
 from lib import data, nets
-from lib.inference import BLOCK, ENGINES, Predictor, predictor
-from lib.noise import NOISES, default_c, find, perturb_and_count
+from lib.inference import BLOCK, Predictor, predictor
+from lib.plan import Part, Plan
 from lib.progress import progress_bar
-from lib.records import ROOT, file_hash, lock, provenance, recipe_hash, write_atomically
+from lib.records import ROOT, file_hash, lock, provenance, write_atomically
 
-CLEAN = "none"  # the noise of level 0, which is measured once
 CHECKED_CELLS = 50  # predictions recomputed from the weights for each recorded file
 TOLERANCE = 0.01  # of a probability: other processors and engines round differently, files hold float16
-
-
-class Plan(BaseModel):
-    """One network under some noises; the defaults are the paper's levels on all test images."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    model: str
-    train_seed: int = Field(0, ge=0)
-    noises: list[str] = Field(list(NOISES), min_length=1)
-    levels: list[int] = Field(list(range(0, 201, 10)), min_length=1)  # pixels attacked
-    draws: int | None = Field(None, ge=1)  # None: those recorded, at least one
-    images: int = Field(10_000, ge=1, le=10_000)  # the first of the test images
-    c: float | None = Field(None, gt=0, allow_inf_nan=False)  # None: each noise's own
-    engine: str = "auto"
-    bfloat16: bool = False
-    outputs: Path = Path("outputs")  # from the repository's root
-    recompute: bool = False
-
-    @field_validator("model")
-    @classmethod
-    def _known_model(cls, model: str) -> str:
-        nets.architecture(model)
-        return model
-
-    @field_validator("noises")
-    @classmethod
-    def _known_noises(cls, noises: list[str]) -> list[str]:
-        return [find(noise).name for noise in noises]
-
-    @field_validator("engine")
-    @classmethod
-    def _known_engine(cls, engine: str) -> str:
-        if engine not in ENGINES:
-            raise ValueError(f"unknown engine {engine!r}; choose from {', '.join(ENGINES)}")
-        return engine
-
-    @model_validator(mode="after")
-    def _ascending_levels(self) -> "Plan":
-        if self.levels[0] < 0 or any(a >= b for a, b in zip(self.levels, self.levels[1:], strict=False)):
-            raise ValueError(f"levels must ascend from 0 or more, not {self.levels}")
-        return self
-
-    @property
-    def folder(self) -> Path:
-        return ROOT / self.outputs / "predictions" / nets.file_stem(self.model, self.train_seed)
-
-    def part(self, noise: str, draw: int = 0) -> "Part":
-        """The part of this plan that one file holds; `noise` is `CLEAN` for the images as they are."""
-        recipe = {"noise": noise, "images": self.images, "bfloat16": self.bfloat16}
-        if noise == CLEAN:
-            return Part(self.folder, recipe | {"levels": [0]})
-        attacked = [level for level in self.levels if level > 0]
-        return Part(self.folder, recipe | {"levels": attacked, "c": default_c(noise, self.c), "draw": draw})
-
-    def recorded_draws(self) -> int:
-        """How many draws, counted from 0, are on disk for all the noises."""
-        draw = 0
-        while all(self.part(noise, draw).path.is_file() for noise in self.noises):
-            draw += 1
-        return draw
-
-    def parts(self) -> list["Part"]:
-        """All the files of this plan, draw by draw."""
-        draws = self.draws or max(1, self.recorded_draws())
-        attacked = [self.part(noise, draw) for draw in range(draws) for noise in self.noises]
-        return [self.part(CLEAN), *(part for part in attacked if part.recipe["levels"])]
-
-
-@dataclass(frozen=True)
-class Part:
-    """The predictions of one (network, training seed, noise, draw): the grain at which a sweep resumes."""
-
-    folder: Path
-    recipe: dict
-
-    @property
-    def path(self) -> Path:
-        """Named by its recipe, so that another c or other levels never pass for it."""
-        draw = f"-draw{self.recipe['draw']}" if "draw" in self.recipe else ""
-        return self.folder / f"{self.recipe['noise']}{draw}-{recipe_hash(self.recipe)}.npz"
-
-    @property
-    def cells(self) -> int:
-        return len(self.recipe["levels"]) * self.recipe["images"]
-
-    def attack(self, images: np.ndarray, index: np.ndarray, levels: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        """The images (n, 28, 28) as the network sees them and the pixels attacked: (levels, n, 28, 28), (levels, n)."""
-        if self.recipe["noise"] == CLEAN:
-            return images[None], np.zeros((1, len(images)), np.int64)
-        noise, c, draw = (self.recipe[key] for key in ("noise", "c", "draw"))
-        noisy, attacked, _ = perturb_and_count(images, noise, levels, c=c, seed=draw, index=index)
-        return noisy, attacked
 
 
 @dataclass(frozen=True)

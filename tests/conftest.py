@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from lib.recipe import Recipe
 from lib.records import ROOT
-from lib.training import Recipe, train
+from lib.training import train
 
 TESTS = Path(__file__).parent
 

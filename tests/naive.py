@@ -1,6 +1,11 @@
-"""The noises once more, slow and obvious: the rules of section 3.2, one pixel at a time."""
+"""The noises once more, slow and obvious: the rules of section 3.2, one pixel at a time.
+
+A noise that is not the paper's is taken as it is declared.
+"""
 
 import math
+
+from lib.noise import NOISES
 
 
 def darken(b, c):
@@ -15,7 +20,7 @@ def invert(b, c):
     return darken(b, c) if b > 127 else lighten(b, c)
 
 
-ALTER = {
+PAPER = {
     "random_pixel_invert": invert,
     "white_to_black": darken,
     "black_to_white": lighten,
@@ -23,25 +28,35 @@ ALTER = {
 }
 
 
-def is_edge(image, y, x):
+def alter(noise, b, c):
+    """What a pixel of brightness b becomes."""
+    if noise in PAPER:
+        return PAPER[noise](b, c)
+    return min(max(math.trunc(NOISES[noise].alter(b, c)), 0), 255)
+
+
+def neighbours(image, y, x):
+    """The brightnesses of the up to 8 pixels around (y, x)."""
     height, width = image.shape
     for ny in range(max(y - 1, 0), min(y + 2, height)):
         for nx in range(max(x - 1, 0), min(x + 2, width)):
-            if (image[ny, nx] > 127) != (image[y, x] > 127):
-                return True
-    return False
+            if (ny, nx) != (y, x):
+                yield int(image[ny, nx])
 
 
 def is_eligible(image, noise, y, x):
+    b = int(image[y, x])
     if noise == "random_pixel_invert":
         return True
     if noise == "white_to_black":
-        return image[y, x] > 0
+        return b > 0
     if noise == "black_to_white":
-        return image[y, x] < 100
+        return b < 100
     if noise == "edge_to_altered":
-        return is_edge(image, y, x)
-    raise ValueError(noise)
+        return any((n > 127) != (b > 127) for n in neighbours(image, y, x))
+    declared = NOISES[noise]
+    beside = declared.beside is None or any(declared.beside(b, n) for n in neighbours(image, y, x))
+    return bool(declared.eligible(b)) and beside
 
 
 def eligible(image, noise):

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from lib import nets
-from lib.training import Recipe
+from lib.recipe import Recipe
 
 # Parameters of the published architectures with a one-channel first convolution and ten classes, counted by hand from
 # torchvision's (timm's for V2) ImageNet counts: minus 2 channels of the first kernel, minus 990 rows of the last layer.

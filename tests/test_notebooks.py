@@ -6,9 +6,9 @@ import pytest
 from conftest import run_papermill, texts
 
 from lib import parameters
+from lib.plan import Plan
+from lib.recipe import Recipe
 from lib.records import OUTPUTS, ROOT
-from lib.sweep import Plan
-from lib.training import Recipe
 
 KINDS = {"noise": parameters.Gallery, "train": Recipe, "sweep": Plan}
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -1,8 +1,8 @@
 import pytest
 
 from lib import parameters
-from lib.sweep import Plan
-from lib.training import Recipe
+from lib.plan import Plan
+from lib.recipe import Recipe
 
 
 def variables(kind, cell="", **change):

@@ -11,8 +11,9 @@ from torch.nn import functional
 
 from lib import data, nets, results
 from lib.inference import predictor
-from lib.noise import NOISES, perturb
-from lib.sweep import CLEAN, Plan, Predictions, _in_turn, sweep
+from lib.noise import NOISES, Noise, perturb
+from lib.plan import CLEAN, Plan
+from lib.sweep import Predictions, _in_turn, sweep
 
 MODEL = "tiny:conv_net@quick"
 
@@ -223,7 +224,7 @@ def test_bfloat16_is_close_and_another_result(outputs):
         ({"draws": 0}, "greater than or equal to 1"),
         ({"images": 10_001}, "less than or equal to 10000"),
         ({"c": 0.0}, "greater than 0"),
-        ({"c": float("nan")}, "greater than 0"),
+        ({"c": float("nan")}, "a finite number"),
         ({"engine": "onnx"}, "unknown engine 'onnx'; choose from auto, openvino, torch"),
         ({"draw": 1}, "Extra inputs are not permitted"),
     ],
@@ -260,3 +261,12 @@ def test_accuracy_counts_what_was_right(outputs):
     images, labels = data.load().test_images[:150], data.load().test_labels[:150]
     found = naive_probabilities(outputs, perturb(images, "black_to_white", 100, seed=1)).argmax(axis=1)
     assert row["correct"] == (found == labels).sum() and row["pixels_attacked"] == 150 * 100
+
+
+def test_a_new_noise_joins_by_its_declaration_alone(outputs, monkeypatch):
+    grey_to_white = Noise("grey_to_white", "GtW", alter=lambda b, c: 255, c=1, eligible=lambda b: 0 < b < 255)
+    monkeypatch.setitem(NOISES, grey_to_white.name, grey_to_white)
+    five = plan(outputs, noises=None, draws=1)
+    assert sweep(five)["computed"] == 6
+    assert results.curves(five)["noise"].nunique() == 5
+    assert "grey_to_white" in set(results.accuracy_table(outputs)["noise"])

@@ -6,22 +6,24 @@ import torch
 from conftest import run_python
 from safetensors.torch import load_file
 
-from lib import data, nets, training
-from lib.training import Recipe, StepDecay, train
+from lib import data, nets
+from lib.callbacks import Resume, StepDecay
+from lib.recipe import Recipe
+from lib.training import train
 
 # Ends itself like kill -9 after checkpoint number argv[2] (0: never), the checkpoints being written after every batch.
 TRAIN = """
 import os, sys
-from lib import training
-training.CHECKPOINT_SECONDS = 0
-saves, save = 0, training.Resume.save
+from lib import callbacks, training
+callbacks.CHECKPOINT_SECONDS = 0
+saves, save = 0, callbacks.Resume.save
 def save_and_die(self):
     global saves
     save(self)
     saves += 1
     if saves == int(sys.argv[2]):
         os.kill(os.getpid(), 9)
-training.Resume.save = save_and_die
+callbacks.Resume.save = save_and_die
 training.train(training.Recipe(model="tiny:conv_net@short", train_images=640, max_epochs=2, outputs=sys.argv[1]))
 """
 SHORT = nets.file_stem("tiny:conv_net@short", 0)
@@ -58,7 +60,7 @@ def test_the_learner_trains_as_a_plain_torch_loop_does(tmp_path):
     labels = torch.from_numpy(labels[:300].astype(np.int64))
     net = nets.build("fc", 0)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
-    resume = training.Resume({"epochs": [], "batch": 0}, recipe, tmp_path)
+    resume = Resume({"epochs": [], "batch": 0}, recipe, tmp_path)
     losses = []
     for epoch in range(3):
         optimizer.param_groups[0]["lr"] = 0.01 * 0.1**epoch

@@ -1,0 +1,63 @@
+"""The paper's rule of training (section 3.3) as parameters, and what else may be chosen."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from lib import nets
+from lib.records import ROOT
+
+PAPER_TARGET = 99.0  # percent of the validation images; the fully connected net has no target (section 3.3)
+
+
+class Recipe(BaseModel):
+    """All that decides the weights of one network; the defaults are the paper's rule as we read it.
+
+    A recipe that differs from them goes by a name of its own, `MODEL@WORD`, so that it never passes for the paper's.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    seed: int = Field(0, ge=0)  # initial weights, order of the images, dropout
+    learning_rate: float = Field(0.01, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    decay: float = Field(0.1, gt=0, le=1)  # the learning rate is multiplied by it after every epoch
+    batch_size: int = Field(64, ge=2)
+    target: float | None = Field(None, ge=0, le=100)  # validation accuracy, percent; None: the paper's rule
+    max_epochs: int = Field(4, ge=1)
+    train_images: int = Field(55_000, ge=2, le=55_000)  # the first of the training images
+    normalize: Literal["mnist", "none", "imagenet"] = "mnist"
+    resize: Literal["nearest", "bilinear"] = "nearest"
+    outputs: Path = Field(Path("outputs"), exclude=True)  # from the repository's root
+    recompute: bool = Field(False, exclude=True)  # train although weights by this recipe are recorded
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, model: str) -> str:
+        nets.architecture(model)
+        return model
+
+    @model_validator(mode="after")
+    def _variant_has_a_name(self) -> "Recipe":
+        changed = self.model_dump(exclude={"model", "seed"}, exclude_defaults=True)
+        if changed and "@" not in self.model:
+            raise ValueError(
+                f"{changed} is not the paper's recipe; give the network a name of its own, such as '{self.model}@WORD'"
+            )
+        return self
+
+    @property
+    def weights(self) -> Path:
+        return nets.weights_path(self.model, self.seed, ROOT / self.outputs)
+
+    @property
+    def stop_at(self) -> float:
+        """Validation accuracy in percent; infinity where only `max_epochs` ends the training."""
+        rule = float("inf") if self.model.partition("@")[0] == "fc" else PAPER_TARGET
+        return rule if self.target is None else self.target
+
+    def is_finished(self, epochs: list[dict]) -> bool:
+        """Whether training ends after these epochs (section 3.3)."""
+        return len(epochs) >= self.max_epochs or any(epoch["accuracy"] >= self.stop_at for epoch in epochs)
