@@ -6,7 +6,7 @@
 # make app             the explorer as a web page on this machine, without the code
 # make stills          the explorer as an executed notebook, for readers without a kernel
 # make lab             opens JupyterLab
-# make benchmark       the noise beside what one would otherwise write, and the sweep beside its forward passes
+# make benchmark       the noise beside what one would otherwise write, the sweep beside its forward passes, a moved slider
 # make lock            resolves requirements.lock anew
 #
 # Further parameters of a notebook: make sweep MODEL=resnet18 ARGS="-p draws 5"
@@ -62,11 +62,12 @@ lint: $(READY)
 
 # The executed notebooks run again and must show what they show.
 nbval: $(READY)
-	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=600 outputs/noise.ipynb outputs/train outputs/sweep
+	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=600 outputs/noise.ipynb outputs/explore.ipynb outputs/train outputs/sweep
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/noise.py
 	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python benchmarks/explore.py
 
 lock: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --quiet --custom-compile-command "make lock" -o requirements.lock

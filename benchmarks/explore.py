@@ -68,12 +68,13 @@ def in_browser() -> None:
             page = chromium.new_page(viewport=browser.DESKTOP)
             browser.open_notebook(page, "voila", address)
             viewer = page.locator(".viewer.one-digit").first
-            picture = viewer.locator("img").first.element_handle()
+            picture, attacks = viewer.locator("img").first.element_handle(), viewer.locator(".noUi-handle").nth(1)
             viewer.locator("select").nth(1).select_option(value="Random Pixel Invert")
             for model in MODELS:
                 viewer.locator("select").first.select_option(label=model)
                 page.wait_for_timeout(8_000)  # the network is loaded and its strip computed
                 for knob, number in (("attacks", 1), ("c", 0)):
+                    attacks.press("End")  # c matters more where many pixels are attacked
                     handle = viewer.locator(".noUi-handle").nth(number)
                     handle.press("Home")
                     page.wait_for_timeout(2_000)

@@ -9,6 +9,7 @@ from ipywidgets import Layout
 from lib import explorer, figures, pictures, surveys
 from lib.explorer import State
 from lib.knobs import STYLE, WIDE, Knobs, Newest, Show
+from lib.noise import default_c
 from lib.panels import Line, Viewer, button, column, picture, rows, wrapped
 from lib.surveys import Fooled, LiveCurves
 
@@ -104,7 +105,7 @@ class AllDigits(Viewer):
 
 
 def curves_png(state: State, recorded: dict, live: dict[str, list[float]], images: int) -> bytes:
-    return figures.png(figures.live_curves(state.noise, state.c, surveys.own_c(state.noise), recorded, live, images))
+    return figures.png(figures.live_curves(state.noise, state.c, default_c(state.noise), recorded, live, images))
 
 
 def missing(state: State, recorded: dict) -> str:

@@ -8,9 +8,10 @@ import pandas as pd
 
 from lib import nets, results
 from lib.explorer import ATTACKS, BLOCK, State, digits, probabilities
-from lib.noise import NOISES, perturb
+from lib.noise import perturb
+from lib.plan import CLEAN, Plan
 from lib.records import file_hash
-from lib.sweep import CLEAN, Plan, Predictions
+from lib.sweep import Predictions
 
 LEVELS = list(range(0, ATTACKS + 1, 10))  # of a live curve, as in the paper's figures
 
@@ -107,11 +108,6 @@ def recorded_curve(state: State, model: str) -> pd.DataFrame | None:
         return None
     made_by = file_hash(weights)
     return results.curves(plan) if all(Predictions.read(p.path).record["weights"] == made_by for p in parts) else None
-
-
-def own_c(noise: str) -> float:
-    """The c at which curves are recorded."""
-    return float(NOISES[noise].c)
 
 
 def attacked_digits(state: State, numbers: np.ndarray, attacks: int) -> np.ndarray:

@@ -12,9 +12,10 @@ from lib.explorer import ATTACKS, Opening, State, look, strips
 from lib.inference import predictor
 from lib.knobs import Knobs, Newest
 from lib.noise import NOISES, perturb, perturb_and_count
+from lib.plan import Plan
 from lib.results import curves
 from lib.survey_viewers import AllDigits, Gallery, missing
-from lib.sweep import Plan, sweep
+from lib.sweep import sweep
 from lib.viewers import OneDigit, OwnDigit, in_words
 
 

@@ -6,11 +6,12 @@ import pytest
 from conftest import run_papermill, texts
 
 from lib import parameters
+from lib.explorer import Opening
 from lib.plan import Plan
 from lib.recipe import Recipe
 from lib.records import OUTPUTS, ROOT
 
-KINDS = {"noise": parameters.Gallery, "train": Recipe, "sweep": Plan}
+KINDS = {"noise": parameters.Gallery, "explore": Opening, "train": Recipe, "sweep": Plan}
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXECUTED = sorted(path for path in OUTPUTS.glob("**/*.ipynb") if "logs" not in path.parts)
 
@@ -53,6 +54,24 @@ def test_executed_notebooks_are_whole_and_of_this_source(path):
     source = ROOT / "notebooks" / f"{(path.parent if path.parent != OUTPUTS else path).stem}.ipynb"
     assert [cell["source"] for cell in code] == [cell["source"] for cell in cells(source)]
     assert not re.search(r"/(home|root|work|tmp|Users)/", path.read_text()), "a path of the machine that ran it"
+
+
+def test_the_explorer_reads_well_without_a_kernel():
+    """A figure stands before each viewer, and the stored widgets are whole: GitHub shows no notebook without `state`."""
+    notebook = json.loads((OUTPUTS / "explore.ipynb").read_text())
+    stored = notebook["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]
+    models = stored["state"]
+    assert stored["version_major"] == 2
+    assert all({"model_name", "model_module", "model_module_version", "state"} <= set(m) for m in models.values())
+    references = set(re.findall(r"IPY_MODEL_(\w+)", json.dumps(models)))
+    assert references and references <= set(models)
+    shown = [output.get("data", {}) for cell in cells(OUTPUTS / "explore.ipynb") for output in cell["outputs"]]
+    kinds = ["viewer" if "application/vnd.jupyter.widget-view+json" in data else "figure" for data in shown]
+    viewers = [place for place, kind in enumerate(kinds) if kind == "viewer"]
+    assert len(viewers) == 4
+    for before, viewer in zip([-1, *viewers], viewers, strict=False):
+        assert any("image/png" in data for data in shown[before + 1 : viewer])
+        assert shown[viewer]["application/vnd.jupyter.widget-view+json"]["model_id"] in models
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +135,8 @@ def test_the_noise_notebook_runs_with_the_quick_parameters(tmp_path):
         ("sweep", ["-p", "modle", "fc"], "unknown parameter 'modle'; did you mean 'model'"),
         ("sweep", ["-p", "model", "resnet34@none"], "make train MODEL=resnet34@none"),
         ("train", ["-p", "learning_rate", "0.5"], "is not the paper's recipe"),
+        ("explore", ["-p", "c", "11"], "c: Input should be less than or equal to 10, not 11"),
+        ("explore", ["-p", "noise", "snow"], "unknown noise 'snow'; choose from random_pixel_invert"),
         ("noise", ["-p", "attacks", "-5"], "attacks: Input should be greater than or equal to 0, not -5"),
     ],
 )
