@@ -177,7 +177,7 @@ def live_curves(
             colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
             if curve is not None:
                 label = f"{model}, c = {own_c:g}, {curve['images'].max():,} digits, recorded"
-                axes.plot(curve["attacks"], curve["accuracy"], color=colour, linestyle="--", linewidth=1, label=label)
+                axes.plot(curve["attacks"], curve["accuracy"], color=colour, linestyle="--", linewidth=1.5, label=label)
             if accuracy := live.get(model):
                 attacks = 10 * np.arange(len(accuracy))
                 label = f"{model}, c = {c:g}, {images:,} digits, live"

@@ -122,7 +122,7 @@ def probabilities(look: Look) -> Image.Image:
 def strip(strip: Strip, attacks: int) -> Image.Image:
     """Probability of the true class against attacks, shaded where the network is wrong; `attacks` marks the level."""
     left, right, top, bottom = 40, WIDTH - 14, 32, 122
-    sheet = Sheet(bottom + 42)
+    sheet = Sheet(bottom + 46)
     known = np.flatnonzero(strip.predicted >= 0)
     x = left + (right - left) * np.arange(ATTACKS + 1) / ATTACKS
     y = bottom - (bottom - top) * np.nan_to_num(strip.probability)
@@ -134,10 +134,10 @@ def strip(strip: Strip, attacks: int) -> Image.Image:
         sheet.line([(left, height), (right, height)], "#D0D0D0", 1)
         sheet.text((left - 6, height), f"{share}", "rm", GREY)
     for level in range(0, ATTACKS + 1, 50):
-        sheet.text((x[level], bottom + 12), f"{level}", "mm", GREY)
+        sheet.text((x[level], bottom + 19), f"{level}", "mm", GREY)
     sheet.line(list(zip(x[known], y[known], strict=True)), BLUE, 2)
     sheet.text((left - 34, 11), f"% sure that it is a {strip.truth}", colour=BLUE)
-    sheet.text(((left + right) / 2, bottom + 30), "attacks", "mm", GREY)
+    sheet.text(((left + right) / 2, bottom + 35), "attacks", "mm", GREY)
     first = strip.first_fooled if strip.complete else None
     if first is not None:
         sheet.line([(x[first], top - 8), (x[first], bottom)], RED, 2)

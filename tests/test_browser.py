@@ -218,7 +218,7 @@ def test_a_running_curve_is_drawn_level_by_level_and_cancelled(page):
     curves.until_changed(0, first)
     one = Shown(page, "one-digit")  # other viewers work meanwhile
     digit = one.picture(DIGIT)
-    one.press("Attacks", "ArrowRight")
+    one.press("Attacks", "Home")
     one.until_changed(DIGIT, digit)
     curves = Shown(page, "all-digits")
     curves.button("Cancel").click()
