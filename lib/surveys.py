@@ -110,8 +110,9 @@ def recorded_curve(state: State, model: str) -> pd.DataFrame | None:
     return results.curves(plan) if all(Predictions.read(p.path).record["weights"] == made_by for p in parts) else None
 
 
-def attacked_digits(state: State, numbers: np.ndarray, attacks: int) -> np.ndarray:
+def attacked_digits(state: State, numbers: list[int] | np.ndarray, attacks: int) -> np.ndarray:
     """Test images (n, 28, 28) uint8 after so many attacks of the state's noise (section 3.2)."""
+    numbers = np.asarray(numbers, int)  # of no digits, too
     return perturb(digits().test_images[numbers], attacks=attacks, index=numbers, **state.noise_arguments)
 
 

@@ -113,9 +113,15 @@ class OneDigit(Viewer):
     def _search(self, state: State) -> Iterator[Show]:
         for searched, found in surveys.next_wrong(state):
             if found is not None:
-                yield partial(self.attack.knobs.turn, number=found)
+                yield partial(self._still_asked, state, partial(self.attack.knobs.turn, number=found))
             else:
-                yield partial(self.attack.message.say, f"{searched:,} digits searched, all of them read rightly")
+                text = f"{searched:,} digits searched, all of them read rightly"
+                yield partial(self._still_asked, state, partial(self.attack.message.say, text))
+
+    def _still_asked(self, state: State, show: Show) -> None:
+        """A find for a state that has been turned since would take the reader away from it."""
+        if self.attack.knobs.state == state:
+            show()
 
 
 class OwnDigit(Viewer):
@@ -169,7 +175,7 @@ class OwnDigit(Viewer):
         self.attack.message.say("Draw a digit, or upload a picture of one.")
 
     def _repaint(self) -> None:
-        with hold_canvas(self.canvas):
+        with hold_canvas():
             self.canvas.fill_style = "black"
             self.canvas.fill_rect(0, 0, CANVAS, CANVAS)
             for stroke in self.strokes:

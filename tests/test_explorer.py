@@ -367,6 +367,22 @@ def test_one_digit_shows_what_the_knobs_say(state):
     asyncio.run(turn())
 
 
+def test_a_search_ends_when_a_knob_is_turned(state):
+    async def turn():
+        viewer = OneDigit(state.turned(attacks=0))
+        viewer.next.click()
+        await asyncio.sleep(0)  # its first step is under way
+        viewer.attack.knobs.widgets["draw"].value = 9
+        await viewer.search.settled()
+        await viewer.attack.newest.settled()
+        assert (
+            viewer.attack.knobs.state == state.turned(attacks=0, draw=9)
+            and "searched" not in viewer.attack.message.value
+        )
+
+    asyncio.run(turn())
+
+
 def test_an_uploaded_picture_is_attacked_and_anything_else_told(state, drawn):
     async def upload():
         viewer = OwnDigit(state)
@@ -440,6 +456,9 @@ def test_the_gallery_follows_its_knobs(state):
         *_, found = surveys.fooled(replace(state, attacks=90))
         assert f"{len(found.numbers)} of the first {found.searched:,} test images" in viewer.message.value
         assert viewer.picture.value != first
+        viewer.knobs.widgets["attacks"].value = 0
+        await viewer.newest.settled()
+        assert "fc reads 0 of the first 2,000 test images rightly when clean and wrongly" in viewer.message.value
 
     asyncio.run(turn())
 

@@ -57,7 +57,7 @@ def test_executed_notebooks_are_whole_and_of_this_source(path):
 
 
 def test_the_explorer_reads_well_without_a_kernel():
-    """A figure stands before each viewer, and the stored widgets are whole: GitHub shows no notebook without `state`."""
+    """A figure stands before each viewer, and the stored widgets are whole: GitHub needs their `state`."""
     notebook = json.loads((OUTPUTS / "explore.ipynb").read_text())
     stored = notebook["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]
     models = stored["state"]
