@@ -76,7 +76,7 @@ def quick(tmp_path_factory):
 def test_training_shows_its_progress_and_what_it_reached(quick):
     shown = texts(quick / "train.ipynb")
     assert re.search(r"fc@quick epoch 1 of at most 1: 100%", shown)
-    assert re.search(r"ended after 1 epoch\(s\) at \*\*\d\d\.\d\d %\*\* of 5,000 validation images", shown)
+    assert re.search(r"ended after 1 epoch at \*\*\d\d\.\d\d %\*\* of 5,000 validation images", shown)
     assert (quick / "weights" / "fc@quick-seed0.safetensors").is_file()
 
 
