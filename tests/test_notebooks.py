@@ -86,7 +86,7 @@ def test_the_sweep_shows_curves_and_leaves_results(quick):
     assert "of 200 test images rightly" in shown
     lines = (quick / "accuracy.csv").read_text().splitlines()
     assert len(lines) == 1 + 1 + 4 * 2 * 2
-    assert (quick / "figures" / "sweep-fc@quick-seed0.svg").is_file()
+    assert len(list(quick.glob("figures/sweep-fc@quick-seed0-*.svg"))) == 1, "not named like a sweep of all images"
 
 
 def test_a_sweep_from_the_notebooks_own_folder_to_standard_output(quick):
