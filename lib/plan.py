@@ -59,6 +59,14 @@ class Plan(BaseModel):
     def folder(self) -> Path:
         return ROOT / self.outputs / "predictions" / nets.file_stem(self.model, self.train_seed)
 
+    @property
+    def name(self) -> str:
+        """For files about the whole plan; a plan other than the usual one has a name of its own."""
+        keys = {"noises", "levels", "draws", "images", "c", "bfloat16"}
+        chosen, usual = self.model_dump(include=keys), Plan(model=self.model).model_dump(include=keys)
+        stem = nets.file_stem(self.model, self.train_seed)
+        return stem if chosen == usual else f"{stem}-{recipe_hash(chosen)}"
+
     def part(self, noise: str, draw: int = 0) -> "Part":
         """The part of this plan that one file holds; `noise` is `CLEAN` for the images as they are."""
         recipe = {"noise": noise, "images": self.images, "bfloat16": self.bfloat16}

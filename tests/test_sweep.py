@@ -99,6 +99,11 @@ def test_other_parameters_have_results_of_their_own(outputs):
     assert set(table["c"].dropna()) == {2.0, 3.0} and set(table["images"]) == {149, 150}
 
 
+def test_a_figure_of_other_parameters_has_a_name_of_its_own():
+    names = [Plan(model=MODEL, **change).name for change in ({}, {"noises": list(NOISES)}, {"c": 3.0}, {"images": 9})]
+    assert names[0] == names[1] == nets.file_stem(MODEL, 0) and len(set(names)) == 3
+
+
 def test_draws_none_takes_those_recorded(outputs):
     assert len(plan(outputs, draws=None).parts()) == 5
     sweep(plan(outputs, draws=2))
