@@ -132,9 +132,13 @@ def build(model: str, seed: int = 0, *, normalize: str = "mnist", resize: str = 
 
 
 def memory_format(net: nn.Module) -> torch.memory_format:
-    """channels_last, except where grouped convolutions make it several times slower on a CPU (EfficientNet)."""
+    """channels_last, except for grouped convolutions (EfficientNet) on a processor without AVX-512.
+
+    There they trained 4 times slower with it, with AVX-512 1.6 times faster (`benchmarks/sweep.py`).
+    """
     grouped = any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in net.modules())
-    return torch.contiguous_format if grouped else torch.channels_last
+    slow = grouped and torch.backends.cpu.get_cpu_capability() != "AVX512"
+    return torch.contiguous_format if slow else torch.channels_last
 
 
 def file_stem(model: str, train_seed: int) -> str:

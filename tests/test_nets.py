@@ -104,9 +104,10 @@ def test_weights_come_back_as_they_were_stored(tmp_path):
         assert loaded.state_dict()[name].dtype == value.dtype
 
 
-def test_every_network_fits_its_memory_format():
-    """Grouped convolutions are several times slower with channels_last on a CPU; benchmarks/sweep.py shows it."""
-    assert nets.memory_format(nets.build("efficientnet_b1")) == torch.contiguous_format
+@pytest.mark.parametrize(("capability", "efficientnet"), [("AVX2", "contiguous_format"), ("AVX512", "channels_last")])
+def test_memory_format_follows_network_and_processor(monkeypatch, capability, efficientnet):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert nets.memory_format(nets.build("efficientnet_b1")) == getattr(torch, efficientnet)
     assert nets.memory_format(nets.build("resnet18")) == torch.channels_last
 
 
