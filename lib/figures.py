@@ -32,6 +32,18 @@ def title(noise: str) -> str:
     return " ".join(word if word == "to" else word.capitalize() for word in noise.split("_"))
 
 
+def noise_look(noise: str) -> dict:
+    """The colour, marker and dashes of a noise's line, the same in every figure."""
+    number = list(NOISES).index(noise)
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "linestyle": DASHES[number % len(DASHES)],
+        "marker": MARKERS[number % len(MARKERS)],
+        "markersize": 4,
+        "label": title(noise),
+    }
+
+
 def save(figure: Figure, name: str, outputs: Path = OUTPUTS) -> Figure:
     """Write `figures/NAME.svg` and `.png` under `outputs`; the figure itself, to be shown."""
     for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
@@ -101,19 +113,10 @@ def noise_curves(curves: pd.DataFrame, heading: str, paper: pd.DataFrame | None 
         figure = Figure(figsize=(7, 4.4))
         axes = figure.subplots()
         for name, curve in curves.groupby("noise", sort=False):
-            number = list(NOISES).index(name)
-            colour = COLOURS[number % len(COLOURS)]
-            marker = MARKERS[number % len(MARKERS)]
+            look = noise_look(name)
+            colour, marker = look["color"], look["marker"]
             axes.fill_between(curve["attacks"], curve["low"], curve["high"], color=colour, alpha=0.25, linewidth=0)
-            axes.plot(
-                curve["attacks"],
-                curve["accuracy"],
-                color=colour,
-                linestyle=DASHES[number % len(DASHES)],
-                marker=marker,
-                markersize=4,
-                label=title(name),
-            )
+            axes.plot(curve["attacks"], curve["accuracy"], **look)
             if paper is not None:
                 points = paper[paper["noise"] == name]
                 axes.plot(
@@ -138,16 +141,8 @@ def counts(levels: list[int], series: dict[str, np.ndarray], ylabel: str) -> Fig
     with rc_context(STYLE):
         figure = Figure(figsize=(7, 3.6))
         axes = figure.subplots()
-        for number, (name, values) in enumerate(series.items()):
-            axes.plot(
-                levels,
-                values,
-                color=COLOURS[number % len(COLOURS)],
-                linestyle=DASHES[number % len(DASHES)],
-                marker=MARKERS[number % len(MARKERS)],
-                markersize=4,
-                label=title(name),
-            )
+        for name, values in series.items():
+            axes.plot(levels, values, **noise_look(name))
         axes.set(xlabel="attacks", ylabel=ylabel)
         axes.set_ylim(bottom=0)
         axes.legend()
