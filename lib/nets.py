@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -150,12 +151,36 @@ def weights_path(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Pa
     return outputs / "weights" / f"{file_stem(model, train_seed)}.safetensors"
 
 
+FOLDED = "body.classifier.0.weight"  # in VGG
+
+
 def as_stored(net: Net) -> dict[str, Tensor]:
-    """The weights as files hold them: kernels and matrices in float16, vectors and running statistics in float32."""
+    """The weights as files hold them: kernels and matrices in float16, vectors and running statistics in float32.
+
+    VGG's first dense layer is folded (`_repeats`) from 25088 to 512 inputs, or the file would be 279 MB instead of 78.
+    """
+    weights = net.state_dict()
+    if repeats := _repeats(net):
+        weights[FOLDED] = weights[FOLDED].unflatten(1, (-1, repeats)).sum(dim=2)  # (4096, 512)
     return {
         name: (value.half() if value.is_floating_point() and value.ndim > 1 else value).contiguous()
-        for name, value in net.state_dict().items()
+        for name, value in weights.items()
     }
+
+
+def restore(net: Net, weights: dict[str, Tensor]) -> None:
+    """Put `as_stored` weights back into `net`, whose own parameters stay in float32."""
+    if repeats := _repeats(net):
+        weights = weights | {FOLDED: weights[FOLDED].float().repeat_interleave(repeats, dim=1) / repeats}
+    net.load_state_dict(weights)
+
+
+def _repeats(net: Net) -> int:
+    """How often VGG's pooling repeats each feature: at 56x56 its last map is 1x1, and 7x7 pooling copies it 49 times.
+
+    The copies' weights then act as their sum alone, and share it equally when restored. 0 for other networks.
+    """
+    return math.prod(net.body.avgpool.output_size) if isinstance(net.body, tv.VGG) else 0
 
 
 def save_weights(net: Net, path: Path, record: dict) -> None:
@@ -183,5 +208,5 @@ def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Net:
         raise FileNotFoundError(f"{model} with seed {train_seed} is not trained: no {path}; make it with: {command}")
     recipe = read_record(path)["recipe"]
     net = build(model, train_seed, normalize=recipe["normalize"], resize=recipe["resize"])
-    net.load_state_dict(load_file(path))  # copies float16 into the float32 parameters
+    restore(net, load_file(path))
     return net.eval()

@@ -107,7 +107,7 @@ def _fit(recipe: Recipe, checkpoint: Path) -> tuple[nets.Net, dict]:
     if not recipe.is_finished(state["epochs"]):
         with learner.no_logging():
             learner.fit(recipe.max_epochs - len(state["epochs"]), lr=recipe.learning_rate, cbs=callbacks)
-    net.load_state_dict(nets.as_stored(net))
+    nets.restore(net, nets.as_stored(net))
     return net, {
         "epochs": state["epochs"],
         "losses": [round(loss, 4) for loss in state["losses"]],

@@ -104,6 +104,23 @@ def test_weights_come_back_as_they_were_stored(tmp_path):
         assert loaded.state_dict()[name].dtype == value.dtype
 
 
+def test_vgg_folds_for_storage_and_gives_the_same_logits():
+    net = nets.build("vgg19").eval()
+    for parameter in net.parameters():  # as far as float16 stores them without rounding, save for the folded layer
+        parameter.data = parameter.data.half().float()
+    stored = nets.as_stored(net)
+    assert stored[nets.FOLDED].shape == (4096, 512)
+    assert sum(value.nbytes for value in stored.values()) < 80e6
+    restored = nets.build("vgg19", seed=1).eval()
+    nets.restore(restored, stored)
+    images = torch.rand(3, 1, 28, 28)
+    with torch.inference_mode():
+        logits = net(images)
+        torch.testing.assert_close(restored(images), logits, rtol=0, atol=2e-3 * float(logits.std()))
+    again = nets.as_stored(restored)
+    assert all(torch.equal(again[name], stored[name]) for name in stored)
+
+
 @pytest.mark.parametrize(("capability", "efficientnet"), [("AVX2", "contiguous_format"), ("AVX512", "channels_last")])
 def test_memory_format_follows_network_and_processor(monkeypatch, capability, efficientnet):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
