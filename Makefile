@@ -1,3 +1,4 @@
+# make paper           all networks, trained, swept and compared; does only what is not done yet, and can be stopped
 # make sweep           sets up .venv and sweeps a trained network under the four noises (MODEL=fc)
 # make test            sets up .venv and runs every test
 # make train           trains a network (MODEL=fc SEED=0)
@@ -18,27 +19,25 @@ ARGS ?=
 
 BIN := .venv/bin
 READY := .venv/.ready
-NAME := $(subst :,-,$(MODEL))$(if $(filter-out 0,$(SEED)),-seed$(SEED))
+STEM := $(subst :,-,$(MODEL))-seed$(SEED)
 
-# $(call papermill,NOTEBOOK,EXECUTED,PARAMETERS): the executed notebook is a log until it has succeeded.
-define papermill
-@mkdir -p $(dir outputs/logs/$(2) outputs/$(2))
-$(BIN)/papermill notebooks/$(1).ipynb outputs/logs/$(2).ipynb --log-output --no-progress-bar $(3) $(ARGS)
-@$(BIN)/jupyter nbconvert --log-level ERROR --inplace --coalesce-streams outputs/logs/$(2).ipynb
-@cp outputs/logs/$(2).ipynb outputs/$(2).ipynb
-endef
+# $(call execute,NOTEBOOK,EXECUTED,PARAMETERS)
+execute = PATH="$(CURDIR)/$(BIN):$$PATH" workflow/execute $(1) outputs/logs/$(2).ipynb outputs/$(2).ipynb $(3) $(ARGS)
 
-.PHONY: sweep test train noise explore app stills lab benchmark lock lint nbval
+.PHONY: paper sweep test train noise explore app stills lab benchmark lock lint nbval
 .DELETE_ON_ERROR:
 
+paper: $(READY)
+	$(BIN)/snakemake --cores all --rerun-incomplete $(ARGS)
+
 sweep: $(READY)
-	$(call papermill,sweep,sweep/$(NAME),-p model $(MODEL) -p train_seed $(SEED))
+	$(call execute,sweep,sweep/$(STEM),-p model $(MODEL) -p train_seed $(SEED))
 
 train: $(READY)
-	$(call papermill,train,train/$(NAME),-p model $(MODEL) -p seed $(SEED))
+	$(call execute,train,train/$(STEM),-p model $(MODEL) -p seed $(SEED))
 
 noise: $(READY)
-	$(call papermill,noise,noise)
+	$(call execute,noise,noise)
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
@@ -51,7 +50,7 @@ app: $(READY)
 	$(BIN)/voila notebooks/explore.ipynb --Voila.ip=127.0.0.1 --TagRemovePreprocessor.remove_cell_tags=static $(ARGS)
 
 stills: $(READY)
-	$(call papermill,explore,explore)
+	$(call execute,explore,explore)
 
 test: lint nbval
 	$(BIN)/python -m pytest

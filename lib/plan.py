@@ -24,6 +24,7 @@ class Plan(BaseModel):
     noises: list[str] | None = Field(None, min_length=1)  # None: all
     levels: list[int] = Field(list(range(0, 201, 10)), min_length=1)  # pixels attacked
     draws: int | None = Field(None, ge=1)  # None: those recorded, at least one
+    draw: int | None = Field(None, ge=0)  # this draw alone, counted from 0; None: the first `draws`
     images: int = Field(10_000, ge=1, le=10_000)  # the first of the test images
     c: float | None = Field(None, gt=0, allow_inf_nan=False)  # None: each noise's own
     engine: str = "auto"
@@ -55,6 +56,12 @@ class Plan(BaseModel):
             raise ValueError(f"levels must ascend from 0 or more, not {self.levels}")
         return self
 
+    @model_validator(mode="after")
+    def _draw_or_draws(self) -> "Plan":
+        if self.draw is not None and self.draws is not None:
+            raise ValueError(f"give draw={self.draw} (that one alone) or draws={self.draws} (the first ones), not both")
+        return self
+
     @property
     def folder(self) -> Path:
         return ROOT / self.outputs / "predictions" / nets.file_stem(self.model, self.train_seed)
@@ -62,13 +69,17 @@ class Plan(BaseModel):
     @property
     def name(self) -> str:
         """For files about the whole plan; a plan other than the usual one has a name of its own."""
-        keys = {"noises", "levels", "draws", "images", "c", "bfloat16"}
+        keys = {"noises", "levels", "draws", "images", "c", "bfloat16"} | ({"draw"} if self.draw is not None else set())
         chosen, usual = self.model_dump(include=keys), Plan(model=self.model).model_dump(include=keys)
         stem = nets.file_stem(self.model, self.train_seed)
         return stem if chosen == usual else f"{stem}-{recipe_hash(chosen)}"
 
-    def part(self, noise: str, draw: int = 0) -> "Part":
-        """The part of this plan that one file holds; `noise` is `CLEAN` for the images as they are."""
+    def part(self, noise: str, draw: int | None = None) -> "Part":
+        """The part of this plan that one file holds, of its first draw by default.
+
+        `noise` is `CLEAN` for the images as they are.
+        """
+        draw = (self.draw or 0) if draw is None else draw
         recipe = {"noise": noise, "images": self.images, "bfloat16": self.bfloat16}
         if noise == CLEAN:
             return Part(self.folder, recipe | {"levels": [0]})
@@ -84,8 +95,8 @@ class Plan(BaseModel):
 
     def parts(self) -> list["Part"]:
         """All the files of this plan, draw by draw."""
-        draws = self.draws or max(1, self.recorded_draws())
-        attacked = [self.part(noise, draw) for draw in range(draws) for noise in self.noises]
+        draws = range(self.draws or max(1, self.recorded_draws())) if self.draw is None else [self.draw]
+        attacked = [self.part(noise, draw) for draw in draws for noise in self.noises]
         return [self.part(CLEAN), *(part for part in attacked if part.recipe["levels"])]
 
 
