@@ -13,6 +13,7 @@ from lib.study import NOISES
 LAYERS = {"resnet18": 18, "resnet34": 34, "resnet50": 50, "resnet101": 101, "resnetv2_50": 50}
 INITIAL = 50  # attacks: "in order to survive the initial 50 attacks" (section 4.3)
 STEP = ("resnet34", "resnet50")  # where the paper sees a threshold
+TEN = {"ten": "gain", "ten_low": "low", "ten_high": "high"}  # columns for ten layers more
 
 
 def layers(model: str) -> int:
@@ -37,10 +38,13 @@ def resilience(answers: Answers) -> pd.DataFrame:
 
 
 def steps(answers: Answers, pairs: list[Pair]) -> pd.DataFrame:
-    """`gains` in area from each depth to the next, also for ten layers more: column `ten_layers` (points)."""
+    """`gains` in area from each depth to the next, also for ten layers more: columns `ten`, `ten_low`, `ten_high`."""
     table = gains(answers, pairs)
-    added = [layers(row.second) - layers(row.first) for row in table.itertuples()]
-    return table.assign(ten_layers=10 * table["gain"] / np.array(added, float))
+    added = np.array([layers(row.second) - layers(row.first) for row in table.itertuples()], float)
+    per_ten = {
+        f"ten{end}": 10 * table[name] / added for end, name in (("", "gain"), ("_low", "low"), ("_high", "high"))
+    }
+    return table.assign(**per_ten)
 
 
 def changes(answers: Answers, pairs: list[Pair]) -> pd.DataFrame:

@@ -17,9 +17,11 @@ from scipy.special import expit, logit
 from lib.comparison import Answers
 from lib.study import NOISES
 
-MIDDLES = 41  # values of m tried, from the first level to the last
-WIDTHS = 60  # values of w tried, in equal ratios
-RESAMPLES = 500  # of the bootstrap samples, in which the best shape is sought again
+MIDDLES = 201  # values of m tried, from the first level to the last
+WIDTHS = 80  # values of w tried, in equal ratios
+RESAMPLES = 200  # of the bootstrap samples, in which the best shape is sought again
+BLOCK = 250  # curves fitted at once, for their memory
+SURE = 0.95  # share of the bootstrap samples in which it must win
 CLEAR = 2.0  # AIC by which a shape must lead (Burnham and Anderson 2002)
 
 # What section 4.1 says of a shape; of VGG-19 it says nothing.
@@ -72,9 +74,12 @@ def fit(accuracy: np.ndarray, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
     centred = accuracy - accuracy.mean(axis=1, keepdims=True)
     basis = shape.curves - shape.curves.mean(axis=1, keepdims=True)
     basis /= np.linalg.norm(basis, axis=1, keepdims=True)
-    along = np.maximum(-(centred @ basis.T), 0)  # (curves, candidates); b >= 0
-    best = along.argmax(axis=1)
-    left = (centred**2).sum(axis=1) - along[np.arange(len(along)), best] ** 2
+    best, falls = np.empty(len(centred), int), np.empty(len(centred))
+    for start in range(0, len(centred), BLOCK):
+        block = slice(start, start + BLOCK)
+        along = -(centred[block] @ basis.T)  # (BLOCK, candidates)
+        best[block], falls[block] = along.argmax(axis=1), along.max(axis=1)
+    left = (centred**2).sum(axis=1) - np.maximum(falls, 0) ** 2  # b >= 0
     return np.maximum(left, 1e-9), best
 
 
@@ -99,7 +104,7 @@ def compare(answers: Answers) -> pd.DataFrame:
 
     Columns: noise, model, shape (of the lowest AIC), lead (AIC of the second best minus its own), share (of the
     bootstrap samples of images in which it is lowest), bend (attacks, nan for a line), rmse of each shape (points),
-    `clear` (it leads by `CLEAR` and in 95 % of the samples), paper (the shape in section 4.1, or none).
+    `clear` (it leads by `CLEAR` and wins in `SURE` of the samples), paper (the shape in section 4.1, or empty).
     """
     shapes = families(answers.attacks)
     names = np.array([shape.name for shape in shapes])
@@ -118,8 +123,8 @@ def compare(answers: Answers) -> pd.DataFrame:
         row["share"] = (elsewhere[:, number] == best).mean()
         row["bend"] = shapes[best].bends[fits[best][1][number]]
         row |= {f"rmse {name}": np.sqrt(fits[i][0][number] / levels) for i, name in enumerate(names)}
-        row["clear"] = row["lead"] >= CLEAR and row["share"] >= 0.95
-        row["paper"] = PAPER.get((model, noise))
+        row["clear"] = row["lead"] >= CLEAR and row["share"] >= SURE
+        row["paper"] = PAPER.get((model, noise), "")
         rows.append(row)
     return pd.DataFrame(rows)
 

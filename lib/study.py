@@ -138,9 +138,13 @@ class Chosen:
             )
         return told
 
-    def heading(self, what: str) -> str:
-        """`what` with n behind it, and the networks that are missing: for above a figure."""
-        draws = in_draws([self.draws(model) for model in self.measured])
+    def heading(self, what: str, common: bool = True) -> str:
+        """`what` with n behind it, and the networks that are missing: for above a figure.
+
+        Args:
+            common: whether the figure is of the draws that all the networks have seen, or of each network's own.
+        """
+        draws = in_draws([self.common_draws] if common else [self.draws(model) for model in self.measured])
         told = f"{what}: n = {self.study.images:,} test images, {draws} each, one training"
         return told + (f"\nnot yet measured: {names(self.missing)}" if self.missing else "")
 

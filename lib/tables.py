@@ -11,12 +11,14 @@ from lib.noise import NOISES as NOISE
 from lib.study import NOISES
 
 MISSING = "not yet measured"
+BOUND = "\N{NO-BREAK SPACE}"  # where a cell of a table must not break
 
 
 def spread(value: float, low: float, high: float, digits: int = 1, sign: str = "") -> str:
     """`68.9 (68.4 to 69.4)`; an infinite number is one that was not reached."""
     told = ["not reached" if math.isinf(number) else f"{number:{sign}z.{digits}f}" for number in (value, low, high)]
-    return told[0] if len(set(told)) == 1 and math.isinf(value) else f"{told[0]} ({told[1]} to {told[2]})"
+    between = f"({told[1]} to {told[2]})".replace(" ", BOUND)
+    return told[0] if len(set(told)) == 1 and math.isinf(value) else f"{told[0]} {between}"
 
 
 def table_1(curves: pd.DataFrame, models: tuple[str, ...]) -> pd.DataFrame:
@@ -43,7 +45,7 @@ def _cells(ours: pd.DataFrame, paper: pd.Series, key: tuple[str, int, str]) -> d
     theirs = f"{paper[key]:.2f}" if key in paper.index else "-"
     if row is not None and key in paper.index:
         theirs += f" ({row.accuracy - paper[key]:+.2f})"
-    return {"ours": MISSING if row is None else spread(row.accuracy, row.low, row.high), "paper": theirs}
+    return {"ours": MISSING if row is None else spread(row.accuracy, row.low, row.high, digits=2), "paper": theirs}
 
 
 def differences(curves: pd.DataFrame) -> pd.DataFrame:
@@ -111,15 +113,43 @@ def pair(first: str, second: str) -> str:
 
 
 def probability(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return ("p < 0.001" if p < 0.001 else f"p = {p:.3f}").replace(" ", BOUND)
 
 
-def by_noise(table: pd.DataFrame, label: str, values: list[str], digits: int = 1) -> pd.DataFrame:
+def by_noise(table: pd.DataFrame, label: str, values: list[str], digits: int = 1, sign: str = "+") -> pd.DataFrame:
     """Rows of a comparison as a table of words, one column for each noise: `values` names value, low and high."""
     told = table.assign(
-        text=[spread(*(getattr(row, name) for name in values), digits, "+") for row in table.itertuples()],
+        text=[spread(*(getattr(row, name) for name in values), digits, sign) for row in table.itertuples()],
         short=[NOISE[noise].short for noise in table["noise"]],
     )
     order = list(dict.fromkeys(told[label]))
     wide = told.pivot(index=label, columns="short", values="text").reindex(order)
     return wide[[NOISE[noise].short for noise in NOISES]].rename_axis(columns=None)
+
+
+def shapes(found: pd.DataFrame) -> pd.DataFrame:
+    """`shapes.compare` in words, a row for each network and noise."""
+    rows = {}
+    ordered = [row for _, own in found.groupby("model", sort=False) for row in own.to_dict("records")]
+    for row in ordered:
+        rows[nets.title(row["model"]), NOISE[row["noise"]].short] = {
+            "shape": row["shape"].replace(" ", BOUND),
+            "clear": "yes" if row["clear"] else "no",
+            "paper": (row["paper"] or "-").replace(" ", BOUND),
+            "AIC ahead": f"{row['lead']:.1f}",
+            "of samples": f"{100 * row['share']:.0f} %",
+            "bends at": "-" if math.isnan(row["bend"]) else f"{row['bend']:.0f}",
+        } | {name: f"{value:.2f}" for name, value in row.items() if name.startswith("rmse")}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index=["network", "noise"])
+
+
+def sensitivity(found: pd.DataFrame, paper: pd.Series) -> pd.DataFrame:
+    """`foreground.sensitivity` in words, a row for each network, with the paper's own difference (points)."""
+    rows = {}
+    for row in found.itertuples():
+        told = f"{spread(row.difference, row.low, row.high, sign='+')}: {row.leaning}"
+        rows.setdefault(nets.title(row.model), {})[row.measure] = told
+        rows[nets.title(row.model)]["paper, equal attacks, five levels"] = (
+            f"{paper[row.model]:+.1f}" if row.model in paper else "-"
+        )
+    return pd.DataFrame.from_dict(rows, orient="index")
