@@ -8,8 +8,6 @@ x are the attacks, b >= 0, and m, where the curve bends the other way, lies with
 sigmoid is the sigmoid with its axes exchanged, so the two have the same number of parameters.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
@@ -17,12 +15,31 @@ from scipy.special import expit, logit
 from lib.comparison import Answers
 from lib.study import NOISES
 
-MIDDLES = 201  # values of m tried, from the first level to the last
-WIDTHS = 80  # values of w tried, in equal ratios
-RESAMPLES = 200  # of the bootstrap samples, in which the best shape is sought again
+COARSE = (41, 40)  # values of m and of w tried first
+FINE = 5  # times that the neighbourhood of the best is then searched, four times as finely each
 BLOCK = 250  # curves fitted at once, for their memory
+RESAMPLES = 200  # of the bootstrap samples, in which the best shape is sought again
 SURE = 0.95  # share of the bootstrap samples in which it must win
 CLEAR = 2.0  # AIC by which a shape must lead (Burnham and Anderson 2002)
+NARROW = 0.005  # the smallest w, as a share of the levels' range; the largest is 1
+
+
+def line(x: np.ndarray, m: np.ndarray, w: np.ndarray) -> np.ndarray:
+    return x + 0 * m
+
+
+def sigmoid(x: np.ndarray, m: np.ndarray, w: np.ndarray) -> np.ndarray:
+    return expit((x - m) / w)
+
+
+def inverted_sigmoid(x: np.ndarray, m: np.ndarray, w: np.ndarray) -> np.ndarray:
+    reach = np.maximum(m, 1 - m) + w  # the curve goes off to infinity beyond the levels
+    return logit((x - m + reach) / (2 * reach))
+
+
+# name -> f(x, m, w), rising, with x and m from 0 to 1 over the levels; a curve is a - b f, b >= 0.
+SHAPES = {"line": line, "sigmoid": sigmoid, "inverted sigmoid": inverted_sigmoid}
+PARAMETERS = {"line": 3, "sigmoid": 5, "inverted sigmoid": 5}  # fitted, with the deviation of the residuals
 
 # What section 4.1 says of a shape; of VGG-19 it says nothing.
 PAPER = (
@@ -37,57 +54,57 @@ PAPER = (
 )
 
 
-@dataclass(frozen=True)
-class Shape:
-    """One family of curves a - b f(x), with f rising; a and b are fitted, f is one of `curves`."""
-
-    name: str
-    curves: np.ndarray  # (candidates, levels)
-    bends: np.ndarray  # (candidates,) attacks at which f bends the other way; nan: nowhere
-    parameters: int  # fitted ones, with the standard deviation of the residuals
-
-
-def families(attacks: np.ndarray) -> list[Shape]:
-    """The three shapes at these levels, with every middle and width that is tried."""
-    x = np.asarray(attacks, float)
-    span = x[-1] - x[0]
-    m, w = (grid.ravel() for grid in np.meshgrid(np.linspace(x[0], x[-1], MIDDLES), np.geomspace(0.005, 1, WIDTHS)))
-    sigmoids = expit((x - m[:, None]) / (w[:, None] * span))  # (candidates, levels)
-    reach = np.maximum(m - x[0], x[-1] - m) + w * span  # the curve goes off to infinity beyond the levels
-    inverted = logit((x - m[:, None] + reach[:, None]) / (2 * reach[:, None]))
-    return [
-        Shape("line", x[None], np.array([np.nan]), 3),
-        Shape("sigmoid", sigmoids, m, 5),
-        Shape("inverted sigmoid", inverted, m, 5),
-    ]
-
-
-def fit(accuracy: np.ndarray, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
+def fit(accuracy: np.ndarray, attacks: np.ndarray, shape: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Least squares of one shape to many curves: (curves, levels) percent.
 
-    For each candidate the best a and b are a linear regression, which leaves (1 - r^2) of the variance; the best
-    candidate is the one of the highest r among those that fall.
+    For each m and w the best a and b are a linear regression, which leaves (1 - r^2) of the variance. m and w are
+    sought on a grid over all their values, then on finer and finer ones around the best, so no start is needed.
 
     Returns:
-        residual sums of squares (curves,), the best candidates (curves,).
+        residual sums of squares, m (attacks), w (share of the range): (curves,) each.
     """
+    x = _from_0_to_1(attacks)
+    m, w = (grid.ravel() for grid in np.meshgrid(np.linspace(0, 1, COARSE[0]), np.geomspace(NARROW, 1, COARSE[1])))
+    near = np.linspace(-1, 1, 9)
+    around = [grid.ravel() for grid in np.meshgrid(near / (COARSE[0] - 1), near * np.log(1 / NARROW) / (COARSE[1] - 1))]
+    found = []
+    for start in range(0, len(accuracy), BLOCK):
+        curves = accuracy[start : start + BLOCK]
+        best = _least(curves, x, shape, m[None], w[None])
+        for step in range(FINE):
+            middles = np.clip(best[1][:, None] + around[0] / 4**step, 0, 1)
+            widths = np.clip(best[2][:, None] * np.exp(around[1] / 4**step), NARROW, 1)
+            best = _least(curves, x, shape, middles, widths)
+        found.append(best)
+    squares, middles, widths = np.concatenate(found, axis=1)
+    return np.maximum(squares, 1e-9), attacks[0] + middles * (attacks[-1] - attacks[0]), widths
+
+
+def _least(accuracy: np.ndarray, x: np.ndarray, shape: str, m: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """The best of some m and w, (curves or 1, candidates), for each curve: squares left, m, w as (3, curves)."""
+    f = SHAPES[shape](x, m[..., None], w[..., None])
+    f = f - f.mean(axis=-1, keepdims=True)
+    f /= np.linalg.norm(f, axis=-1, keepdims=True)  # (curves or 1, candidates, levels)
     centred = accuracy - accuracy.mean(axis=1, keepdims=True)
-    basis = shape.curves - shape.curves.mean(axis=1, keepdims=True)
-    basis /= np.linalg.norm(basis, axis=1, keepdims=True)
-    best, falls = np.empty(len(centred), int), np.empty(len(centred))
-    for start in range(0, len(centred), BLOCK):
-        block = slice(start, start + BLOCK)
-        along = -(centred[block] @ basis.T)  # (BLOCK, candidates)
-        best[block], falls[block] = along.argmax(axis=1), along.max(axis=1)
-    left = (centred**2).sum(axis=1) - np.maximum(falls, 0) ** 2  # b >= 0
-    return np.maximum(left, 1e-9), best
+    falls = np.maximum(-(f @ centred[..., None])[..., 0], 0)  # (curves, candidates); b >= 0
+    best = falls.argmax(axis=1)
+    row = np.arange(len(accuracy))
+    left = (centred**2).sum(axis=1) - falls[row, best] ** 2
+    m, w = (np.broadcast_to(values, falls.shape)[row, best] for values in (m, w))
+    return np.stack([left, m, w])
 
 
-def fitted(accuracy: np.ndarray, shape: Shape, candidate: int) -> np.ndarray:
-    """The fitted curve (levels,) for one curve (levels,) and the candidate that `fit` found."""
-    f = shape.curves[candidate]
+def fitted(accuracy: np.ndarray, attacks: np.ndarray, shape: str, m: float, w: float) -> np.ndarray:
+    """The curve that `fit` has found for the curve (levels,): (levels,) percent."""
+    x = _from_0_to_1(attacks)
+    middle = (m - attacks[0]) / (attacks[-1] - attacks[0])
+    f = SHAPES[shape](x, np.asarray(middle), np.asarray(w))
     slope = min(np.polyfit(f, accuracy, 1)[0], 0.0)
     return accuracy.mean() + slope * (f - f.mean())
+
+
+def _from_0_to_1(attacks: np.ndarray) -> np.ndarray:
+    return (np.asarray(attacks, float) - attacks[0]) / (attacks[-1] - attacks[0])
 
 
 def aicc(squares: np.ndarray, levels: int, parameters: int) -> np.ndarray:
@@ -106,23 +123,21 @@ def compare(answers: Answers) -> pd.DataFrame:
     bootstrap samples of images in which it is lowest), bend (attacks, nan for a line), rmse of each shape (points),
     `clear` (it leads by `CLEAR` and wins in `SURE` of the samples), paper (the shape in section 4.1, or empty).
     """
-    shapes = families(answers.attacks)
-    names = np.array([shape.name for shape in shapes])
-    levels = len(answers.attacks)
+    names, levels = list(SHAPES), len(answers.attacks)
     curves = answers.accuracy.reshape(-1, levels)
     again = answers.resampled[:RESAMPLES].reshape(-1, levels)
-    fits = [fit(curves, shape) for shape in shapes]
-    criterion = np.stack([aicc(squares, levels, s.parameters) for (squares, _), s in zip(fits, shapes, strict=True)])
-    elsewhere = np.stack([aicc(fit(again, shape)[0], levels, shape.parameters) for shape in shapes]).argmin(axis=0)
-    elsewhere = elsewhere.reshape(-1, len(curves))  # (RESAMPLES, curves)
+    fits = {name: fit(curves, answers.attacks, name) for name in names}
+    criterion = np.stack([aicc(fits[name][0], levels, PARAMETERS[name]) for name in names])
+    refitted = [aicc(fit(again, answers.attacks, name)[0], levels, PARAMETERS[name]) for name in names]
+    elsewhere = np.argmin(refitted, axis=0).reshape(-1, len(curves))  # (RESAMPLES, curves)
     rows = []
     for number, (noise, model) in enumerate((noise, model) for noise in NOISES for model in answers.models):
         best, second = criterion[:, number].argsort()[:2]
         row = {"noise": noise, "model": model, "shape": names[best]}
         row["lead"] = criterion[second, number] - criterion[best, number]
         row["share"] = (elsewhere[:, number] == best).mean()
-        row["bend"] = shapes[best].bends[fits[best][1][number]]
-        row |= {f"rmse {name}": np.sqrt(fits[i][0][number] / levels) for i, name in enumerate(names)}
+        row["bend"] = np.nan if names[best] == "line" else fits[names[best]][1][number]
+        row |= {f"rmse {name}": np.sqrt(fits[name][0][number] / levels) for name in names}
         row["clear"] = row["lead"] >= CLEAR and row["share"] >= SURE
         row["paper"] = PAPER.get((model, noise), "")
         rows.append(row)
@@ -131,19 +146,18 @@ def compare(answers: Answers) -> pd.DataFrame:
 
 def examples(attacks: np.ndarray) -> dict[str, np.ndarray]:
     """One curve of each shape, from 95 to 15 percent: name -> (levels,)."""
-    drawn = {}
-    for shape in families(attacks):
-        middle = np.flatnonzero(shape.bends == np.median(shape.bends)) if len(shape.bends) > 1 else [0]
-        f = shape.curves[middle[len(middle) // 3]]
-        drawn[shape.name] = 95 - 80 * (f - f[0]) / (f[-1] - f[0])
-    return drawn
+    rising = {name: f(_from_0_to_1(attacks), np.array(0.5), np.array(0.02)) for name, f in SHAPES.items()}
+    rising["sigmoid"] = sigmoid(_from_0_to_1(attacks), np.array(0.5), np.array(0.07))
+    return {name: 95 - 80 * (f - f[0]) / (f[-1] - f[0]) for name, f in rising.items()}
 
 
 def lines(answers: Answers) -> dict[tuple[str, str], dict[str, np.ndarray]]:
     """The fitted curves for a figure: (noise, model) -> shape -> (levels,) percent."""
-    shapes = families(answers.attacks)
     drawn = {}
     for noise, curves in zip(NOISES, answers.accuracy, strict=True):
         for model, curve in zip(answers.models, curves, strict=True):
-            drawn[noise, model] = {s.name: fitted(curve, s, int(fit(curve[None], s)[1][0])) for s in shapes}
+            found = {name: fit(curve[None], answers.attacks, name) for name in SHAPES}
+            drawn[noise, model] = {
+                name: fitted(curve, answers.attacks, name, m[0], w[0]) for name, (_, m, w) in found.items()
+            }
     return drawn

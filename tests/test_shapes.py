@@ -12,7 +12,6 @@ TRUE = {
     "sigmoid": lambda x: 15 + 82 * expit(-(x - 90) / 20),
     "inverted sigmoid": lambda x: 55 - 12 * logit((x - 110 + 120) / 240),
 }
-LINE, SIGMOID, INVERTED = shapes.families(ATTACKS)
 
 
 def noisy(shape, seed=0, deviation=0.4):
@@ -23,20 +22,20 @@ def noisy(shape, seed=0, deviation=0.4):
 def test_the_lowest_aic_is_that_of_the_shape_that_made_the_curve(shape, share):
     """AIC takes a line's noise for a bend now and then, which is why a clear shape must also win in the bootstrap."""
     curves = np.stack([noisy(shape, seed) for seed in range(50)])
-    families = shapes.families(ATTACKS)
-    criteria = [shapes.aicc(shapes.fit(curves, family)[0], len(ATTACKS), family.parameters) for family in families]
-    picked = [families[number].name for number in np.argmin(criteria, axis=0)]
+    fits = {name: shapes.fit(curves, ATTACKS, name)[0] for name in TRUE}
+    criteria = [shapes.aicc(squares, len(ATTACKS), shapes.PARAMETERS[name]) for name, squares in fits.items()]
+    picked = [list(TRUE)[number] for number in np.argmin(criteria, axis=0)]
     assert np.mean(np.array(picked) == shape) >= share
 
 
-def test_the_grid_finds_where_a_curve_bends():
-    for family, middle in ((SIGMOID, 90), (INVERTED, 110)):
-        _, best = shapes.fit(TRUE[family.name](ATTACKS)[None], family)
-        assert family.bends[best[0]] == pytest.approx(middle, abs=5)
+@pytest.mark.parametrize(("shape", "middle", "width"), [("sigmoid", 90, 20 / 200), ("inverted sigmoid", 110, 10 / 200)])
+def test_what_made_a_curve_is_found_again(shape, middle, width):
+    squares, m, w = shapes.fit(TRUE[shape](ATTACKS)[None], ATTACKS, shape)
+    assert squares[0] < 0.01 and m[0] == pytest.approx(middle, abs=0.5) and w[0] == pytest.approx(width, rel=0.02)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_grid_is_as_good_as_scipys_search(seed):
+def test_the_fit_is_as_good_as_scipys_search(seed):
     curve = noisy("sigmoid", seed)
 
     def sigmoid(x, a, b, m, w):
@@ -44,25 +43,25 @@ def test_the_grid_is_as_good_as_scipys_search(seed):
 
     best, _ = curve_fit(sigmoid, ATTACKS, curve, p0=(97, 82, 90, 20))
     theirs = ((curve - sigmoid(ATTACKS, *best)) ** 2).sum()
-    ours, candidate = shapes.fit(curve[None], SIGMOID)
-    assert theirs <= ours[0] * (1 + 1e-9) and ours[0] <= theirs * 1.05
-    drawn = shapes.fitted(curve, SIGMOID, candidate[0])
+    ours, m, w = shapes.fit(curve[None], ATTACKS, "sigmoid")
+    assert ours[0] == pytest.approx(theirs, rel=0.001)
+    drawn = shapes.fitted(curve, ATTACKS, "sigmoid", m[0], w[0])
     assert ((curve - drawn) ** 2).sum() == pytest.approx(ours[0])
 
 
 def test_a_line_is_fitted_as_numpy_does():
     curve = noisy("line")
-    squares, best = shapes.fit(curve[None], LINE)
+    squares, m, w = shapes.fit(curve[None], ATTACKS, "line")
     slope, start = np.polyfit(ATTACKS, curve, 1)
-    np.testing.assert_allclose(shapes.fitted(curve, LINE, best[0]), start + slope * ATTACKS)
+    np.testing.assert_allclose(shapes.fitted(curve, ATTACKS, "line", m[0], w[0]), start + slope * ATTACKS)
     assert squares[0] == pytest.approx(((curve - start - slope * ATTACKS) ** 2).sum())
 
 
 def test_a_shape_never_rises():
     rising = np.linspace(10, 90, len(ATTACKS))
-    squares, best = shapes.fit(rising[None], SIGMOID)
+    squares, m, w = shapes.fit(rising[None], ATTACKS, "sigmoid")
     assert squares[0] == pytest.approx(((rising - rising.mean()) ** 2).sum())
-    assert np.ptp(shapes.fitted(rising, SIGMOID, best[0])) == 0
+    assert np.ptp(shapes.fitted(rising, ATTACKS, "sigmoid", m[0], w[0])) == 0
 
 
 def test_the_criterion_is_the_textbooks():
