@@ -6,6 +6,7 @@
 # make explore         opens JupyterLab on the explorer: knobs for one digit, your own, all digits, a gallery
 # make app             the explorer as a web page on this machine, without the code
 # make stills          the explorer as an executed notebook, for readers without a kernel
+# make architectures   Figure 7 and Table 1 from the recorded sweeps; make depth: Figure 8; make curves: shapes, foreground
 # make lab             opens JupyterLab
 # make benchmark       the noise beside what one would otherwise write, the sweep beside its forward passes, a moved slider
 # make lock            resolves requirements.lock anew
@@ -24,7 +25,7 @@ STEM := $(subst :,-,$(MODEL))-seed$(SEED)
 # $(call execute,NOTEBOOK,EXECUTED,PARAMETERS)
 execute = PATH="$(CURDIR)/$(BIN):$$PATH" workflow/execute $(1) outputs/logs/$(2).ipynb outputs/$(2).ipynb $(3) $(ARGS)
 
-.PHONY: paper sweep test train noise explore app stills lab benchmark lock lint nbval
+.PHONY: paper sweep test train noise architectures depth curves explore app stills lab benchmark lock lint nbval
 .DELETE_ON_ERROR:
 
 paper: $(READY)
@@ -38,6 +39,9 @@ train: $(READY)
 
 noise: $(READY)
 	$(call execute,noise,noise)
+
+architectures depth curves: $(READY)
+	$(call execute,$@,$@)
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
@@ -61,7 +65,7 @@ lint: $(READY)
 
 # The executed notebooks run again and must show what they show.
 nbval: $(READY)
-	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=600 outputs/noise.ipynb outputs/explore.ipynb outputs/train outputs/sweep
+	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=600 outputs/*.ipynb outputs/train outputs/sweep
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/noise.py

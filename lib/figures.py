@@ -8,6 +8,8 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from lib import nets
+from lib.nets import NETS
 from lib.noise import NOISES
 from lib.records import OUTPUTS, write_atomically
 
@@ -15,6 +17,7 @@ from lib.records import OUTPUTS, write_atomically
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C"]
 DASHES = ["-", "--", "-.", ":"]
 MARKERS = "osD^vPX*"
+NETWORK_DASHES = ["-", "--", "-.", (0, (5, 1, 1, 1, 1, 1))]  # dots are for another recipe
 STYLE = {
     "axes.grid": True,
     "axes.spines.right": False,
@@ -41,6 +44,23 @@ def noise_look(noise: str) -> dict:
         "marker": MARKERS[number % len(MARKERS)],
         "markersize": 4,
         "label": title(noise),
+    }
+
+
+def network_look(model: str) -> dict:
+    """The colour, marker and dashes of a network's line, the same in every figure.
+
+    Another recipe of a network (`MODEL@WORD`) keeps its colour and goes dotted, with an open marker.
+    """
+    name, _, word = model.partition("@")
+    number = list(NETS).index(name) if name in NETS else sum(map(ord, name))  # one's own network
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "linestyle": ":" if word else NETWORK_DASHES[number % len(NETWORK_DASHES)],
+        "marker": MARKERS[number % len(MARKERS)],
+        "markersize": 4,
+        "markerfacecolor": "white" if word else COLOURS[number % len(COLOURS)],
+        "label": nets.title(model),
     }
 
 
@@ -168,8 +188,9 @@ def live_curves(
     with rc_context(STYLE):
         figure = Figure(figsize=(5.6, 4))
         axes = figure.subplots()
-        for number, (model, curve) in enumerate(recorded.items()):
-            colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+        for model, curve in recorded.items():
+            look = network_look(model)
+            colour, marker = look["color"], look["marker"]
             if curve is not None:
                 label = f"{model}, c = {own_c:g}, {curve['images'].max():,} digits, recorded"
                 axes.plot(curve["attacks"], curve["accuracy"], color=colour, linestyle="--", linewidth=1.5, label=label)

@@ -69,6 +69,23 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "efficientnet_b1": lambda: one_channel(tv.efficientnet_b1),
 }
 
+TITLES = {
+    "fc": "FC",
+    "resnet18": "ResNet-18",
+    "resnet34": "ResNet-34",
+    "resnet50": "ResNet-50",
+    "resnet101": "ResNet-101",
+    "resnetv2_50": "ResNet-50V2",
+    "vgg19": "VGG-19",
+    "efficientnet_b1": "EfficientNet-B1",
+}
+
+
+def title(model: str) -> str:
+    """A network's name in print, as the paper has it; a recipe of its own behind it: `ResNet-18 (gentle)`."""
+    name, _, word = model.partition("@")
+    return TITLES.get(name, name) + (f" ({word})" if word else "")
+
 
 class Net(nn.Module):
     """From (n, 1, 28, 28) floats in [0, 1] to (n, 10) logits.
@@ -130,6 +147,12 @@ def build(model: str, seed: int = 0, *, normalize: str = "mnist", resize: str = 
         torch.manual_seed(seed)
         body = make()
     return Net(body, normalize, resize)
+
+
+def parameters(model: str) -> int:
+    """How many numbers the training of a network sets."""
+    with torch.device("meta"):  # shapes alone, no weights
+        return sum(weights.numel() for weights in architecture(model)().parameters())
 
 
 def memory_format(net: nn.Module) -> torch.memory_format:

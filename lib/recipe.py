@@ -11,6 +11,11 @@ from lib.records import ROOT
 PAPER_TARGET = 99.0  # percent of the validation images; the fully connected net has no target (section 3.3)
 
 
+def paper_target(model: str) -> float:
+    """Percent of the validation images at which the paper stops training; infinite for the fully connected net."""
+    return float("inf") if model.partition("@")[0] == "fc" else PAPER_TARGET
+
+
 class Recipe(BaseModel):
     """All that decides the weights of one network; the defaults are the paper's rule as we read it.
 
@@ -55,8 +60,7 @@ class Recipe(BaseModel):
     @property
     def stop_at(self) -> float:
         """Validation accuracy in percent; infinity where only `max_epochs` ends the training."""
-        rule = float("inf") if self.model.partition("@")[0] == "fc" else PAPER_TARGET
-        return rule if self.target is None else self.target
+        return paper_target(self.model) if self.target is None else self.target
 
     def is_finished(self, epochs: list[dict]) -> bool:
         """Whether training ends after these epochs (section 3.3)."""

@@ -88,6 +88,15 @@ def sweep(plan: Plan) -> dict[str, int]:
     return {"computed": computed, "reused": len(parts) - computed, "checked": CHECKED_CELLS * len(reused)}
 
 
+def recorded(plan: Plan) -> bool:
+    """Whether every part of the plan is on disk, made by the weights that lie there now."""
+    path = nets.weights_path(plan.model, plan.train_seed, ROOT / plan.outputs)
+    if not path.is_file() or not all(part.path.is_file() for part in plan.parts()):
+        return False
+    weights = file_hash(path)
+    return all(_holds(part, weights) for part in plan.parts())
+
+
 def _holds(part: Part, weights: str) -> bool:
     """Whether the part is on disk and was made by these weights."""
     return part.path.is_file() and Predictions.read(part.path).record["weights"] == weights

@@ -4,14 +4,20 @@ import shutil
 
 import pytest
 from conftest import run_papermill, texts
+from pretend import pretend
 
 from lib import parameters
 from lib.explorer import Opening
+from lib.nets import NETS
 from lib.plan import Plan
 from lib.recipe import Recipe
 from lib.records import OUTPUTS, ROOT
+from lib.study import Study
 
-KINDS = {"noise": parameters.Gallery, "explore": Opening, "train": Recipe, "sweep": Plan}
+COMPARISONS = ("architectures", "depth", "curves")
+KINDS = {"noise": parameters.Gallery, "explore": Opening, "train": Recipe, "sweep": Plan} | dict.fromkeys(
+    COMPARISONS, Study
+)
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXECUTED = sorted(path for path in OUTPUTS.glob("**/*.ipynb") if "logs" not in path.parts)
 
@@ -128,6 +134,34 @@ def test_the_noise_notebook_runs_with_the_quick_parameters(tmp_path):
     assert "Over 50 test images" in texts(tmp_path / "noise.ipynb")
 
 
+@pytest.fixture(scope="module")
+def pretended(tmp_path_factory):
+    """Folders with sweeps of networks that do not exist: all eight, and only two."""
+    folders = {}
+    for name, models in (("all", list(NETS)), ("few", ["fc", "resnet18"])):
+        folders[name] = tmp_path_factory.mktemp(name)
+        for number, model in enumerate(models):
+            pretend(folders[name], model, lambda noise, x, n=number: 0.98 - (0.4 + n / 20) * x / 200, images=60)
+    return folders
+
+
+@pytest.mark.parametrize("recorded", ["all", "few"])
+@pytest.mark.parametrize("notebook", COMPARISONS)
+def test_comparisons_run_with_what_is_recorded_and_name_what_is_not(pretended, tmp_path, notebook, recorded):
+    executed = tmp_path / f"{notebook}.ipynb"
+    run = run_papermill(
+        f"notebooks/{notebook}.ipynb", executed, "-p", "images", "60", "-p", "outputs", pretended[recorded]
+    )
+    assert run.returncode == 0, run.stderr
+    shown = texts(executed)
+    if recorded == "all":
+        assert re.search(r"All \d networks are measured\.", shown) and "ot yet measured" not in shown
+    else:
+        assert "**Not yet measured: " in shown and "ResNet-50" in shown.split("**Not yet measured: ")[1].split("**")[0]
+    assert len(list(pretended[recorded].glob(f"figures/{notebook}*.svg"))) >= 2
+    assert "nan" not in shown.lower().split()
+
+
 @pytest.mark.parametrize(
     ("notebook", "arguments", "message"),
     [
@@ -138,6 +172,9 @@ def test_the_noise_notebook_runs_with_the_quick_parameters(tmp_path):
         ("train", ["-p", "learning_rate", "0.5"], "is not the paper's recipe"),
         ("explore", ["-p", "c", "11"], "c: Input should be less than or equal to 10, not 11"),
         ("explore", ["-p", "noise", "snow"], "unknown noise 'snow'; choose from random_pixel_invert"),
+        ("architectures", ["-p", "draws", "0"], "draws: Input should be greater than or equal to 1, not 0"),
+        ("depth", ["-y", "models: [vgg19]"], "'vgg19' is no ResNet; choose from resnet18"),
+        ("curves", [], "make sweep MODEL=fc"),
         ("noise", ["-p", "attacks", "-5"], "attacks: Input should be greater than or equal to 0, not -5"),
     ],
 )
