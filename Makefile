@@ -6,7 +6,7 @@
 # make explore         opens JupyterLab on the explorer: knobs for one digit, your own, all digits, a gallery
 # make app             the explorer as a web page on this machine, without the code
 # make stills          the explorer as an executed notebook, for readers without a kernel
-# make architectures   Figure 7 and Table 1 from the recorded sweeps; make depth: Figure 8; make curves: shapes, foreground
+# make architectures   Figure 7 and Table 1 from the recorded sweeps; make depth: Figure 8; make curves: shapes, foreground; make claims
 # make lab             opens JupyterLab
 # make benchmark       the noise beside what one would otherwise write, the sweep beside its forward passes, a moved slider
 # make lock            resolves requirements.lock anew
@@ -25,7 +25,7 @@ STEM := $(subst :,-,$(MODEL))-seed$(SEED)
 # $(call execute,NOTEBOOK,EXECUTED,PARAMETERS)
 execute = PATH="$(CURDIR)/$(BIN):$$PATH" workflow/execute $(1) outputs/logs/$(2).ipynb outputs/$(2).ipynb $(3) $(ARGS)
 
-.PHONY: paper sweep test train noise architectures depth curves explore app stills lab benchmark lock lint nbval
+.PHONY: paper sweep test train noise architectures depth curves claims explore app stills lab benchmark lock lint nbval
 .DELETE_ON_ERROR:
 
 paper: $(READY)
@@ -40,7 +40,7 @@ train: $(READY)
 noise: $(READY)
 	$(call execute,noise,noise)
 
-architectures depth curves: $(READY)
+architectures depth curves claims: $(READY)
 	$(call execute,$@,$@)
 
 lab: $(READY)

@@ -116,6 +116,12 @@ def aicc(squares: np.ndarray, levels: int, parameters: int) -> np.ndarray:
     return levels * np.log(squares / levels) + 2 * parameters * levels / (levels - parameters - 1)
 
 
+def lowest(curves: np.ndarray, attacks: np.ndarray) -> np.ndarray:
+    """For each curve (curves, levels) the place in `SHAPES` of the shape with the lowest criterion: (curves,)."""
+    found = [aicc(fit(curves, attacks, name)[0], len(attacks), PARAMETERS[name]) for name in SHAPES]
+    return np.argmin(found, axis=0)
+
+
 def compare(answers: Answers) -> pd.DataFrame:
     """Which shape each curve has, a row for every noise and model.
 
@@ -128,8 +134,7 @@ def compare(answers: Answers) -> pd.DataFrame:
     again = answers.resampled[:RESAMPLES].reshape(-1, levels)
     fits = {name: fit(curves, answers.attacks, name) for name in names}
     criterion = np.stack([aicc(fits[name][0], levels, PARAMETERS[name]) for name in names])
-    refitted = [aicc(fit(again, answers.attacks, name)[0], levels, PARAMETERS[name]) for name in names]
-    elsewhere = np.argmin(refitted, axis=0).reshape(-1, len(curves))  # (RESAMPLES, curves)
+    elsewhere = lowest(again, answers.attacks).reshape(-1, len(curves))  # (RESAMPLES, curves)
     rows = []
     for number, (noise, model) in enumerate((noise, model) for noise in NOISES for model in answers.models):
         best, second = criterion[:, number].argsort()[:2]
