@@ -1,4 +1,4 @@
-"""train -> predict (a noise and a draw) -> sweep (a network) -> the notebooks about all of them.
+"""train -> predict (a noise and a draw) -> sweep (a network) -> the notebooks about all of them -> the paper.
 
 `make paper` runs it here; one line in README.md each says how a cluster does. Weights and predictions carry the recipe
 that made them: a step that finds its own reads and checks them, so that after a clone, when file times mean nothing,
@@ -35,6 +35,14 @@ PLANS = {
     stem: Plan(model=network["model"], train_seed=network["seed"], draws=network["draws"])
     for stem, network in NETWORKS.items()
 }
+# notebook -> the figures it draws
+STUDIES = {
+    "noise": ["noise-gallery-20", "noise-pixels-left"],
+    "architectures": ["architectures", "architectures-beside-paper", "architectures-areas"],
+    "depth": ["depth", "depth-areas"],
+    "curves": ["curves-shapes", "curves-foreground"],
+    "claims": [],
+}
 PARTS = {(stem, part.path.stem): part for stem, plan in PLANS.items() for part in plan.parts()}
 
 
@@ -45,6 +53,9 @@ def executed(notebook):
 
 def predictions(stem):
     return [f"outputs/predictions/{stem}/{part}.npz" for owner, part in PARTS if owner == stem]
+
+
+MEASURED = [file for stem in NETWORKS for file in [f"outputs/weights/{stem}.safetensors", *predictions(stem)]]
 
 
 def parameters(values, output):
@@ -84,8 +95,9 @@ wildcard_constraints:
 
 rule all:
     input:
+        "outputs/paper.html",
+        expand("outputs/train/{stem}.ipynb", stem=NETWORKS),
         expand("outputs/sweep/{stem}.ipynb", stem=NETWORKS),
-        "outputs/noise.ipynb",
 
 
 rule train:
@@ -158,22 +170,50 @@ rule sweep:
         "workflow/execute sweep {log} {output.notebook} -y {params.parameters}"
 
 
-rule study:
+for notebook, drawn in STUDIES.items():
+
+    rule:
+        name:
+            notebook
+        input:
+            executed(notebook),
+            [] if notebook == "noise" else MEASURED,
+        output:
+            notebook=update(f"outputs/{notebook}.ipynb"),
+            figures=[update(f"outputs/figures/{figure}.{kind}") for figure in drawn for kind in ("png", "svg")],
+        params:
+            parameters=lambda wildcards, output: parameters({}, output[0]),
+        log:
+            f"outputs/logs/{notebook}.ipynb",
+        benchmark:
+            f"outputs/logs/benchmarks/{notebook}.tsv"
+        resources:
+            mem_mb=4000,
+            runtime=60,
+        retries: 2
+        shell:
+            "workflow/execute {rule} {log} {output.notebook} -y {params.parameters}"
+
+
+rule paper:
     input:
-        lambda wildcards: executed(wildcards.study),
+        executed("paper"),
+        glob("workflow/html/*"),
+        MEASURED,
+        [f"outputs/{notebook}.ipynb" for notebook in STUDIES],
+        [f"outputs/figures/{figure}.png" for figures in STUDIES.values() for figure in figures],
     output:
-        update("outputs/{study}.ipynb"),
+        notebook=update("outputs/paper.ipynb"),
+        page=update("outputs/paper.html"),
     params:
         parameters=lambda wildcards, output: parameters({}, output[0]),
     log:
-        "outputs/logs/{study}.ipynb",
+        "outputs/logs/paper.ipynb",
     benchmark:
-        "outputs/logs/benchmarks/{study}.tsv"
-    wildcard_constraints:
-        study="noise",
+        "outputs/logs/benchmarks/paper.tsv"
     resources:
         mem_mb=4000,
         runtime=60,
     retries: 2
     shell:
-        "workflow/execute {wildcards.study} {log} {output} -y {params.parameters}"
+        "workflow/execute paper {log} {output.notebook} -y {params.parameters} && workflow/page {output.notebook}"

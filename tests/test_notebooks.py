@@ -14,7 +14,7 @@ from lib.recipe import Recipe
 from lib.records import OUTPUTS, ROOT
 from lib.study import Study
 
-COMPARISONS = ("architectures", "depth", "curves")
+COMPARISONS = ("architectures", "depth", "curves", "claims", "paper")
 KINDS = {"noise": parameters.Gallery, "explore": Opening, "train": Recipe, "sweep": Plan} | dict.fromkeys(
     COMPARISONS, Study
 )
