@@ -15,7 +15,7 @@ from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUTS = ROOT / "outputs"
-LIBRARIES = ("torch", "torchvision", "fastai", "timm", "openvino", "numba", "numpy")
+LIBRARIES = ("torch", "torchvision", "fastai", "timm", "openvino", "numba", "numpy", "foolbox")
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
