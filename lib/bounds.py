@@ -146,11 +146,11 @@ def margins(trials: Trials, outcomes: pd.DataFrame) -> pd.DataFrame:
     attacks, the attacks at L2 <= 1.5); at most 200 pixels changed; at most as far in L2 as the noise moves the mean
     image. Its 95 % interval is that of a paired bootstrap over the images.
 
-    Columns: method, terms, margin, low, high (points), n, nearer ("Pointwise", "DeepFool or Boundary", "undecided").
-    Empty without a sweep or one of the three attacks.
+    Columns: method, terms, accuracy (of the noise), pointwise, deepfool, boundary (percent), margin, low, high (points),
+    n, nearer ("Pointwise", "DeepFool or Boundary" or "undecided", where 0 is not outside the interval). Empty without a sweep or one of the three attacks.
     """
-    columns, rows = ["method", "terms", "margin", "low", "high", "n", "nearer"], []
-    last, quoted = max(LEVELS), ["pointwise", "deepfool", "boundary"]
+    last, quoted, rows = max(LEVELS), ["pointwise", "deepfool", "boundary"], []
+    columns = ["method", "terms", "accuracy", *quoted, "margin", "low", "high", "n", "nearer"]
     if not swept(trials) or not {*quoted} <= {*outcomes["method"]}:
         return pd.DataFrame(columns=columns)
     levels = at_levels(trials).query("attacks == @last").set_index("method")
@@ -168,9 +168,10 @@ def margins(trials: Trials, outcomes: pd.DataFrame) -> pd.DataFrame:
             table = table[[noise, *quoted]].dropna()
             if terms == "as in the paper":
                 table[noise] = right[table.index]
-            margin, low, high = _margin(100 * table.to_numpy(float))
+            robust_percent = 100 * table.to_numpy(float)
+            margin, low, high = _margin(robust_percent)
             nearer = "Pointwise" if low > 0 else "DeepFool or Boundary" if high < 0 else "undecided"
-            rows.append((noise, terms, margin, low, high, len(table), nearer))
+            rows.append((noise, terms, *robust_percent.mean(axis=0), margin, low, high, len(table), nearer))
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -74,7 +74,8 @@ def digits(images: np.ndarray, labels: list[list[str]] | None = None, rows: list
     """A grid of images (rows, columns, H, W) uint8, with a label under each and a name before each row."""
     height, width = images.shape[:2]
     with rc_context(STYLE):
-        figure = Figure(figsize=(1.05 * width + (1.6 if rows else 0), (1.3 if labels else 1.1) * height))
+        lines = max((label.count("\n") + 1 for row in labels or [] for label in row), default=0)
+        figure = Figure(figsize=(1.05 * width + (1.6 if rows else 0), (1.1 + 0.2 * lines) * height))
         axes = figure.subplots(height, width, squeeze=False)
         for y in range(height):
             for x in range(width):
