@@ -146,8 +146,9 @@ def margins(trials: Trials, outcomes: pd.DataFrame) -> pd.DataFrame:
     attacks, the attacks at L2 <= 1.5); at most 200 pixels changed; at most as far in L2 as the noise moves the mean
     image. Its 95 % interval is that of a paired bootstrap over the images.
 
-    Columns: method, terms, accuracy (of the noise), pointwise, deepfool, boundary (percent), margin, low, high (points),
-    n, nearer ("Pointwise", "DeepFool or Boundary" or "undecided", where 0 is not outside the interval). Empty without a sweep or one of the three attacks.
+    Columns: method, terms, accuracy (of the noise), pointwise, deepfool, boundary (percent), margin, low, high
+    (points), n, nearer ("Pointwise", "DeepFool or Boundary"; "undecided" where the interval holds 0). Empty without
+    a sweep or one of the three attacks.
     """
     last, quoted, rows = max(LEVELS), ["pointwise", "deepfool", "boundary"], []
     columns = ["method", "terms", "accuracy", *quoted, "margin", "low", "high", "n", "nearer"]

@@ -15,7 +15,7 @@ MODEL = "tiny:conv_net@quick"
 STEPS = {
     "deepfool": 20,
     "basic_iterative": 10,
-    "boundary": 3_000,
+    "boundary": 6_000,
     "pointwise": 50,
     "salt_and_pepper": 50,
     "gaussian_noise": 5,
@@ -43,22 +43,30 @@ def grey(*excess):
     return images
 
 
-# How far above the smallest L2 an attack may end. Pixel noises change pixels by a half, whatever is needed.
+# How many times the smallest L2 an attack may end at; the controls look for nothing.
 CLOSE = {"deepfool": 1.03, "basic_iterative": 1.2, "boundary": 1.5}
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_each_attack_fools_a_linear_classifier_whose_smallest_distance_is_known(attack):
-    """The boundary is a plane with a normal of 784 entries +-1: the distance is the sum to make up, over its norm 28."""
-    images = grey(10, 20, 40)
-    smallest = 196 * np.array([10, 20, 40]) / 255 / 28
+    """The boundary is a plane whose normal has 784 entries +-1: the distance is the sum to make up, over 28."""
+    images = grey(5, 10, 20)
+    smallest = 196 * np.array([5, 10, 20]) / 255 / 28
     found = search(Halves().eval(), attack, images, np.zeros(3, int), steps=STEPS[attack], seed=0)
     assert found.fooled.all() and found.started.all() and (found.predicted == 1).all()
     assert (found.l2 >= smallest - 1e-4).all(), "nothing can be nearer"
-    assert (found.l2 <= smallest * CLOSE.get(attack, 8)).all()
-    if attack == "pointwise":  # a pixel makes up for at most a brightness of 1
-        needed = np.ceil(smallest * 28 / (128 / 255))
-        assert (found.l0 >= needed).all() and (found.l0 <= 1.2 * needed + 1).all()
+    assert (found.l2 <= smallest * CLOSE.get(attack, np.inf)).all()
+
+
+def test_pointwise_changes_no_pixel_in_vain():
+    """Put any changed pixel back, and the image is right again."""
+    images, net = grey(10, 40), Halves().eval()
+    found = search(net, "pointwise", images, np.zeros(2, int), steps=50, seed=0)
+    for image, adversarial in zip(257 * images.astype(np.uint16), found.adversarial, strict=True):
+        places = np.argwhere(adversarial != image)
+        back = np.repeat(adversarial[None], len(places), axis=0)
+        back[np.arange(len(places)), *places.T] = image[*places.T]
+        assert len(places) and (attacks.classes(attacks.as_model(net), back) == 0).all()
 
 
 def test_the_kept_image_is_what_is_measured():
@@ -80,15 +88,14 @@ def test_an_image_that_is_wrong_anyway_is_fooled_at_distance_0():
 
 @pytest.mark.parametrize(("attack", "unstarted"), [("pointwise", True), ("boundary", True), ("gaussian_noise", False)])
 def test_an_image_that_cannot_be_started_is_robust_and_does_not_stop_the_others(attack, unstarted):
-    """No noise reaches a margin of 330; an image that lacks little of it can be started."""
-    images = np.zeros((2, 28, 28), np.uint8)
-    images[1, 14:] = 255 * 329 // 392
-    images[0, :14] = 255
-    found = search(Halves(330.0).eval(), attack, images, np.zeros(2, int), steps=200, seed=0)
+    """No noise reaches a margin of 60, so an image far below it stays right; noise takes the other one below it."""
+    images, labels = np.zeros((2, 28, 28), np.uint8), np.array([0, 1])
+    images[1, 14:] = 42  # 392 * 42 / 255 = 64.6
+    found = search(Halves(60.0).eval(), attack, images, labels, steps=100, seed=0)
     assert not found.fooled[0] and found.l0[0] == found.l2[0] == 0
     np.testing.assert_array_equal(found.adversarial[0], 257 * images[0].astype(np.uint16))
-    assert found.started[0] == (not unstarted)
-    assert found.started[1] and (found.fooled[1] or attack == "gaussian_noise")
+    assert found.started.tolist() == [not unstarted, True]
+    assert found.fooled[1] and found.l2[1] > 0
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
