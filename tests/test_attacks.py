@@ -50,8 +50,8 @@ CLOSE = {"deepfool": 1.03, "basic_iterative": 1.2, "boundary": 1.5}
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_each_attack_fools_a_linear_classifier_whose_smallest_distance_is_known(attack):
     """The boundary is a plane whose normal has 784 entries +-1: the distance is the sum to make up, over 28."""
-    images = grey(5, 10, 20)
-    smallest = 196 * np.array([5, 10, 20]) / 255 / 28
+    images = grey(8, 12, 20)
+    smallest = 196 * np.array([8, 12, 20]) / 255 / 28
     found = search(Halves().eval(), attack, images, np.zeros(3, int), steps=STEPS[attack], seed=0)
     assert found.fooled.all() and found.started.all() and (found.predicted == 1).all()
     assert (found.l2 >= smallest - 1e-4).all(), "nothing can be nearer"
