@@ -66,7 +66,7 @@ lint: $(READY)
 
 # The executed notebooks run again and must show what they show.
 nbval: $(READY)
-	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=600 outputs/noise.ipynb outputs/explore.ipynb outputs/train outputs/sweep
+	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=600 outputs/noise.ipynb outputs/explore.ipynb outputs/train outputs/sweep $(wildcard outputs/attacks)
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/noise.py
