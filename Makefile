@@ -2,6 +2,7 @@
 # make sweep           sets up .venv and sweeps a trained network under the four noises (MODEL=fc)
 # make test            sets up .venv and runs every test
 # make train           trains a network (MODEL=fc SEED=0)
+# make attacks         attacks a trained network with Foolbox: Table 2 (MODEL=fc)
 # make noise           the noises themselves, without a network
 # make explore         opens JupyterLab on the explorer: knobs for one digit, your own, all digits, a gallery
 # make app             the explorer as a web page on this machine, without the code
@@ -25,7 +26,7 @@ STEM := $(subst :,-,$(MODEL))-seed$(SEED)
 # $(call execute,NOTEBOOK,EXECUTED,PARAMETERS)
 execute = PATH="$(CURDIR)/$(BIN):$$PATH" workflow/execute $(1) outputs/logs/$(2).ipynb outputs/$(2).ipynb $(3) $(ARGS)
 
-.PHONY: paper sweep test train noise architectures depth curves claims explore app stills lab benchmark lock lint nbval
+.PHONY: paper sweep test train attacks noise architectures depth curves claims explore app stills lab benchmark lock lint nbval
 .DELETE_ON_ERROR:
 
 paper: $(READY)
@@ -36,6 +37,9 @@ sweep: $(READY)
 
 train: $(READY)
 	$(call execute,train,train/$(STEM),-p model $(MODEL) -p seed $(SEED))
+
+attacks: $(READY)
+	$(call execute,attacks,attacks/$(STEM),-p model $(MODEL) -p train_seed $(SEED))
 
 noise: $(READY)
 	$(call execute,noise,noise)
@@ -65,7 +69,7 @@ lint: $(READY)
 
 # The executed notebooks run again and must show what they show.
 nbval: $(READY)
-	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=600 outputs/*.ipynb outputs/train outputs/sweep
+	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=600 outputs/*.ipynb outputs/train outputs/sweep $(wildcard outputs/attacks)
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/noise.py

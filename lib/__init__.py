@@ -1,8 +1,9 @@
-"""How eight networks trained on MNIST survive four pixel noises: the shared functions.
+r"""How eight networks trained on MNIST survive four pixel noises: the shared functions.
 
 Reads from left to right, each module importing only what stands left of it:
 
     data -> noise -> nets -> training -> sweep -> results -> study -> comparison -> figures -> explorer -> viewers
+                                              \-> attacks -> trials -> bounds (Table 2)
 
 `kernel` is the compiled part of noise; `recipe` and `callbacks` belong to training, `plan` and `inference` to sweep,
 `surveys`, `handwriting` and `pictures` to explorer, `knobs`, `panels` and `survey_viewers` to viewers. `study` says

@@ -31,7 +31,7 @@ def interval(correct: np.ndarray) -> tuple[float, float]:
     n = images * p * (1 - p) / means.var() if means.var() > 0 else images
     center = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
-    return 100 * float(center - half), 100 * float(center + half)
+    return 100 * max(0.0, float(center - half)), 100 * min(1.0, float(center + half))  # never -0.0
 
 
 def accuracy_table(outputs: Path = OUTPUTS) -> pd.DataFrame:

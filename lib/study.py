@@ -7,7 +7,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lib import nets, results
-from lib.nets import NETS
+from lib.nets import PAPER
 from lib.plan import Plan
 from lib.recipe import PAPER_TARGET, paper_target
 from lib.records import ROOT
@@ -16,7 +16,7 @@ from lib.sweep import recorded
 # In the paper's order: Table 1 and Figure 7, then Figure 8.
 FIGURE_7 = ("resnet50", "resnetv2_50", "vgg19", "efficientnet_b1", "fc")
 FIGURE_8 = ("resnet18", "resnet34", "resnet50", "resnet101")
-EVERY = tuple(NETS)
+EVERY = tuple(PAPER)
 NOISES = ("white_to_black", "black_to_white", "random_pixel_invert", "edge_to_altered")
 
 

@@ -1,8 +1,5 @@
 """The sweep (section 3.4): what a trained network answers at every noise, level and draw, kept on disk."""
 
-import io
-import json
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +12,7 @@ from lib import data, nets
 from lib.inference import BLOCK, Predictor, predictor
 from lib.plan import Part, Plan
 from lib.progress import progress_bar
-from lib.records import ROOT, file_hash, lock, provenance, write_atomically
+from lib.records import ROOT, file_hash, lock, provenance, read_arrays, write_arrays
 
 CHECKED_CELLS = 50  # predictions recomputed from the weights for each recorded file
 TOLERANCE = 0.01  # of a probability: other processors and engines round differently, files hold float16
@@ -32,23 +29,12 @@ class Predictions:
 
     @classmethod
     def read(cls, path: Path) -> "Predictions":
-        try:
-            with np.load(path) as file:
-                record = json.loads(str(file["record"]))
-                return cls(file["predicted"], file["probability"], file["attacked"], record)
-        except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
-            raise ValueError(f"damaged predictions {path} ({error}); delete the file and sweep again") from None
+        record, arrays = read_arrays(path)
+        return cls(**arrays, record=record)
 
     def write(self, path: Path) -> None:
-        content = io.BytesIO()
-        np.savez_compressed(
-            content,
-            predicted=self.predicted,
-            probability=self.probability,
-            attacked=self.attacked,
-            record=np.array(json.dumps(self.record)),
-        )
-        write_atomically(path, lambda file: file.write(content.getvalue()))
+        arrays = {name: value for name, value in vars(self).items() if name != "record"}
+        write_arrays(path, self.record, arrays)
 
 
 def sweep(plan: Plan) -> dict[str, int]:
@@ -79,7 +65,7 @@ def sweep(plan: Plan) -> dict[str, int]:
     computed = 0
     if todo:
         with progress_bar(sum(part.cells for part in todo), f"{plan.model} sweep", "image") as bar:
-            for part in _in_turn(todo):
+            for part in in_turn(todo):
                 if not plan.recompute and _holds(part, weights):  # another process was here
                     bar.update(part.cells)
                 else:
@@ -102,8 +88,8 @@ def _holds(part: Part, weights: str) -> bool:
     return part.path.is_file() and Predictions.read(part.path).record["weights"] == weights
 
 
-def _in_turn(parts: list[Part]) -> Iterator[Part]:
-    """Each part with its lock held: first those that no other process is at, then the rest as they come free."""
+def in_turn(parts: list) -> Iterator:
+    """Each part with the lock of its `path` held: first those that no other process is at, then the rest."""
     busy = []
     for part in parts:
         try:

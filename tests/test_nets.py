@@ -18,6 +18,7 @@ PUBLISHED = {
     "resnetv2_50": 25_549_352 - 2 * 64 * 49 - 990 * 2049,
     "vgg19": 143_667_240 - 2 * 64 * 9 - 990 * 4097,
     "efficientnet_b1": 7_794_184 - 2 * 32 * 9 - 990 * 1281,
+    "cnn": (25 + 3) * 20 + (16 * 20 + 3) * 70 + (9 * 70 + 3) * 256 + (25 * 256 + 1) * 10,
 }
 
 
@@ -60,6 +61,15 @@ def test_the_network_normalises_and_doubles_every_pixel():
     torch.testing.assert_close(nets.Net(Spy(), normalize="none")(images)[:, :, ::2, ::2], images)
     smooth = nets.Net(Spy(), normalize="none", resize="bilinear")(images)
     assert smooth.shape == (2, 1, 56, 56) and not torch.allclose(smooth[:, :, ::2, ::2], images)
+
+
+def test_the_small_cnn_reads_the_images_as_they_were():
+    """Schott et al. have no upscaling: the body on 56x56 is the four convolutions on 28x28, to the last bit."""
+    net = nets.build("cnn", normalize="none").eval()
+    images = torch.rand(5, 1, 28, 28)
+    with torch.inference_mode():
+        assert torch.equal(net(images), net.body[1:](images))
+    assert net.body[1:](images).shape == (5, 10)
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ from lib.plan import Plan
 from lib.recipe import Recipe
 from lib.records import OUTPUTS, ROOT
 from lib.study import Study
+from lib.trials import Trials
 
 COMPARISONS = ("architectures", "depth", "curves", "claims", "paper")
-KINDS = {"noise": parameters.Gallery, "explore": Opening, "train": Recipe, "sweep": Plan} | dict.fromkeys(
-    COMPARISONS, Study
-)
+KINDS = {"noise": parameters.Gallery, "explore": Opening, "train": Recipe, "sweep": Plan, "attacks": Trials}
+KINDS |= dict.fromkeys(COMPARISONS, Study)
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXECUTED = sorted(path for path in OUTPUTS.glob("**/*.ipynb") if "logs" not in path.parts)
 
@@ -27,7 +27,7 @@ def cells(path, kind="code"):
 
 
 def test_there_are_notebooks():
-    assert {"noise", "sweep", "train"} <= {path.stem for path in SOURCES}
+    assert {"noise", "sweep", "train", "attacks"} <= {path.stem for path in SOURCES}
     names = {str(path.relative_to(OUTPUTS)) for path in EXECUTED}
     networks = {f"{kind}/{model}-seed0.ipynb" for kind in ("train", "sweep") for model in ("fc", "resnet18")}
     assert {"noise.ipynb"} | networks <= names
@@ -83,9 +83,9 @@ def test_the_explorer_reads_well_without_a_kernel():
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    """train, then sweep, with the quick parameters: the folder of results and what papermill wrote."""
+    """train, sweep, then attacks with the quick parameters: the folder of results and what papermill wrote."""
     outputs = tmp_path_factory.mktemp("quick")
-    for name in ("train", "sweep"):
+    for name in ("train", "sweep", "attacks"):
         run = run_papermill(
             f"notebooks/{name}.ipynb",
             outputs / f"{name}.ipynb",
@@ -113,6 +113,15 @@ def test_the_sweep_shows_curves_and_leaves_results(quick):
     lines = (quick / "accuracy.csv").read_text().splitlines()
     assert len(lines) == 1 + 1 + 4 * 2 * 2
     assert len(list(quick.glob("figures/sweep-fc@quick-seed0-*.svg"))) == 1, "not named like a sweep of all images"
+
+
+def test_the_attacks_show_table_2_and_leave_results(quick):
+    shown = texts(quick / "attacks.ipynb")
+    assert "6 blocks computed, 0 found recorded" in shown
+    assert "No sweep of fc@quick is recorded, so the noises are left out" in shown, "the quick sweep has other levels"
+    assert "it cannot be decided: a sweep and all three attacks are needed" in shown
+    assert len(list(quick.glob("attacks/fc@quick-seed0/*.npz"))) == 6
+    assert len(list(quick.glob("figures/attacks-*fc@quick-seed0-*.svg"))) == 2
 
 
 def test_a_sweep_from_the_notebooks_own_folder_to_standard_output(quick):
@@ -175,6 +184,8 @@ def test_comparisons_run_with_what_is_recorded_and_name_what_is_not(pretended, t
         ("architectures", ["-p", "draws", "0"], "draws: Input should be greater than or equal to 1, not 0"),
         ("depth", ["-y", "models: [vgg19]"], "'vgg19' is no ResNet; choose from resnet18"),
         ("curves", [], "make sweep MODEL=fc"),
+        ("attacks", ["-p", "model", "resnet34@none"], "make train MODEL=resnet34@none"),
+        ("attacks", ["-y", "{steps: {deepfol: 5}}"], "unknown attack 'deepfol'; choose from deepfool, basic_iterative"),
         ("noise", ["-p", "attacks", "-5"], "attacks: Input should be greater than or equal to 0, not -5"),
     ],
 )
