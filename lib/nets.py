@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import safetensors
 import timm
 import torch
@@ -72,7 +73,8 @@ NETS: dict[str, Callable[[], nn.Module]] = {
 class Net(nn.Module):
     """From (n, 1, 28, 28) floats in [0, 1] to (n, 10) logits.
 
-    Normalisation and the upscaling to 56x56 are its first steps, so that they travel with the weights.
+    Normalisation and the upscaling to 56x56 are its first steps, so that they travel with the weights; images that are
+    56x56 already stay as they are.
     """
 
     def __init__(self, body: nn.Module, normalize: str = "mnist", resize: str = "nearest"):
@@ -129,6 +131,14 @@ def build(model: str, seed: int = 0, *, normalize: str = "mnist", resize: str = 
         torch.manual_seed(seed)
         body = make()
     return Net(body, normalize, resize)
+
+
+def upscale(images: np.ndarray, size: int, resize: str) -> np.ndarray:
+    """Images (n, H, H) uint8 as (n, size, size) uint8, as `Net` upscales them, to the nearest brightness."""
+    if images.shape[1:] == (size, size):
+        return images
+    upscaled = functional.interpolate(torch.from_numpy(images.copy()).float()[:, None], size=(size, size), mode=resize)
+    return upscaled[:, 0].round().to(torch.uint8).numpy()
 
 
 def memory_format(net: nn.Module) -> torch.memory_format:

@@ -101,7 +101,9 @@ def recorded_curve(state: State, model: str) -> pd.DataFrame | None:
 
     None where none is recorded, or only one that other weights made.
     """
-    plan = Plan(model=model, train_seed=state.train_seed, noises=[state.noise], outputs=state.outputs)
+    plan = Plan(
+        model=model, train_seed=state.train_seed, noises=[state.noise], revisit=state.revisit, outputs=state.outputs
+    )
     parts = [plan.part(CLEAN), plan.part(state.noise)]
     weights = nets.weights_path(model, state.train_seed, state.outputs)
     if not weights.is_file() or not all(part.path.is_file() for part in parts):
