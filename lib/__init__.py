@@ -5,8 +5,9 @@ Reads from left to right, each module importing only what stands left of it:
     data -> noise -> nets -> training -> sweep -> results -> figures -> explorer -> viewers
 
 `kernel` is the compiled part of noise; `recipe` and `callbacks` belong to training, `plan` and `inference` to sweep,
-`surveys`, `handwriting` and `pictures` to explorer, `knobs`, `panels` and `survey_viewers` to viewers.
-`records` (files), `progress` (the bar) and `parameters` (what a notebook was asked for) serve them all.
+`surveys`, `handwriting` and `pictures` to explorer, `knobs`, `panels` and `survey_viewers` to viewers. What the paper
+leaves open is tried by `readings -> grid -> effects`, and `ranking` asks two of its claims about it; `reading_figures`
+draws both. `records` (files), `progress` (the bar) and `parameters` (what a notebook was asked for) serve them all.
 """
 
 import warnings
