@@ -1,6 +1,7 @@
 # make sweep           sets up .venv and sweeps a trained network under the four noises (MODEL=fc)
 # make test            sets up .venv and runs every test
 # make train           trains a network (MODEL=fc SEED=0)
+# make readings        every reading of what the paper leaves open (MODEL=fc), beside the paper's numbers
 # make noise           the noises themselves, without a network
 # make explore         opens JupyterLab on the explorer: knobs for one digit, your own, all digits, a gallery
 # make app             the explorer as a web page on this machine, without the code
@@ -28,7 +29,7 @@ $(BIN)/papermill notebooks/$(1).ipynb outputs/logs/$(2).ipynb --log-output --no-
 @cp outputs/logs/$(2).ipynb outputs/$(2).ipynb
 endef
 
-.PHONY: sweep test train noise explore app stills lab benchmark lock lint nbval
+.PHONY: sweep test train readings noise explore app stills lab benchmark lock lint nbval
 .DELETE_ON_ERROR:
 
 sweep: $(READY)
@@ -36,6 +37,9 @@ sweep: $(READY)
 
 train: $(READY)
 	$(call papermill,train,train/$(NAME),-p model $(MODEL) -p seed $(SEED))
+
+readings: $(READY)
+	$(call papermill,readings,readings/$(NAME),-p model $(MODEL))
 
 noise: $(READY)
 	$(call papermill,noise,noise)
@@ -62,7 +66,7 @@ lint: $(READY)
 
 # The executed notebooks run again and must show what they show.
 nbval: $(READY)
-	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=600 outputs/noise.ipynb outputs/explore.ipynb outputs/train outputs/sweep
+	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=600 outputs/noise.ipynb outputs/explore.ipynb outputs/train outputs/sweep $(wildcard outputs/readings/*.ipynb)
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/noise.py

@@ -36,7 +36,7 @@ def main_effects(effects: pd.DataFrame, heading: str) -> Figure:
 
 
 def distances(table: pd.DataFrame, heading: str) -> Figure:
-    """Rows of `effects.distances`: the mean (filled symbol), the single trainings (line) and the limit (open symbol)."""
+    """Rows of `effects.distances`: the mean (filled symbol), single trainings (line) and the limit (open symbol)."""
     with rc_context(STYLE):
         figure = Figure(figsize=(8, 1.4 + 0.3 * len(table)))
         axes = figure.subplots()

@@ -3,7 +3,7 @@
 import itertools
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -54,13 +54,15 @@ class Grid(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     model: str = "fc"
-    seeds: list[int] = Field([0, 1, 2], min_length=1)  # training seeds; each is attacked in the draw of its number
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+        [0, 1, 2], min_length=1
+    )  # training seeds; each is attacked in the draw of its number
     normalize: list[Literal["mnist", "none", "imagenet"]] = Field(["mnist", "none", "imagenet"], min_length=1)
     resize: list[Literal["nearest", "bilinear"]] = Field(["nearest", "bilinear"], min_length=1)
-    epochs: list[int | None] = Field([1, 2, None], min_length=1)  # None: by the paper's rule
+    epochs: list[Annotated[int, Field(ge=1)] | None] = Field([1, 2, None], min_length=1)  # None: by the paper's rule
     revisit: list[bool] = Field([False, True], min_length=1)
     space: list[Literal[28, 56]] = Field([28, 56], min_length=1)
-    white_above: list[int] = Field([0, 100], min_length=1)
+    white_above: list[Annotated[int, Field(ge=0, le=254)]] = Field([0, 100], min_length=1)
     eligibility: list[Literal["now", "clean"]] = Field(["now", "clean"], min_length=1)
     changes: int | None = Field(None, ge=0)  # only readings with at most so many options other than ours; None: all
     images: int = Field(10_000, ge=1, le=10_000)  # the first of the test images
@@ -86,8 +88,6 @@ class Grid(BaseModel):
     def _each_once(cls, values: list) -> list:
         if len(set(values)) < len(values):
             raise ValueError(f"each value once, not {values}")
-        if any(isinstance(value, int) and value < 0 for value in values):
-            raise ValueError(f"values of 0 or more, not {values}")
         return values
 
     @property

@@ -8,10 +8,11 @@ from conftest import run_papermill, texts
 from lib import parameters
 from lib.explorer import Opening
 from lib.plan import Plan
+from lib.readings import Grid
 from lib.recipe import Recipe
 from lib.records import OUTPUTS, ROOT
 
-KINDS = {"noise": parameters.Gallery, "explore": Opening, "train": Recipe, "sweep": Plan}
+KINDS = {"noise": parameters.Gallery, "explore": Opening, "train": Recipe, "sweep": Plan, "readings": Grid}
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXECUTED = sorted(path for path in OUTPUTS.glob("**/*.ipynb") if "logs" not in path.parts)
 
@@ -21,7 +22,7 @@ def cells(path, kind="code"):
 
 
 def test_there_are_notebooks():
-    assert {"noise", "sweep", "train"} <= {path.stem for path in SOURCES}
+    assert {"noise", "sweep", "train", "readings"} <= {path.stem for path in SOURCES}
     names = {str(path.relative_to(OUTPUTS)) for path in EXECUTED}
     assert {"noise.ipynb", "train/fc.ipynb", "train/resnet18.ipynb", "sweep/fc.ipynb", "sweep/resnet18.ipynb"} <= names
 
@@ -127,6 +128,28 @@ def test_the_noise_notebook_runs_with_the_quick_parameters(tmp_path):
     assert "Over 50 test images" in texts(tmp_path / "noise.ipynb")
 
 
+def test_the_readings_notebook_runs_with_the_quick_parameters(tmp_path):
+    run = run_papermill(
+        "notebooks/readings.ipynb",
+        tmp_path / "one.ipynb",
+        "-f",
+        "params/quick/readings.yaml",
+        "-p",
+        "outputs",
+        tmp_path,
+    )
+    assert run.returncode == 0, run.stderr
+    shown = texts(tmp_path / "one.ipynb")
+    assert "Recorded: 4 of 4 readings, by 4 trained networks on n = 200 test images" in shown
+    assert re.search(r"The nearest of 4 recorded readings is \*\*.*points from the paper.*consistent up to", shown)
+    assert "make train MODEL=efficientnet_b1@none ARGS=" in shown
+    assert len((tmp_path / "readings" / "fc@quick.csv").read_text().splitlines()) == 1 + 4 * 2
+    assert {path.stem for path in tmp_path.glob("figures/*.svg")} == {
+        "readings-effects-fc@quick",
+        "readings-distances-fc@quick",
+    }
+
+
 @pytest.mark.parametrize(
     ("notebook", "arguments", "message"),
     [
@@ -134,6 +157,12 @@ def test_the_noise_notebook_runs_with_the_quick_parameters(tmp_path):
         ("sweep", ["-p", "draws", "-1"], "draws: Input should be greater than or equal to 1, not -1"),
         ("sweep", ["-p", "modle", "fc"], "unknown parameter 'modle'; did you mean 'model'"),
         ("sweep", ["-p", "model", "resnet34@none"], "make train MODEL=resnet34@none"),
+        ("sweep", ["-p", "space", "32"], "space: Input should be 28 or 56, not 32"),
+        (
+            "readings",
+            ["-p", "normalize", "[mnst]"],
+            "normalize: Input should be 'mnist', 'none' or 'imagenet', not 'mnst'",
+        ),
         ("train", ["-p", "learning_rate", "0.5"], "is not the paper's recipe"),
         ("explore", ["-p", "c", "11"], "c: Input should be less than or equal to 10, not 11"),
         ("explore", ["-p", "noise", "snow"], "unknown noise 'snow'; choose from random_pixel_invert"),
@@ -154,6 +183,7 @@ def test_the_papers_parameters_are_the_defaults():
     train, sweep = (yaml.safe_load((ROOT / f"params/paper/{name}.yaml").read_text()) for name in ("train", "sweep"))
     assert Recipe(model="resnet50", **train) == Recipe(model="resnet50")
     assert Plan(model="resnet50", **sweep) == Plan(model="resnet50", draws=5)
+    assert Grid(**yaml.safe_load((ROOT / "params/readings.yaml").read_text())) == Grid()
 
 
 def test_make_says_in_a_line_that_python_is_too_old(tmp_path):
