@@ -112,12 +112,14 @@ def _sweep(grid: Grid, reading: Reading, seed: int, parts: list[Part], bar: tqdm
         answers = AnswerFile.read(path)
         if answers.training != training:  # of other weights
             answers = AnswerFile({}, {}, training)
-        for part in parts:
-            if answers.holds(part, weights):  # another process was here
-                bar.update(part.cells)
-                continue
-            found = predict(part, probabilities, images, labels, record, bar)
-            answers.errors[part.path.stem] = (found.predicted + np.uint8(10) - labels) % np.uint8(10)
-            pixels = found.attacked.sum(axis=1, dtype=int).tolist()
-            answers.records[part.path.stem] = found.record | {"pixels_attacked": pixels}
+        try:
+            for part in parts:
+                if answers.holds(part, weights):  # another process was here
+                    bar.update(part.cells)
+                    continue
+                found = predict(part, probabilities, images, labels, record, bar)
+                answers.errors[part.path.stem] = (found.predicted + np.uint8(10) - labels) % np.uint8(10)
+                pixels = found.attacked.sum(axis=1, dtype=int).tolist()
+                answers.records[part.path.stem] = found.record | {"pixels_attacked": pixels}
+        finally:  # a run that is stopped keeps its finished parts; one that is killed loses a minute or two
             answers.write(path)

@@ -167,7 +167,7 @@ def small(tmp_path_factory):
     chosen = Grid(
         model=MODEL,
         seeds=[0, 1],
-        normalize=["mnist", "none"],
+        normalize=["none"],
         resize=["nearest"],
         epochs=[1, 2],
         space=[28],
@@ -176,7 +176,7 @@ def small(tmp_path_factory):
         train_images=640,
         outputs=tmp_path_factory.mktemp("grid"),
     )
-    assert grid.run(chosen) == 2 * 4 * (1 + 2 + 3 + 2 + 4)  # seeds x networks x (clean, RPI, WtB, BtW, EtA)
+    assert grid.run(chosen) == 2 * 2 * (1 + 2 + 3 + 2 + 4)  # seeds x epochs x (clean, RPI, WtB, BtW, EtA)
     return chosen
 
 
@@ -184,8 +184,8 @@ def test_the_grid_records_what_its_networks_answer(small):
     digits = data.load()
     labels = digits.test_labels[:60].astype(int)
     table = effects.accuracies(small)
-    assert len(table) == 16 * 2 * (1 + 4 * 4)
-    for reading, seed, noise in itertools.product(small.readings()[::5], (0, 1), NOISES):
+    assert len(table) == 8 * 2 * (1 + 4 * 4)
+    for reading, seed, noise in itertools.product(small.readings()[::3], (0, 1), NOISES):
         net = nets.load(small.recipe(reading, seed).model, seed, small.folder)
         assert (net.mean, net.deviation) == nets.NORMALIZE[reading.normalize]
         attack = {"revisit": reading.revisit, "eligibility": reading.eligibility}
@@ -197,7 +197,7 @@ def test_the_grid_records_what_its_networks_answer(small):
         row = part.recipe["levels"].index(100)
         np.testing.assert_array_equal(answers.errors[part.path.stem][row], (found - labels) % 10)
         cell = table.query("reading == @reading.name and seed == @seed and noise == @noise and attacks == 100")
-        assert cell["accuracy"].tolist() == [100 * (found == labels).mean()]
+        assert cell["correct"].tolist() == [(found == labels).sum()]
 
 
 def test_answers_name_what_made_them(small):
@@ -243,7 +243,7 @@ def test_a_longer_training_goes_on_where_a_shorter_one_ended(small, tmp_path):
 
 
 def test_the_same_cells_made_again_stand_beside_the_first(small, tmp_path):
-    again = small.model_copy(update={"outputs": tmp_path, "seeds": [1], "epochs": [1], "normalize": ["none"]})
+    again = small.model_copy(update={"outputs": tmp_path, "seeds": [1], "epochs": [1]})
     grid.run(again)
     beside = effects.beside_recorded(again, small.outputs)
     assert len(beside) == 12 and beside["different"].sum() == 0
@@ -272,7 +272,8 @@ def test_distances_by_hand():
     noise = "white_to_black"
     table = made_up(
         {
-            (ours, 0, noise, 10): 92.0, (ours, 1, noise, 10): 94.0, (ours, 0, noise, 40): 54.0, (ours, 1, noise, 40): 54.0,
+            (ours, 0, noise, 10): 92.0, (ours, 0, noise, 40): 54.0,
+            (ours, 1, noise, 10): 94.0, (ours, 1, noise, 40): 54.0,
             (other, 0, noise, 10): 90.0, (other, 0, noise, 40): 51.0,
             (ours, 0, noise, 0): 99.0, (ours, 1, noise, 0): 99.0, (other, 0, noise, 0): 99.0,
         }
