@@ -8,8 +8,9 @@ import pandas as pd
 from scipy.stats import t
 
 from lib.grid import AnswerFile
+from lib.noise import NOISES
 from lib.plan import CLEAN
-from lib.readings import OPTIONS, Grid, Reading
+from lib.readings import LEVELS, OPTIONS, Grid, Reading
 from lib.records import OUTPUTS
 
 ROUNDING = 0.005  # points; the paper gives two decimals
@@ -119,11 +120,29 @@ def main_effects(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _interval(values: pd.Series) -> tuple[float, float, float, int]:
-    """The mean, its 95 % interval by Student's t, and the number of values."""
+def half_width(values: pd.Series) -> float:
+    """Half of the mean's 95 % interval by Student's t; empty for a single value."""
     n = len(values)
-    half = t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
-    return values.mean(), values.mean() - half, values.mean() + half, n
+    return t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
+
+
+def _interval(values: pd.Series) -> tuple[float, float, float, int]:
+    half = half_width(values)
+    return values.mean(), values.mean() - half, values.mean() + half, len(values)
+
+
+def spread_of_draws(accuracy: pd.DataFrame, model: str, images: int) -> tuple[int, float]:
+    """Noise draws of one training (seed 0, our reading) and the spread of the accuracy over them, in points.
+
+    The root mean square, over the noisy cells of Table 1, of the standard deviation over draws.
+
+    Args:
+        accuracy: `results.accuracy_table`.
+    """
+    own = accuracy.query("model == @model and train_seed == 0 and reading == 'default' and images == @images")
+    usual = own["c"] == own["noise"].map({name: float(noise.c) for name, noise in NOISES.items()})
+    cells = own[usual & own["attacks"].isin(LEVELS)].pivot(index=CELL, columns="draw", values="correct")
+    return cells.shape[1], float(_rms((100 * cells / images).std(axis=1).to_numpy()))
 
 
 def beside_recorded(grid: Grid, recorded: Path = OUTPUTS) -> pd.DataFrame:

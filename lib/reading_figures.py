@@ -17,7 +17,7 @@ def main_effects(effects: pd.DataFrame, heading: str) -> Figure:
     noises = effects["noise"].unique()
     with rc_context(STYLE):
         figure = Figure(figsize=(10, 1.4 + 0.42 * len(rows)))
-        panels = figure.subplots(1, len(noises), sharey=True, squeeze=False)[0]
+        panels = figure.subplots(1, len(noises), sharex=True, sharey=True, squeeze=False)[0]
         for axes, noise in zip(panels, noises, strict=True):
             look = noise_look(noise)
             own = rows.merge(effects[effects["noise"] == noise], on=["option", "value"], how="left")
@@ -27,9 +27,8 @@ def main_effects(effects: pd.DataFrame, heading: str) -> Figure:
             axes.hlines(own.index, own["low"], own["high"], color=look["color"], linewidth=3)
             axes.plot(own["effect"], own.index, linestyle="", marker=look["marker"], color=look["color"], markersize=7)
             axes.set(title=title(noise), xlabel="points")
-            axes.margins(x=0.12)
         panels[0].set_yticks(rows.index, [f"{row.option} {row.value}" for row in rows.itertuples()])
-        panels[0].invert_yaxis()
+        panels[0].set_ylim(len(rows) - 0.5, -0.5)
         figure.suptitle(heading, fontsize=10)
         figure.tight_layout()
     return figure
@@ -45,9 +44,9 @@ def distances(table: pd.DataFrame, heading: str) -> Figure:
         axes.plot(table["distance"], rows, "o", color="#0072B2", label="the reading (mean of its trainings)")
         axes.plot(table["limit"], rows, ">", mfc="none", mec="#D55E00", label="consistent up to here")
         axes.set_yticks(rows, table["reading"])
-        axes.invert_yaxis()
+        axes.set_ylim(len(table) - 0.5, -0.5)
         axes.set(xlabel="distance to the paper (root mean square over the noisy cells, points)", xlim=(0, None))
         axes.set_title(heading, fontsize=10)
-        axes.legend(fontsize=9)
+        axes.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.35, -1.1 / (0.3 * len(table) + 0.5)), ncols=3)
         figure.tight_layout()
     return figure
