@@ -66,13 +66,10 @@ def margins(plans: dict[str, Plan]) -> pd.DataFrame:
         Columns: noise, upper, lower, margin, low, high (points), widest (the largest margin at one level), attacks
         (there).
     """
-    right = {
-        (model, noise): _right(plan, noise)
-        for model, plan in plans.items()
-        for noise in next(iter(plans.values())).noises
-    }
+    noises = next(iter(plans.values())).noises if plans else []
+    right = {(model, noise): _right(plan, noise) for model, plan in plans.items() for noise in noises}
     rows = []
-    for noise in next(iter(plans.values())).noises:
+    for noise in noises:
         for upper, lower in permutations(plans, 2):
             ahead = 100 * (right[upper, noise].astype(float) - right[lower, noise])  # (levels, images)
             each = ahead.mean(axis=0)
@@ -90,8 +87,13 @@ def _right(plan: Plan, noise: str) -> np.ndarray:
 
 
 def verdict(claim: Claim, margins: pd.DataFrame) -> str:
-    """`holds` if every pair's interval lies above 0, `fails` if one lies below, else `undecided`."""
-    own = margins.set_index(["noise", "upper", "lower"]).loc[list(claim.pairs)]
+    """`holds` if every pair's interval lies above 0, `fails` if one lies below, else `undecided`.
+
+    `not recorded yet` where the margins lack a pair.
+    """
+    own = margins.set_index(["noise", "upper", "lower"]).reindex(list(claim.pairs))
+    if own["margin"].isna().any():
+        return "not recorded yet"
     if (own["high"] < 0).any():
         return "fails"
     return "holds" if (own["low"] > 0).all() else "undecided"

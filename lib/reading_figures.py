@@ -37,7 +37,7 @@ def main_effects(effects: pd.DataFrame, heading: str) -> Figure:
 def distances(table: pd.DataFrame, heading: str) -> Figure:
     """Rows of `effects.distances`: the mean (filled symbol), single trainings (line) and the limit (open symbol)."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(8, 1.4 + 0.3 * len(table)))
+        figure = Figure(figsize=(8.5, 1.9 + 0.3 * len(table)), layout="constrained")
         axes = figure.subplots()
         rows = range(len(table))
         axes.hlines(rows, table["least"], table["most"], color="0.5", linewidth=3, label="its single trainings")
@@ -47,6 +47,5 @@ def distances(table: pd.DataFrame, heading: str) -> Figure:
         axes.set_ylim(len(table) - 0.5, -0.5)
         axes.set(xlabel="distance to the paper (root mean square over the noisy cells, points)", xlim=(0, None))
         axes.set_title(heading, fontsize=10)
-        axes.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.35, -1.1 / (0.3 * len(table) + 0.5)), ncols=3)
-        figure.tight_layout()
+        figure.legend(loc="outside lower center", ncols=3, fontsize=9)
     return figure
