@@ -8,7 +8,7 @@ import torch
 from pydantic import ValidationError
 from torch.nn import functional
 
-from lib import data, effects, grid, nets, ranking, results
+from lib import data, effects, explorer, grid, nets, ranking, results, surveys
 from lib.noise import NOISES, perturb, perturb_and_count, white_to_black
 from lib.plan import CLEAN, READING, Plan
 from lib.readings import OPTIONS, Grid, Reading
@@ -375,3 +375,11 @@ def test_a_recorded_cell_comes_out_again(tmp_path):
     assert grid.run(again) == 5
     beside = effects.beside_recorded(again, OUTPUTS)
     assert len(beside) == 5 and beside["difference"].max() < 1.5
+
+
+def test_the_explorer_lays_no_recorded_curve_of_another_reading_under_a_live_one():
+    def recorded(noise, revisit):
+        return surveys.recorded_curve(explorer.State(model="fc", noise=noise, revisit=revisit), "fc")
+
+    assert recorded("white_to_black", False) is not None and recorded("white_to_black", True) is None
+    pd.testing.assert_frame_equal(recorded("black_to_white", True), recorded("black_to_white", False))
