@@ -3,6 +3,7 @@
 # make test            sets up .venv and runs every test
 # make train           trains a network (MODEL=fc SEED=0)
 # make attacks         attacks a trained network with Foolbox: Table 2 (MODEL=fc)
+# make readings        every reading of what the paper leaves open (MODEL=fc), beside the paper's numbers
 # make noise           the noises themselves, without a network
 # make explore         opens JupyterLab on the explorer: knobs for one digit, your own, all digits, a gallery
 # make app             the explorer as a web page on this machine, without the code
@@ -26,7 +27,7 @@ STEM := $(subst :,-,$(MODEL))-seed$(SEED)
 # $(call execute,NOTEBOOK,EXECUTED,PARAMETERS)
 execute = PATH="$(CURDIR)/$(BIN):$$PATH" workflow/execute $(1) outputs/logs/$(2).ipynb outputs/$(2).ipynb $(3) $(ARGS)
 
-.PHONY: paper sweep test train attacks noise architectures depth curves claims explore app stills lab benchmark lock lint nbval
+.PHONY: paper sweep test train attacks readings noise architectures depth curves claims explore app stills lab benchmark lock lint nbval
 .DELETE_ON_ERROR:
 
 paper: $(READY)
@@ -40,6 +41,9 @@ train: $(READY)
 
 attacks: $(READY)
 	$(call execute,attacks,attacks/$(STEM),-p model $(MODEL) -p train_seed $(SEED))
+
+readings: $(READY)
+	$(call execute,readings,readings/$(subst :,-,$(MODEL)),-p model $(MODEL))
 
 noise: $(READY)
 	$(call execute,noise,noise)
@@ -69,7 +73,7 @@ lint: $(READY)
 
 # The executed notebooks run again and must show what they show.
 nbval: $(READY)
-	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=600 outputs/*.ipynb outputs/train outputs/sweep $(wildcard outputs/attacks)
+	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=600 outputs/*.ipynb outputs/train outputs/sweep $(wildcard outputs/attacks outputs/readings/*.ipynb)
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/noise.py

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import safetensors
 import timm
 import torch
@@ -121,7 +122,8 @@ def title(model: str) -> str:
 class Net(nn.Module):
     """From (n, 1, 28, 28) floats in [0, 1] to (n, 10) logits.
 
-    Normalisation and the upscaling to 56x56 are its first steps, so that they travel with the weights.
+    Normalisation and the upscaling to 56x56 are its first steps, so that they travel with the weights; images that are
+    56x56 already stay as they are.
     """
 
     def __init__(self, body: nn.Module, normalize: str = "mnist", resize: str = "nearest"):
@@ -184,6 +186,14 @@ def parameters(model: str) -> int:
     """How many numbers the training of a network sets."""
     with torch.device("meta"):  # shapes alone, no weights
         return sum(weights.numel() for weights in architecture(model)().parameters())
+
+
+def upscale(images: np.ndarray, size: int, resize: str) -> np.ndarray:
+    """Images (n, H, H) uint8 as (n, size, size) uint8, as `Net` upscales them, to the nearest brightness."""
+    if images.shape[1:] == (size, size):
+        return images
+    upscaled = functional.interpolate(torch.from_numpy(images.copy()).float()[:, None], size=(size, size), mode=resize)
+    return upscaled[:, 0].round().to(torch.uint8).numpy()
 
 
 def memory_format(net: nn.Module) -> torch.memory_format:

@@ -62,6 +62,16 @@ class Recipe(BaseModel):
         """Validation accuracy in percent; infinity where only `max_epochs` ends the training."""
         return paper_target(self.model) if self.target is None else self.target
 
+    def begins_with(self, other: "Recipe") -> bool:
+        """Whether this training passes through the end of the other one: all but the name and `max_epochs` agree."""
+        same = {"model", "max_epochs"}
+        return (
+            self.model.partition("@")[0] == other.model.partition("@")[0]
+            and self.outputs == other.outputs
+            and self.max_epochs >= other.max_epochs
+            and self.model_dump(exclude=same) == other.model_dump(exclude=same)
+        )
+
     def is_finished(self, epochs: list[dict]) -> bool:
         """Whether training ends after these epochs (section 3.3)."""
         return len(epochs) >= self.max_epochs or any(epoch["accuracy"] >= self.stop_at for epoch in epochs)

@@ -51,9 +51,10 @@ def sweep(plan: Plan) -> dict[str, int]:
     """
     net = nets.load(plan.model, plan.train_seed, ROOT / plan.outputs)
     weights = file_hash(nets.weights_path(plan.model, plan.train_seed, ROOT / plan.outputs))
-    probabilities = predictor(net, plan.engine, plan.bfloat16)
+    probabilities = predictor(net, plan.engine, plan.bfloat16, plan.space)
     digits = data.load()
-    images, labels = digits.test_images[: plan.images], digits.test_labels[: plan.images]
+    images = nets.upscale(digits.test_images[: plan.images], plan.space, net.resize)
+    labels = digits.test_labels[: plan.images]
 
     parts = plan.parts()
     reused = [] if plan.recompute else [part for part in parts if _holds(part, weights)]
@@ -69,7 +70,7 @@ def sweep(plan: Plan) -> dict[str, int]:
                 if not plan.recompute and _holds(part, weights):  # another process was here
                     bar.update(part.cells)
                 else:
-                    _predict(part, probabilities, images, labels, record, bar).write(part.path)
+                    predict(part, probabilities, images, labels, record, bar).write(part.path)
                     computed += 1
     return {"computed": computed, "reused": len(parts) - computed, "checked": CHECKED_CELLS * len(reused)}
 
@@ -102,9 +103,10 @@ def in_turn(parts: list) -> Iterator:
             yield part
 
 
-def _predict(part: Part, probabilities: Predictor, images, labels, record: dict, bar: tqdm) -> Predictions:
+def predict(part: Part, probabilities: Predictor, images, labels, record: dict, bar: tqdm) -> Predictions:
+    """What a network answers for every image and level of a part; `bar` is moved on by an image at a time."""
     levels = part.recipe["levels"]
-    noisy, attacked = part.attack(images, np.arange(len(images)), levels)  # (levels, n, 28, 28), (levels, n)
+    noisy, attacked = part.attack(images, np.arange(len(images)), levels)  # (levels, n, H, W), (levels, n)
     predicted = np.empty(attacked.shape, np.uint8)
     probability = np.empty(attacked.shape, np.float16)
     for level in range(len(levels)):

@@ -8,15 +8,23 @@ from pretend import pretend
 
 from lib import parameters
 from lib.explorer import Opening
-from lib.nets import NETS
+from lib.nets import PAPER
 from lib.plan import Plan
+from lib.readings import Grid
 from lib.recipe import Recipe
 from lib.records import OUTPUTS, ROOT
 from lib.study import Study
 from lib.trials import Trials
 
 COMPARISONS = ("architectures", "depth", "curves", "claims", "paper")
-KINDS = {"noise": parameters.Gallery, "explore": Opening, "train": Recipe, "sweep": Plan, "attacks": Trials}
+KINDS = {
+    "noise": parameters.Gallery,
+    "explore": Opening,
+    "train": Recipe,
+    "sweep": Plan,
+    "attacks": Trials,
+    "readings": Grid,
+}
 KINDS |= dict.fromkeys(COMPARISONS, Study)
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXECUTED = sorted(path for path in OUTPUTS.glob("**/*.ipynb") if "logs" not in path.parts)
@@ -27,7 +35,7 @@ def cells(path, kind="code"):
 
 
 def test_there_are_notebooks():
-    assert {"noise", "sweep", "train", "attacks"} <= {path.stem for path in SOURCES}
+    assert {"noise", "sweep", "train", "attacks", "readings"} <= {path.stem for path in SOURCES}
     names = {str(path.relative_to(OUTPUTS)) for path in EXECUTED}
     networks = {f"{kind}/{model}-seed0.ipynb" for kind in ("train", "sweep") for model in ("fc", "resnet18")}
     assert {"noise.ipynb"} | networks <= names
@@ -147,8 +155,11 @@ def test_the_noise_notebook_runs_with_the_quick_parameters(tmp_path):
 def pretended(tmp_path_factory):
     """Folders with sweeps of networks that do not exist: all eight, and only two."""
     folders = {}
-    for name, models in (("all", list(NETS)), ("few", ["fc", "resnet18"])):
+    for name, models in (("all", PAPER), ("few", ["fc", "resnet18"])):
         folders[name] = tmp_path_factory.mktemp(name)
+        (folders[name] / "figures").mkdir()
+        for figure in ("noise-gallery-20", "architectures", "architectures-beside-paper", "depth"):  # paper's pictures
+            shutil.copy(OUTPUTS / "figures" / f"{figure}.png", folders[name] / "figures")
         for number, model in enumerate(models):
             pretend(folders[name], model, lambda noise, x, n=number: 0.98 - (0.4 + n / 20) * x / 200, images=60)
     return folders
@@ -167,8 +178,31 @@ def test_comparisons_run_with_what_is_recorded_and_name_what_is_not(pretended, t
         assert re.search(r"All \d networks are measured\.", shown) and "ot yet measured" not in shown
     else:
         assert "**Not yet measured: " in shown and "ResNet-50" in shown.split("**Not yet measured: ")[1].split("**")[0]
-    assert len(list(pretended[recorded].glob(f"figures/{notebook}*.svg"))) >= 2
+    drawn = len(list(pretended[recorded].glob(f"figures/{notebook}*.svg")))
+    assert drawn >= (2 if notebook in ("architectures", "depth", "curves") else 0)
     assert "nan" not in shown.lower().split()
+
+
+def test_the_readings_notebook_runs_with_the_quick_parameters(tmp_path):
+    run = run_papermill(
+        "notebooks/readings.ipynb",
+        tmp_path / "one.ipynb",
+        "-f",
+        "params/quick/readings.yaml",
+        "-p",
+        "outputs",
+        tmp_path,
+    )
+    assert run.returncode == 0, run.stderr
+    shown = texts(tmp_path / "one.ipynb")
+    assert "Recorded: 4 of 4 readings, by 4 trained networks on n = 200 test images" in shown
+    assert re.search(r"The nearest of 4 recorded readings is \*\*.*points from the paper.*consistent up to", shown)
+    assert "make train MODEL=efficientnet_b1@none ARGS=" in shown
+    assert len((tmp_path / "readings" / "fc@quick.csv").read_text().splitlines()) == 1 + 4 * 2
+    assert {path.stem for path in tmp_path.glob("figures/*.svg")} == {
+        "readings-effects-fc@quick",
+        "readings-distances-fc@quick",
+    }
 
 
 @pytest.mark.parametrize(
@@ -178,6 +212,12 @@ def test_comparisons_run_with_what_is_recorded_and_name_what_is_not(pretended, t
         ("sweep", ["-p", "draws", "-1"], "draws: Input should be greater than or equal to 1, not -1"),
         ("sweep", ["-p", "modle", "fc"], "unknown parameter 'modle'; did you mean 'model'"),
         ("sweep", ["-p", "model", "resnet34@none"], "make train MODEL=resnet34@none"),
+        ("sweep", ["-p", "space", "32"], "space: Input should be 28 or 56, not 32"),
+        (
+            "readings",
+            ["-p", "normalize", "[mnst]"],
+            "normalize: Input should be 'mnist', 'none' or 'imagenet', not 'mnst'",
+        ),
         ("train", ["-p", "learning_rate", "0.5"], "is not the paper's recipe"),
         ("explore", ["-p", "c", "11"], "c: Input should be less than or equal to 10, not 11"),
         ("explore", ["-p", "noise", "snow"], "unknown noise 'snow'; choose from random_pixel_invert"),
@@ -203,6 +243,7 @@ def test_the_papers_parameters_are_the_defaults():
     train, sweep = (yaml.safe_load((ROOT / f"params/paper/{name}.yaml").read_text()) for name in ("train", "sweep"))
     assert Recipe(model="resnet50", **train) == Recipe(model="resnet50")
     assert Plan(model="resnet50", **sweep) == Plan(model="resnet50", draws=5)
+    assert Grid(**yaml.safe_load((ROOT / "params/readings.yaml").read_text())) == Grid()
 
 
 def test_make_says_in_a_line_that_python_is_too_old(tmp_path):

@@ -146,7 +146,7 @@ def test_predictions_that_do_not_follow_from_the_weights_are_told(outputs):
 SWEEP = """
 import os, sys
 from lib import sweep
-parts, predict = 0, sweep._predict
+parts, predict = 0, sweep.predict
 def predict_and_die(*arguments):
     global parts
     parts += 1
@@ -154,7 +154,7 @@ def predict_and_die(*arguments):
     if parts == int(sys.argv[2]):
         os.kill(os.getpid(), 9)
     return found
-sweep._predict = predict_and_die
+sweep.predict = predict_and_die
 plan = sweep.Plan(model="tiny:conv_net@quick", levels=[0, 20, 100], draws=2, images=150, outputs=sys.argv[1])
 print(sweep.sweep(plan))
 """
@@ -258,6 +258,7 @@ def test_accuracy_counts_what_was_right(outputs):
         "attacks",
         "draw",
         "images",
+        "reading",
         "correct",
         "pixels_attacked",
     ]
