@@ -18,7 +18,7 @@ def pretend(outputs: Path, model: str, chance: Chance, images: int, draws: int =
     """Write a weights file with its record, and predictions for every noise; easy digits stay right the longest."""
     path = nets.weights_path(model, 0, outputs)
     history = {"recipe": {"model": model}, "epochs": [{"epoch": 1, "accuracy": validation}]}
-    nets.save_weights(nn.Linear(1, 1), path, history)
+    nets.save_weights(nets.Net(nn.Linear(1, 1)), path, history)
     labels = data.load().test_labels[:images]
     digits = data.load().test_images[:images]
     made_by = {"model": model, "train_seed": 0, "weights": file_hash(path)}
