@@ -102,7 +102,7 @@ def _train(grid: Grid, reading: Reading, seed: int) -> None:
 def _sweep(grid: Grid, reading: Reading, seed: int, parts: list[Part], bar: tqdm) -> None:
     recipe, path = grid.recipe(reading, seed), grid.answers_path(reading, seed)
     net, weights = nets.load(recipe.model, seed, grid.folder), file_hash(recipe.weights)
-    probabilities = predictor(net, grid.engine, size=reading.space)
+    probabilities = predictor(net, size=reading.space)
     digits = data.load()
     images = nets.upscale(digits.test_images[: grid.images], reading.space, net.resize)
     labels = digits.test_labels[: grid.images]

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lib import nets
-from lib.inference import ENGINES
 from lib.plan import READING, Part, Plan
 from lib.recipe import Recipe
 from lib.records import ROOT
@@ -67,7 +66,6 @@ class Grid(BaseModel):
     changes: int | None = Field(None, ge=0)  # only readings with at most so many options other than ours; None: all
     images: int = Field(10_000, ge=1, le=10_000)  # the first of the test images
     train_images: int = Field(55_000, ge=2, le=55_000)  # fewer only for a network named MODEL@WORD
-    engine: str = "auto"
     outputs: Path = Path("outputs")  # from the repository's root
 
     @field_validator("model")
@@ -75,13 +73,6 @@ class Grid(BaseModel):
     def _known_model(cls, model: str) -> str:
         nets.architecture(model)
         return model
-
-    @field_validator("engine")
-    @classmethod
-    def _known_engine(cls, engine: str) -> str:
-        if engine not in ENGINES:
-            raise ValueError(f"unknown engine {engine!r}; choose from {', '.join(ENGINES)}")
-        return engine
 
     @field_validator("seeds", *OPTIONS)
     @classmethod

@@ -132,7 +132,6 @@ def test_a_wrong_reading_is_told(change, message):
         ({"seeds": [1, 1]}, r"each value once, not \[1, 1\]"),
         ({"space": []}, "at least 1 item"),
         ({"white_above": [300]}, "less than or equal to 254"),
-        ({"engine": "onnx"}, "unknown engine 'onnx'; choose from auto"),
         ({"revisits": [True]}, "Extra inputs are not permitted"),
     ],
 )
