@@ -1,10 +1,14 @@
+# make paper           all networks, trained, swept and compared; does only what is not done yet, and can be stopped
 # make sweep           sets up .venv and sweeps a trained network under the four noises (MODEL=fc)
 # make test            sets up .venv and runs every test
 # make train           trains a network (MODEL=fc SEED=0)
+# make attacks         attacks a trained network with Foolbox: Table 2 (MODEL=fc)
+# make readings        every reading of what the paper leaves open (MODEL=fc), beside the paper's numbers
 # make noise           the noises themselves, without a network
 # make explore         opens JupyterLab on the explorer: knobs for one digit, your own, all digits, a gallery
 # make app             the explorer as a web page on this machine, without the code
 # make stills          the explorer as an executed notebook, for readers without a kernel
+# make architectures   Figure 7 and Table 1 from the recorded sweeps; make depth: Figure 8; make curves: shapes, foreground; make claims
 # make lab             opens JupyterLab
 # make benchmark       the noise beside what one would otherwise write, the sweep beside its forward passes, a moved slider
 # make lock            resolves requirements.lock anew
@@ -18,27 +22,34 @@ ARGS ?=
 
 BIN := .venv/bin
 READY := .venv/.ready
-NAME := $(subst :,-,$(MODEL))$(if $(filter-out 0,$(SEED)),-seed$(SEED))
+STEM := $(subst :,-,$(MODEL))-seed$(SEED)
 
-# $(call papermill,NOTEBOOK,EXECUTED,PARAMETERS): the executed notebook is a log until it has succeeded.
-define papermill
-@mkdir -p $(dir outputs/logs/$(2) outputs/$(2))
-$(BIN)/papermill notebooks/$(1).ipynb outputs/logs/$(2).ipynb --log-output --no-progress-bar $(3) $(ARGS)
-@$(BIN)/jupyter nbconvert --log-level ERROR --inplace --coalesce-streams outputs/logs/$(2).ipynb
-@cp outputs/logs/$(2).ipynb outputs/$(2).ipynb
-endef
+# $(call execute,NOTEBOOK,EXECUTED,PARAMETERS)
+execute = PATH="$(CURDIR)/$(BIN):$$PATH" workflow/execute $(1) outputs/logs/$(2).ipynb outputs/$(2).ipynb $(3) $(ARGS)
 
-.PHONY: sweep test train noise explore app stills lab benchmark lock lint nbval
+.PHONY: paper sweep test train attacks readings noise architectures depth curves claims explore app stills lab benchmark lock lint nbval
 .DELETE_ON_ERROR:
 
+paper: $(READY)
+	$(BIN)/snakemake --cores all --rerun-incomplete $(ARGS)
+
 sweep: $(READY)
-	$(call papermill,sweep,sweep/$(NAME),-p model $(MODEL) -p train_seed $(SEED))
+	$(call execute,sweep,sweep/$(STEM),-p model $(MODEL) -p train_seed $(SEED))
 
 train: $(READY)
-	$(call papermill,train,train/$(NAME),-p model $(MODEL) -p seed $(SEED))
+	$(call execute,train,train/$(STEM),-p model $(MODEL) -p seed $(SEED))
+
+attacks: $(READY)
+	$(call execute,attacks,attacks/$(STEM),-p model $(MODEL) -p train_seed $(SEED))
+
+readings: $(READY)
+	$(call execute,readings,readings/$(subst :,-,$(MODEL)),-p model $(MODEL))
 
 noise: $(READY)
-	$(call papermill,noise,noise)
+	$(call execute,noise,noise)
+
+architectures depth curves claims: $(READY)
+	$(call execute,$@,$@)
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
@@ -51,7 +62,7 @@ app: $(READY)
 	$(BIN)/voila notebooks/explore.ipynb --Voila.ip=127.0.0.1 --TagRemovePreprocessor.remove_cell_tags=static $(ARGS)
 
 stills: $(READY)
-	$(call papermill,explore,explore)
+	$(call execute,explore,explore)
 
 test: lint nbval
 	$(BIN)/python -m pytest
@@ -62,7 +73,7 @@ lint: $(READY)
 
 # The executed notebooks run again and must show what they show.
 nbval: $(READY)
-	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=600 outputs/noise.ipynb outputs/explore.ipynb outputs/train outputs/sweep
+	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=600 outputs/*.ipynb outputs/train outputs/sweep $(wildcard outputs/attacks outputs/readings/*.ipynb)
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/noise.py

@@ -142,7 +142,7 @@ def digits() -> data.Digits:
 
 def trained(outputs: Path = OUTPUTS, train_seed: int = 0) -> list[str]:
     """The networks of the paper whose weights are on disk, in the paper's order."""
-    return [model for model in nets.NETS if nets.weights_path(model, train_seed, outputs).is_file()]
+    return [model for model in nets.PAPER if nets.weights_path(model, train_seed, outputs).is_file()]
 
 
 def look(state: State) -> Look:

@@ -8,6 +8,9 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from lib import nets
+from lib.attacks import ATTACKS
+from lib.nets import NETS
 from lib.noise import NOISES
 from lib.records import OUTPUTS, write_atomically
 
@@ -15,6 +18,7 @@ from lib.records import OUTPUTS, write_atomically
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C"]
 DASHES = ["-", "--", "-.", ":"]
 MARKERS = "osD^vPX*"
+NETWORK_DASHES = ["-", "--", "-.", (0, (5, 1, 1, 1, 1, 1))]  # dots are for another recipe
 STYLE = {
     "axes.grid": True,
     "axes.spines.right": False,
@@ -28,7 +32,9 @@ STYLE = {
 
 
 def title(noise: str) -> str:
-    """`white_to_black` as the paper writes it: White to Black."""
+    """`white_to_black` as the paper writes it: White to Black; an attack by its own title."""
+    if noise in ATTACKS:
+        return ATTACKS[noise].title
     return " ".join(word if word == "to" else word.capitalize() for word in noise.split("_"))
 
 
@@ -41,6 +47,35 @@ def noise_look(noise: str) -> dict:
         "marker": MARKERS[number % len(MARKERS)],
         "markersize": 4,
         "label": title(noise),
+    }
+
+
+def network_look(model: str) -> dict:
+    """The colour, marker and dashes of a network's line, the same in every figure.
+
+    Another recipe of a network (`MODEL@WORD`) keeps its colour and goes dotted, with an open marker.
+    """
+    name, _, word = model.partition("@")
+    number = list(NETS).index(name) if name in NETS else sum(map(ord, name))  # one's own network
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "linestyle": ":" if word else NETWORK_DASHES[number % len(NETWORK_DASHES)],
+        "marker": MARKERS[number % len(MARKERS)],
+        "markersize": 4,
+        "markerfacecolor": "white" if word else COLOURS[number % len(COLOURS)],
+        "label": nets.title(model),
+    }
+
+
+def attack_look(attack: str) -> dict:
+    """The colour and dashes of an attack's line: thick and without markers, where a noise's is thin and has them."""
+    number = list(ATTACKS).index(attack)
+    colours = COLOURS[4:]
+    return {
+        "color": colours[number % len(colours)],
+        "linestyle": DASHES[number // len(colours) * 3],
+        "linewidth": 2.5,
+        "label": title(attack),
     }
 
 
@@ -59,7 +94,8 @@ def digits(images: np.ndarray, labels: list[list[str]] | None = None, rows: list
     """A grid of images (rows, columns, H, W) uint8, with a label under each and a name before each row."""
     height, width = images.shape[:2]
     with rc_context(STYLE):
-        figure = Figure(figsize=(1.05 * width + (1.6 if rows else 0), (1.3 if labels else 1.1) * height))
+        lines = max((label.count("\n") + 1 for row in labels or [] for label in row), default=0)
+        figure = Figure(figsize=(1.05 * width + (1.6 if rows else 0), (1.1 + 0.2 * lines) * height))
         axes = figure.subplots(height, width, squeeze=False)
         for y in range(height):
             for x in range(width):
@@ -136,6 +172,36 @@ def noise_curves(curves: pd.DataFrame, heading: str, paper: pd.DataFrame | None 
     return figure
 
 
+def bound_curves(outcomes: pd.DataFrame, heading: str) -> Figure:
+    """Accuracy against the pixels that may be changed (L0) and the distance that may be gone (L2), a step an image.
+
+    Args:
+        outcomes: as `bounds.outcomes` gives them.
+        heading: above the axes.
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(11, 4.8))
+        for axes, norm in zip(figure.subplots(1, 2, sharey=True), ("l0", "l2"), strict=True):
+            for name, found in outcomes.groupby("method", sort=False):
+                look = attack_look(name) if name in ATTACKS else noise_look(name) | {"markevery": 0.1, "linewidth": 1.2}
+                sizes = np.sort(found.loc[found["fooled"], norm])
+                left = 100 * (1 - np.arange(len(sizes) + 1) / len(found))
+                axes.step([0, *sizes], left, where="post", **look)
+            axes.set_ylim(0, 101)
+        left, right = figure.axes
+        left.set_xscale("symlog", linthresh=10, linscale=0.5)
+        ticks = [0, 10, 20, 40, 100, 200, 400, 784]
+        left.set(xlabel="pixels changed at most (L0)", ylabel="test accuracy (%)", xlim=(0, 800), xticks=ticks)
+        left.set_xticklabels(ticks)
+        left.minorticks_off()
+        right.set(xlabel="distance at most (L2, brightness from 0 to 1)", xlim=(0, None))
+        right.axvline(1.5, color="0.4", linewidth=0.8)
+        figure.legend(*left.get_legend_handles_labels(), loc="outside right center", fontsize=9, handlelength=3)
+        figure.suptitle(heading, fontsize=11)
+        figure.set_layout_engine("constrained")
+    return figure
+
+
 def counts(levels: list[int], series: dict[str, np.ndarray], ylabel: str) -> Figure:
     """A line for each noise over the number of attacks: `series` maps its name to (levels,) values."""
     with rc_context(STYLE):
@@ -168,8 +234,9 @@ def live_curves(
     with rc_context(STYLE):
         figure = Figure(figsize=(5.6, 4))
         axes = figure.subplots()
-        for number, (model, curve) in enumerate(recorded.items()):
-            colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+        for model, curve in recorded.items():
+            look = network_look(model)
+            colour, marker = look["color"], look["marker"]
             if curve is not None:
                 label = f"{model}, c = {own_c:g}, {curve['images'].max():,} digits, recorded"
                 axes.plot(curve["attacks"], curve["accuracy"], color=colour, linestyle="--", linewidth=1.5, label=label)

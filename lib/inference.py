@@ -12,16 +12,17 @@ from lib.nets import CLASSES, Net, memory_format
 BLOCK = 100  # images a forward pass; larger ones are not faster on a CPU
 ENGINES = ("auto", "openvino", "torch")
 
-Predictor = Callable[[np.ndarray], np.ndarray]  # images (n, 28, 28) uint8 -> class probabilities (n, 10) float32
+Predictor = Callable[[np.ndarray], np.ndarray]  # images (n, size, size) uint8 -> class probabilities (n, 10) float32
 
 
-def predictor(net: Net, engine: str = "auto", bfloat16: bool = False) -> Predictor:
-    """A function from images (n, 28, 28) uint8 to class probabilities (n, 10) float32.
+def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int = 28) -> Predictor:
+    """A function from images (n, size, size) uint8 to class probabilities (n, 10) float32.
 
     Args:
         net: in eval mode.
         engine: "openvino" (CPU), "torch" (GPU where there is one), or "auto": torch on a GPU, else openvino.
         bfloat16: torch only: autocast, faster on a GPU and slightly different.
+        size: 28, or 56 for images that are upscaled already.
 
     Raises:
         ValueError: if the engine is unknown or cannot do bfloat16.
@@ -33,7 +34,7 @@ def predictor(net: Net, engine: str = "auto", bfloat16: bool = False) -> Predict
     if bfloat16 and engine == "openvino":
         raise ValueError("bfloat16 is for engine='torch'")
     net = nn.Sequential(net, nn.Softmax(dim=1)).eval()
-    forward = _torch(net, bfloat16) if engine == "torch" else _openvino(net)
+    forward = _torch(net, bfloat16) if engine == "torch" else _openvino(net, size)
 
     def probabilities(images: np.ndarray) -> np.ndarray:
         blocks = [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
@@ -45,10 +46,10 @@ def predictor(net: Net, engine: str = "auto", bfloat16: bool = False) -> Predict
 _NOTHING = np.empty((0, CLASSES), np.float32)
 
 
-def _openvino(net: nn.Module) -> Callable[[np.ndarray], np.ndarray]:
-    example = torch.zeros(2, 1, 28, 28)
+def _openvino(net: nn.Module, size: int) -> Callable[[np.ndarray], np.ndarray]:
+    example = torch.zeros(2, 1, size, size)
     with torch.no_grad():
-        graph = openvino.convert_model(net, example_input=example, input=[-1, 1, 28, 28])
+        graph = openvino.convert_model(net, example_input=example, input=[-1, 1, size, size])
     # float32 throughout: some processors would otherwise compute in bfloat16
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.Core().compile_model(graph, "CPU", settings)

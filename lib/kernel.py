@@ -37,11 +37,14 @@ def _below(bound: int, stream: np.uint64, step: np.uint64) -> tuple[int, np.uint
 
 
 @njit(cache=True, nogil=True)
-def attack_images(images, streams, levels, rows, table, eligible, beside, looks_beside, revisit, noisy, attacked, left):
+def attack_images(
+    images, streams, levels, rows, table, eligible, beside, looks_beside, revisit, live, noisy, attacked, left
+):
     """Fill rows `rows[i]` of `noisy`, `attacked` and `left` with the state after `levels[i]` attacks, levels ascending.
 
     The image lies in a frame of OUTSIDE. `cells[:count]` are its eligible pixels, `place` where each stands there;
     `support` counts the neighbours that make a pixel eligible, so an attack looks again at its surroundings alone.
+    Unless `live`, what was eligible in the clean image stays so until it is spent, and nothing else becomes so.
     """
     n, height, width = images.shape
     stride = width + 2
@@ -84,7 +87,7 @@ def attack_images(images, streams, levels, rows, table, eligible, beside, looks_
                 frame[p] = after
                 spent[p] = not revisit
                 done += 1
-                if looks_beside:
+                if looks_beside and live:
                     support[p] = 0
                     for step in around:
                         q = p + step
@@ -96,8 +99,8 @@ def attack_images(images, streams, levels, rows, table, eligible, beside, looks_
                         wanted = eligible[b] and support[q] > 0 and not spent[q]
                         if wanted != (place[q] >= 0):
                             count = _toggle(q, cells, place, count)
-                wanted = eligible[after] and (support[p] > 0 or not looks_beside) and not spent[p]
-                if not wanted:
+                again = not live or (eligible[after] and (support[p] > 0 or not looks_beside))
+                if spent[p] or not again:
                     count = _toggle(p, cells, place, count)
             row = rows[level]
             attacked[row, i] = done

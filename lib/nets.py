@@ -1,11 +1,13 @@
-"""The eight networks (section 3.3), anyone's own, and their weights on disk."""
+"""The eight networks (section 3.3), the CNN behind Table 2, anyone's own, and their weights on disk."""
 
 import importlib
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import safetensors
 import timm
 import torch
@@ -28,6 +30,35 @@ def fully_connected() -> nn.Module:
     """3136 -> 3136 (ReLU) -> 10, one hidden unit for each pixel of 56x56."""
     pixels = SIZE * SIZE
     return nn.Sequential(nn.Flatten(), nn.Linear(pixels, pixels), nn.ReLU(), nn.Linear(pixels, CLASSES))
+
+
+class EverySecondPixel(nn.Module):
+    """From 56x56 back to 28x28: undoes the nearest upscaling exactly."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images[:, :, ::2, ::2]
+
+
+def small_cnn() -> nn.Module:
+    """The CNN of Schott et al. 2018 (arXiv:1805.09190), which the paper's Table 2 quotes; it reads 28x28.
+
+    Four convolutions without padding: kernels 5, 4, 3, 5; strides 1, 2, 2, 1; channels 20, 70, 256, 10; batch
+    normalisation and ELU between them.
+    """
+    return nn.Sequential(
+        EverySecondPixel(),
+        nn.Conv2d(1, 20, 5),  # (n, 20, 24, 24)
+        nn.BatchNorm2d(20),
+        nn.ELU(),
+        nn.Conv2d(20, 70, 4, stride=2),  # (n, 70, 11, 11)
+        nn.BatchNorm2d(70),
+        nn.ELU(),
+        nn.Conv2d(70, 256, 3, stride=2),  # (n, 256, 5, 5)
+        nn.BatchNorm2d(256),
+        nn.ELU(),
+        nn.Conv2d(256, CLASSES, 5),  # (n, 10, 1, 1)
+        nn.Flatten(),
+    )
 
 
 def one_channel(architecture: Callable[..., nn.Module]) -> nn.Module:
@@ -66,13 +97,33 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "resnetv2_50": lambda: from_timm("resnetv2_50"),
     "vgg19": lambda: one_channel(tv.vgg19),
     "efficientnet_b1": lambda: one_channel(tv.efficientnet_b1),
+    "cnn": small_cnn,
 }
+PAPER = [model for model in NETS if model != "cnn"]  # those that the paper trains
+
+TITLES = {
+    "fc": "FC",
+    "resnet18": "ResNet-18",
+    "resnet34": "ResNet-34",
+    "resnet50": "ResNet-50",
+    "resnet101": "ResNet-101",
+    "resnetv2_50": "ResNet-50V2",
+    "vgg19": "VGG-19",
+    "efficientnet_b1": "EfficientNet-B1",
+}
+
+
+def title(model: str) -> str:
+    """A network's name in print, as the paper has it; a recipe of its own behind it: `ResNet-18 (gentle)`."""
+    name, _, word = model.partition("@")
+    return TITLES.get(name, name) + (f" ({word})" if word else "")
 
 
 class Net(nn.Module):
     """From (n, 1, 28, 28) floats in [0, 1] to (n, 10) logits.
 
-    Normalisation and the upscaling to 56x56 are its first steps, so that they travel with the weights.
+    Normalisation and the upscaling to 56x56 are its first steps, so that they travel with the weights; images that are
+    56x56 already stay as they are.
     """
 
     def __init__(self, body: nn.Module, normalize: str = "mnist", resize: str = "nearest"):
@@ -131,6 +182,20 @@ def build(model: str, seed: int = 0, *, normalize: str = "mnist", resize: str = 
     return Net(body, normalize, resize)
 
 
+def parameters(model: str) -> int:
+    """How many numbers the training of a network sets."""
+    with torch.device("meta"):  # shapes alone, no weights
+        return sum(weights.numel() for weights in architecture(model)().parameters())
+
+
+def upscale(images: np.ndarray, size: int, resize: str) -> np.ndarray:
+    """Images (n, H, H) uint8 as (n, size, size) uint8, as `Net` upscales them, to the nearest brightness."""
+    if images.shape[1:] == (size, size):
+        return images
+    upscaled = functional.interpolate(torch.from_numpy(images.copy()).float()[:, None], size=(size, size), mode=resize)
+    return upscaled[:, 0].round().to(torch.uint8).numpy()
+
+
 def memory_format(net: nn.Module) -> torch.memory_format:
     """channels_last, except for grouped convolutions (EfficientNet) on a processor without AVX-512.
 
@@ -150,12 +215,36 @@ def weights_path(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Pa
     return outputs / "weights" / f"{file_stem(model, train_seed)}.safetensors"
 
 
+FOLDED = "body.classifier.0.weight"  # in VGG
+
+
 def as_stored(net: Net) -> dict[str, Tensor]:
-    """The weights as files hold them: kernels and matrices in float16, vectors and running statistics in float32."""
+    """The weights as files hold them: kernels and matrices in float16, vectors and running statistics in float32.
+
+    VGG's first dense layer is folded (`_repeats`) from 25088 to 512 inputs, or the file would be 279 MB instead of 78.
+    """
+    weights = net.state_dict()
+    if repeats := _repeats(net):
+        weights[FOLDED] = weights[FOLDED].unflatten(1, (-1, repeats)).sum(dim=2)  # (4096, 512)
     return {
         name: (value.half() if value.is_floating_point() and value.ndim > 1 else value).contiguous()
-        for name, value in net.state_dict().items()
+        for name, value in weights.items()
     }
+
+
+def restore(net: Net, weights: dict[str, Tensor]) -> None:
+    """Put `as_stored` weights back into `net`, whose own parameters stay in float32."""
+    if repeats := _repeats(net):
+        weights = weights | {FOLDED: weights[FOLDED].float().repeat_interleave(repeats, dim=1) / repeats}
+    net.load_state_dict(weights)
+
+
+def _repeats(net: Net) -> int:
+    """How often VGG's pooling repeats each feature: at 56x56 its last map is 1x1, and 7x7 pooling copies it 49 times.
+
+    The copies' weights then act as their sum alone, and share it equally when restored. 0 for other networks.
+    """
+    return math.prod(net.body.avgpool.output_size) if isinstance(net.body, tv.VGG) else 0
 
 
 def save_weights(net: Net, path: Path, record: dict) -> None:
@@ -183,5 +272,5 @@ def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Net:
         raise FileNotFoundError(f"{model} with seed {train_seed} is not trained: no {path}; make it with: {command}")
     recipe = read_record(path)["recipe"]
     net = build(model, train_seed, normalize=recipe["normalize"], resize=recipe["resize"])
-    net.load_state_dict(load_file(path))  # copies float16 into the float32 parameters
+    restore(net, load_file(path))
     return net.eval()

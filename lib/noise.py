@@ -60,11 +60,19 @@ class Noise:
     beside: Callable[[int, int], bool] | None = None
 
 
+@lru_cache
+def white_to_black(above: int = 0) -> Noise:
+    """White to Black with white meaning b > `above`: 0, and 100 at first, as the paper tells (section 3.2)."""
+    return Noise("white_to_black", "WtB", alter=darken, c=2, eligible=lambda b: b > above)
+
+
+ELIGIBILITY = ("now", "clean")  # a pixel is eligible by the image as it now stands, or by the image before any attack
+
 NOISES = {
     noise.name: noise
     for noise in (
         Noise("random_pixel_invert", "RPI", alter=invert, c=1.25),
-        Noise("white_to_black", "WtB", alter=darken, c=2, eligible=lambda b: b > 0),
+        white_to_black(),
         Noise("black_to_white", "BtW", alter=lighten, c=2, eligible=lambda b: b < 100),
         Noise("edge_to_altered", "EtA", alter=invert, c=1.25, beside=lambda b, n: (b > 127) != (n > 127)),
     )
@@ -105,6 +113,7 @@ def perturb(
     seed: int = 0,
     index: np.ndarray | None = None,
     revisit: bool = False,
+    eligibility: str = "now",
 ) -> np.ndarray:
     """Attack `attacks` pixels of every image, one after another (section 3.2).
 
@@ -119,6 +128,7 @@ def perturb(
         seed: the draw, 0 or more.
         index: (n,) the images' numbers in their data set; None: 0..n-1.
         revisit: whether a pixel may be attacked more than once.
+        eligibility: "now", by the image as it stands after the attacks before; "clean", by the image before them all.
 
     Returns:
         (n, H, W) uint8 for one level, (levels, n, H, W) for a sequence. Where nothing eligible is left, further
@@ -127,7 +137,9 @@ def perturb(
     Raises:
         ValueError: for anything else; it says what was given and what is allowed.
     """
-    return perturb_and_count(images, noise, attacks, c=c, seed=seed, index=index, revisit=revisit)[0]
+    return perturb_and_count(
+        images, noise, attacks, c=c, seed=seed, index=index, revisit=revisit, eligibility=eligibility
+    )[0]
 
 
 def perturb_and_count(
@@ -139,6 +151,7 @@ def perturb_and_count(
     seed: int = 0,
     index: np.ndarray | None = None,
     revisit: bool = False,
+    eligibility: str = "now",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What `perturb` returns, then the pixels attacked and the pixels still eligible: each (n,) or (levels, n)."""
     noise = find(noise)
@@ -146,6 +159,8 @@ def perturb_and_count(
     levels = _checked_levels(attacks)
     if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or not 0 <= seed < 2**63:
         raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, not {seed!r}")
+    if eligibility not in ELIGIBILITY:
+        raise ValueError(f"unknown eligibility {eligibility!r}; choose from {', '.join(ELIGIBILITY)}")
     table, eligible, beside = _tables(noise, default_c(noise, c))
     key = int.from_bytes(hashlib.sha256(f"{noise.name} {seed}".encode()).digest()[:8], "little")
     streams = start_streams(np.uint64(key), index.astype(np.uint64))
@@ -166,6 +181,7 @@ def perturb_and_count(
             beside,
             noise.beside is not None,
             bool(revisit),
+            eligibility == "now",
             noisy[:, chunk],
             attacked[:, chunk],
             left[:, chunk],
@@ -173,6 +189,24 @@ def perturb_and_count(
 
     _in_threads(attack, len(images))
     return (noisy[0], attacked[0], left[0]) if isinstance(attacks, numbers.Integral) else (noisy, attacked, left)
+
+
+def deciding(noise: str | Noise, c: float, revisit: bool, eligibility: str) -> tuple[bool, str]:
+    """`revisit` and `eligibility`, each set back to its default where this noise's pixels would be the same.
+
+    Without revisits an attacked pixel is out of play whatever it has become, so that eligibility can change by its
+    neighbours alone. With them both readings agree where every attacked pixel stays eligible (RPI), and "now" is like
+    no revisits where none does (BtW at c = 2).
+    """
+    noise = find(noise)
+    altered, eligible, _ = _tables(noise, c)
+    again = eligible[altered[eligible[:256]]]  # of every eligible brightness: whether it is so after an attack
+    if noise.beside is None:
+        if not revisit or again.all():
+            eligibility = "now"
+        if eligibility == "now" and not again.any():
+            revisit = False
+    return revisit, eligibility
 
 
 def altered_table(noise: str | Noise, c: float | None = None) -> np.ndarray:

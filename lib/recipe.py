@@ -11,6 +11,11 @@ from lib.records import ROOT
 PAPER_TARGET = 99.0  # percent of the validation images; the fully connected net has no target (section 3.3)
 
 
+def paper_target(model: str) -> float:
+    """Percent of the validation images at which the paper stops training; infinite for the fully connected net."""
+    return float("inf") if model.partition("@")[0] == "fc" else PAPER_TARGET
+
+
 class Recipe(BaseModel):
     """All that decides the weights of one network; the defaults are the paper's rule as we read it.
 
@@ -55,8 +60,17 @@ class Recipe(BaseModel):
     @property
     def stop_at(self) -> float:
         """Validation accuracy in percent; infinity where only `max_epochs` ends the training."""
-        rule = float("inf") if self.model.partition("@")[0] == "fc" else PAPER_TARGET
-        return rule if self.target is None else self.target
+        return paper_target(self.model) if self.target is None else self.target
+
+    def begins_with(self, other: "Recipe") -> bool:
+        """Whether this training passes through the end of the other one: all but the name and `max_epochs` agree."""
+        same = {"model", "max_epochs"}
+        return (
+            self.model.partition("@")[0] == other.model.partition("@")[0]
+            and self.outputs == other.outputs
+            and self.max_epochs >= other.max_epochs
+            and self.model_dump(exclude=same) == other.model_dump(exclude=same)
+        )
 
     def is_finished(self, epochs: list[dict]) -> bool:
         """Whether training ends after these epochs (section 3.3)."""

@@ -2,20 +2,23 @@
 
 import errno
 import hashlib
+import io
 import json
 import os
 import subprocess
 import tempfile
+import zipfile
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUTS = ROOT / "outputs"
-LIBRARIES = ("torch", "torchvision", "fastai", "timm", "openvino", "numba", "numpy")
+LIBRARIES = ("torch", "torchvision", "fastai", "timm", "openvino", "numba", "numpy", "foolbox")
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -45,6 +48,27 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         raise
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def write_arrays(path: Path, record: dict, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays and the record of what made them as one compressed .npz file."""
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays, record=np.array(json.dumps(record)))
+    write_atomically(path, lambda file: file.write(content.getvalue()))
+
+
+def read_arrays(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    """The record and the arrays of such a file.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    try:
+        with np.load(path) as file:
+            arrays = dict(file)
+        return json.loads(str(arrays.pop("record"))), arrays
+    except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
+        raise ValueError(f"damaged file {path} ({error}); delete it and run the same command again") from None
 
 
 def lock(path: Path, timeout: float = -1) -> FileLock:

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 
 from lib import data, nets
-from lib.plan import CLEAN, Plan
+from lib.plan import CLEAN, READING, Plan
 from lib.records import OUTPUTS, file_hash, lock, write_atomically
 from lib.sweep import Predictions
 
 Z = 1.959964  # standard normal quantile of a two-sided 95 % interval
-KEYS = ["model", "train_seed", "noise", "c", "attacks", "draw", "images"]
+OTHER = [*sorted(READING), "bfloat16"]  # what a recipe holds where it is not the default
+KEYS = ["model", "train_seed", "noise", "c", "attacks", "draw", "images", "reading"]
 
 
 def interval(correct: np.ndarray) -> tuple[float, float]:
@@ -31,14 +32,15 @@ def interval(correct: np.ndarray) -> tuple[float, float]:
     n = images * p * (1 - p) / means.var() if means.var() > 0 else images
     center = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
-    return 100 * float(center - half), 100 * float(center + half)
+    return 100 * max(0.0, float(center - half)), 100 * min(1.0, float(center + half))  # never -0.0
 
 
 def accuracy_table(outputs: Path = OUTPUTS) -> pd.DataFrame:
-    """A row for every recorded (network, training seed, noise, c, attacks, draw, images): KEYS and two counts.
+    """A row for every recorded combination of KEYS, and two counts.
 
     `correct` of the `images` were classified rightly; `pixels_attacked` is the total over all of them. Attacks = 0 is
-    measured once, as noise "none" without c. Predictions by weights that are no longer on disk are left out.
+    measured once, as noise "none" without c. `reading` is "default" for the attacks as we read the paper, else what is
+    not (`revisit=True space=56`). Predictions by weights that are no longer on disk are left out.
     """
     labels = data.load().test_labels
     rows = []
@@ -55,6 +57,7 @@ def accuracy_table(outputs: Path = OUTPUTS) -> pd.DataFrame:
                     "attacks": attacks,
                     "draw": recipe.get("draw", 0),
                     "images": recipe["images"],
+                    "reading": " ".join(f"{key}={recipe[key]}" for key in OTHER if recipe.get(key)) or "default",
                     "correct": int(correct[level].sum()),
                     "pixels_attacked": int(predictions.attacked[level].sum()),
                 }

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from lib import nets, results
+from lib import results
 from lib.explorer import ATTACKS, BLOCK, State, digits, probabilities
 from lib.noise import perturb
-from lib.plan import CLEAN, Plan
-from lib.records import file_hash
-from lib.sweep import Predictions
+from lib.plan import Plan
+from lib.sweep import recorded
 
 LEVELS = list(range(0, ATTACKS + 1, 10))  # of a live curve, as in the paper's figures
 
@@ -101,13 +100,10 @@ def recorded_curve(state: State, model: str) -> pd.DataFrame | None:
 
     None where none is recorded, or only one that other weights made.
     """
-    plan = Plan(model=model, train_seed=state.train_seed, noises=[state.noise], outputs=state.outputs)
-    parts = [plan.part(CLEAN), plan.part(state.noise)]
-    weights = nets.weights_path(model, state.train_seed, state.outputs)
-    if not weights.is_file() or not all(part.path.is_file() for part in parts):
-        return None
-    made_by = file_hash(weights)
-    return results.curves(plan) if all(Predictions.read(p.path).record["weights"] == made_by for p in parts) else None
+    plan = Plan(
+        model=model, train_seed=state.train_seed, noises=[state.noise], revisit=state.revisit, outputs=state.outputs
+    )
+    return results.curves(plan) if recorded(plan) else None
 
 
 def attacked_digits(state: State, numbers: list[int] | np.ndarray, attacks: int) -> np.ndarray:

@@ -1,8 +1,5 @@
 """The sweep (section 3.4): what a trained network answers at every noise, level and draw, kept on disk."""
 
-import io
-import json
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +12,7 @@ from lib import data, nets
 from lib.inference import BLOCK, Predictor, predictor
 from lib.plan import Part, Plan
 from lib.progress import progress_bar
-from lib.records import ROOT, file_hash, lock, provenance, write_atomically
+from lib.records import ROOT, file_hash, lock, provenance, read_arrays, write_arrays
 
 CHECKED_CELLS = 50  # predictions recomputed from the weights for each recorded file
 TOLERANCE = 0.01  # of a probability: other processors and engines round differently, files hold float16
@@ -32,23 +29,12 @@ class Predictions:
 
     @classmethod
     def read(cls, path: Path) -> "Predictions":
-        try:
-            with np.load(path) as file:
-                record = json.loads(str(file["record"]))
-                return cls(file["predicted"], file["probability"], file["attacked"], record)
-        except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
-            raise ValueError(f"damaged predictions {path} ({error}); delete the file and sweep again") from None
+        record, arrays = read_arrays(path)
+        return cls(**arrays, record=record)
 
     def write(self, path: Path) -> None:
-        content = io.BytesIO()
-        np.savez_compressed(
-            content,
-            predicted=self.predicted,
-            probability=self.probability,
-            attacked=self.attacked,
-            record=np.array(json.dumps(self.record)),
-        )
-        write_atomically(path, lambda file: file.write(content.getvalue()))
+        arrays = {name: value for name, value in vars(self).items() if name != "record"}
+        write_arrays(path, self.record, arrays)
 
 
 def sweep(plan: Plan) -> dict[str, int]:
@@ -65,9 +51,10 @@ def sweep(plan: Plan) -> dict[str, int]:
     """
     net = nets.load(plan.model, plan.train_seed, ROOT / plan.outputs)
     weights = file_hash(nets.weights_path(plan.model, plan.train_seed, ROOT / plan.outputs))
-    probabilities = predictor(net, plan.engine, plan.bfloat16)
+    probabilities = predictor(net, plan.engine, plan.bfloat16, plan.space)
     digits = data.load()
-    images, labels = digits.test_images[: plan.images], digits.test_labels[: plan.images]
+    images = nets.upscale(digits.test_images[: plan.images], plan.space, net.resize)
+    labels = digits.test_labels[: plan.images]
 
     parts = plan.parts()
     reused = [] if plan.recompute else [part for part in parts if _holds(part, weights)]
@@ -79,13 +66,22 @@ def sweep(plan: Plan) -> dict[str, int]:
     computed = 0
     if todo:
         with progress_bar(sum(part.cells for part in todo), f"{plan.model} sweep", "image") as bar:
-            for part in _in_turn(todo):
+            for part in in_turn(todo):
                 if not plan.recompute and _holds(part, weights):  # another process was here
                     bar.update(part.cells)
                 else:
-                    _predict(part, probabilities, images, labels, record, bar).write(part.path)
+                    predict(part, probabilities, images, labels, record, bar).write(part.path)
                     computed += 1
     return {"computed": computed, "reused": len(parts) - computed, "checked": CHECKED_CELLS * len(reused)}
+
+
+def recorded(plan: Plan) -> bool:
+    """Whether every part of the plan is on disk, made by the weights that lie there now."""
+    path = nets.weights_path(plan.model, plan.train_seed, ROOT / plan.outputs)
+    if not path.is_file() or not all(part.path.is_file() for part in plan.parts()):
+        return False
+    weights = file_hash(path)
+    return all(_holds(part, weights) for part in plan.parts())
 
 
 def _holds(part: Part, weights: str) -> bool:
@@ -93,8 +89,8 @@ def _holds(part: Part, weights: str) -> bool:
     return part.path.is_file() and Predictions.read(part.path).record["weights"] == weights
 
 
-def _in_turn(parts: list[Part]) -> Iterator[Part]:
-    """Each part with its lock held: first those that no other process is at, then the rest as they come free."""
+def in_turn(parts: list) -> Iterator:
+    """Each part with the lock of its `path` held: first those that no other process is at, then the rest."""
     busy = []
     for part in parts:
         try:
@@ -107,9 +103,10 @@ def _in_turn(parts: list[Part]) -> Iterator[Part]:
             yield part
 
 
-def _predict(part: Part, probabilities: Predictor, images, labels, record: dict, bar: tqdm) -> Predictions:
+def predict(part: Part, probabilities: Predictor, images, labels, record: dict, bar: tqdm) -> Predictions:
+    """What a network answers for every image and level of a part; `bar` is moved on by an image at a time."""
     levels = part.recipe["levels"]
-    noisy, attacked = part.attack(images, np.arange(len(images)), levels)  # (levels, n, 28, 28), (levels, n)
+    noisy, attacked = part.attack(images, np.arange(len(images)), levels)  # (levels, n, H, W), (levels, n)
     predicted = np.empty(attacked.shape, np.uint8)
     probability = np.empty(attacked.shape, np.float16)
     for level in range(len(levels)):

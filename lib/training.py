@@ -41,21 +41,26 @@ class TensorLoader(DataLoader):
         return batch
 
 
-def train(recipe: Recipe) -> dict:
+def train(recipe: Recipe, then: Recipe | None = None) -> dict:
     """Train one network and write its weights file, or find it written; a killed run continues.
 
     Paper: section 3.3. The validation images are the last 5,000 training images; the test set is not touched.
+
+    Args:
+        then: the same with more epochs, to be trained next: it goes on where this one ends, with the weights that it
+            would reach from the start.
 
     Returns:
         the record in the header of the weights file: `recipe`, `epochs` (a dict each), `losses` (one a batch),
         `stored_accuracy` (percent of the validation images, with the weights as stored), versions, commit.
 
     Raises:
-        ValueError: if weights by another recipe lie under this name.
+        ValueError: if weights by another recipe lie under this name, or `then` does not begin with this recipe.
     """
+    if then is not None and not then.begins_with(recipe):
+        raise ValueError(f"{then} does not go on where {recipe} ends")
     made_by = recipe.model_dump(mode="json")
-    stem = f"{nets.file_stem(recipe.model, recipe.seed)}-{recipe_hash(made_by)}"
-    checkpoint = ROOT / recipe.outputs / "checkpoints" / f"{stem}.pt"
+    checkpoint = _checkpoint(recipe)
     with lock(checkpoint):
         if recipe.weights.is_file() and not recipe.recompute:
             record = nets.read_record(recipe.weights)
@@ -69,8 +74,16 @@ def train(recipe: Recipe) -> dict:
         net, history = _fit(recipe, checkpoint)
         record = {"recipe": made_by, **history, "threads": torch.get_num_threads(), **maker}
         nets.save_weights(net, recipe.weights, record)
-        checkpoint.unlink()
+        if then is None or then.weights.is_file():
+            checkpoint.unlink()
+        else:
+            checkpoint.replace(_checkpoint(then))
     return nets.read_record(recipe.weights)
+
+
+def _checkpoint(recipe: Recipe) -> Path:
+    stem = f"{nets.file_stem(recipe.model, recipe.seed)}-{recipe_hash(recipe.model_dump(mode='json'))}"
+    return ROOT / recipe.outputs / "checkpoints" / f"{stem}.pt"
 
 
 def _fit(recipe: Recipe, checkpoint: Path) -> tuple[nets.Net, dict]:
@@ -107,7 +120,7 @@ def _fit(recipe: Recipe, checkpoint: Path) -> tuple[nets.Net, dict]:
     if not recipe.is_finished(state["epochs"]):
         with learner.no_logging():
             learner.fit(recipe.max_epochs - len(state["epochs"]), lr=recipe.learning_rate, cbs=callbacks)
-    net.load_state_dict(nets.as_stored(net))
+    nets.restore(net, nets.as_stored(net))
     return net, {
         "epochs": state["epochs"],
         "losses": [round(loss, 4) for loss in state["losses"]],

@@ -44,12 +44,12 @@ def neighbours(image, y, x):
                 yield int(image[ny, nx])
 
 
-def is_eligible(image, noise, y, x):
+def is_eligible(image, noise, y, x, white_above=0):
     b = int(image[y, x])
     if noise == "random_pixel_invert":
         return True
     if noise == "white_to_black":
-        return b > 0
+        return b > white_above
     if noise == "black_to_white":
         return b < 100
     if noise == "edge_to_altered":
@@ -59,7 +59,7 @@ def is_eligible(image, noise, y, x):
     return bool(declared.eligible(b)) and beside
 
 
-def eligible(image, noise):
+def eligible(image, noise, white_above=0):
     """The set of eligible (y, x) of one image (H, W)."""
     height, width = image.shape
-    return {(y, x) for y in range(height) for x in range(width) if is_eligible(image, noise, y, x)}
+    return {(y, x) for y in range(height) for x in range(width) if is_eligible(image, noise, y, x, white_above)}

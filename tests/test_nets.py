@@ -18,6 +18,7 @@ PUBLISHED = {
     "resnetv2_50": 25_549_352 - 2 * 64 * 49 - 990 * 2049,
     "vgg19": 143_667_240 - 2 * 64 * 9 - 990 * 4097,
     "efficientnet_b1": 7_794_184 - 2 * 32 * 9 - 990 * 1281,
+    "cnn": (25 + 3) * 20 + (16 * 20 + 3) * 70 + (9 * 70 + 3) * 256 + (25 * 256 + 1) * 10,
 }
 
 
@@ -62,6 +63,15 @@ def test_the_network_normalises_and_doubles_every_pixel():
     assert smooth.shape == (2, 1, 56, 56) and not torch.allclose(smooth[:, :, ::2, ::2], images)
 
 
+def test_the_small_cnn_reads_the_images_as_they_were():
+    """Schott et al. have no upscaling: the body on 56x56 is the four convolutions on 28x28, to the last bit."""
+    net = nets.build("cnn", normalize="none").eval()
+    images = torch.rand(5, 1, 28, 28)
+    with torch.inference_mode():
+        assert torch.equal(net(images), net.body[1:](images))
+    assert net.body[1:](images).shape == (5, 10)
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
@@ -102,6 +112,23 @@ def test_weights_come_back_as_they_were_stored(tmp_path):
         kept = value.half().float() if value.ndim > 1 else value
         assert torch.equal(loaded.state_dict()[name], kept), name
         assert loaded.state_dict()[name].dtype == value.dtype
+
+
+def test_vgg_folds_for_storage_and_gives_the_same_logits():
+    net = nets.build("vgg19").eval()
+    for parameter in net.parameters():  # as far as float16 stores them without rounding, save for the folded layer
+        parameter.data = parameter.data.half().float()
+    stored = nets.as_stored(net)
+    assert stored[nets.FOLDED].shape == (4096, 512)
+    assert sum(value.nbytes for value in stored.values()) < 80e6
+    restored = nets.build("vgg19", seed=1).eval()
+    nets.restore(restored, stored)
+    images = torch.rand(3, 1, 28, 28)
+    with torch.inference_mode():
+        logits = net(images)
+        torch.testing.assert_close(restored(images), logits, rtol=0, atol=2e-3 * float(logits.std()))
+    again = nets.as_stored(restored)
+    assert all(torch.equal(again[name], stored[name]) for name in stored)
 
 
 @pytest.mark.parametrize(("capability", "efficientnet"), [("AVX2", "contiguous_format"), ("AVX512", "channels_last")])

@@ -9,7 +9,17 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import chisquare
 
 from lib import data
-from lib.noise import NOISES, Noise, default_c, eligible_pixels, perturb, perturb_and_count
+from lib.noise import (
+    ELIGIBILITY,
+    NOISES,
+    Noise,
+    deciding,
+    default_c,
+    eligible_pixels,
+    perturb,
+    perturb_and_count,
+    white_to_black,
+)
 
 IMAGE = st.tuples(st.integers(1, 7), st.integers(1, 7)).flatmap(
     lambda shape: arrays(np.uint8, shape, elements=st.sampled_from([0, 1, 60, 99, 100, 101, 127, 128, 200, 255]))
@@ -45,17 +55,20 @@ def test_every_brightness_becomes_what_the_rules_say(noise, c):
 
 @pytest.mark.parametrize("noise", NOISES)
 @settings(max_examples=60, deadline=None)
-@given(image=IMAGE, c=C, seed=SEED, revisit=st.booleans())
-def test_every_attack_alters_one_eligible_pixel_by_the_rule(noise, image, c, seed, revisit):
+@given(image=IMAGE, c=C, seed=SEED, revisit=st.booleans(), eligibility=st.sampled_from(ELIGIBILITY))
+def test_every_attack_alters_one_eligible_pixel_by_the_rule(noise, image, c, seed, revisit, eligibility):
     """The fast noise attack by attack against the slow rules, to the point where nothing is left."""
     steps = image.size + 3
-    noisy, attacked, left = perturb_and_count(image[None], noise, range(steps + 1), c=c, seed=seed, revisit=revisit)
+    noisy, attacked, left = perturb_and_count(
+        image[None], noise, range(steps + 1), c=c, seed=seed, revisit=revisit, eligibility=eligibility
+    )
     noisy, attacked, left = noisy[:, 0], attacked[:, 0], left[:, 0]
     np.testing.assert_array_equal(noisy[0], image)
     spent, unseen = set(), 0  # `unseen`: attacks that left their pixel as bright as it was
     for step in range(steps):
         before, after = noisy[step], noisy[step + 1]
-        open_to_attack = naive.eligible(before, noise) - (set() if revisit else spent)
+        decisive = before if eligibility == "now" else image
+        open_to_attack = naive.eligible(decisive, noise) - (set() if revisit else spent)
         if not unseen:
             assert left[step] == len(open_to_attack)
         changed = list(zip(*np.nonzero(before != after), strict=True))
@@ -99,6 +112,41 @@ def test_pixels_depend_on_seed_noise_and_index_alone(noise, images, monkeypatch)
         np.testing.assert_array_equal(threaded, np.tile(whole[1], (9, 1, 1)))
     for other in ({"seed": 4, "index": index}, {"seed": 3, "index": index + 1}):
         assert (perturb(images, noise, 20, **other) != whole[1]).any(axis=(1, 2)).mean() > 0.9
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@settings(max_examples=60, deadline=None)
+@given(image=IMAGE, c=C, seed=SEED, revisit=st.booleans(), eligibility=st.sampled_from(ELIGIBILITY))
+def test_what_does_not_decide_changes_no_pixel(noise, image, c, seed, revisit, eligibility):
+    """`deciding` may set an option back only where all states and counts stay the same."""
+    needed = deciding(noise, c, revisit, eligibility)
+    asked, told = (
+        perturb_and_count(image[None], noise, range(image.size + 9), c=c, seed=seed, revisit=r, eligibility=e)
+        for r, e in ((revisit, eligibility), needed)
+    )
+    for one, other in zip(asked, told, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("noise", "kept"),
+    [
+        ("random_pixel_invert", [(False, "now"), (False, "now"), (True, "now"), (True, "now")]),
+        ("white_to_black", [(False, "now"), (False, "now"), (True, "now"), (True, "clean")]),
+        ("black_to_white", [(False, "now"), (False, "now"), (False, "now"), (True, "clean")]),
+        ("edge_to_altered", [(False, "now"), (False, "clean"), (True, "now"), (True, "clean")]),
+    ],
+)
+def test_what_decides_at_the_papers_c(noise, kept):
+    asked = [(revisit, eligibility) for revisit in (False, True) for eligibility in ELIGIBILITY]
+    assert [deciding(noise, NOISES[noise].c, *options) for options in asked] == kept
+
+
+@settings(max_examples=60, deadline=None)
+@given(image=IMAGE, above=st.sampled_from([0, 60, 100, 254]))
+def test_white_may_begin_at_another_brightness(image, above):
+    mask = eligible_pixels(image[None], white_to_black(above))[0]
+    assert set(zip(*np.nonzero(mask), strict=True)) == naive.eligible(image, "white_to_black", above)
 
 
 def test_noises_have_streams_of_their_own(images):
@@ -201,6 +249,7 @@ def test_a_new_noise_is_a_few_lines(images):
         ({"index": [-1, 0]}, "index must hold 2 integers of 0 or more"),
         ({"seed": -1}, r"seed must be an integer from 0 to 2\*\*63 - 1, not -1"),
         ({"seed": 0.5}, "seed must be an integer .* not 0.5"),
+        ({"eligibility": "later"}, "unknown eligibility 'later'; choose from now, clean"),
     ],
 )
 def test_wrong_arguments_are_told(change, message):

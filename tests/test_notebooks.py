@@ -4,14 +4,28 @@ import shutil
 
 import pytest
 from conftest import run_papermill, texts
+from pretend import pretend
 
 from lib import parameters
 from lib.explorer import Opening
+from lib.nets import PAPER
 from lib.plan import Plan
+from lib.readings import Grid
 from lib.recipe import Recipe
 from lib.records import OUTPUTS, ROOT
+from lib.study import Study
+from lib.trials import Trials
 
-KINDS = {"noise": parameters.Gallery, "explore": Opening, "train": Recipe, "sweep": Plan}
+COMPARISONS = ("architectures", "depth", "curves", "claims", "paper")
+KINDS = {
+    "noise": parameters.Gallery,
+    "explore": Opening,
+    "train": Recipe,
+    "sweep": Plan,
+    "attacks": Trials,
+    "readings": Grid,
+}
+KINDS |= dict.fromkeys(COMPARISONS, Study)
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXECUTED = sorted(path for path in OUTPUTS.glob("**/*.ipynb") if "logs" not in path.parts)
 
@@ -21,9 +35,10 @@ def cells(path, kind="code"):
 
 
 def test_there_are_notebooks():
-    assert {"noise", "sweep", "train"} <= {path.stem for path in SOURCES}
+    assert {"noise", "sweep", "train", "attacks", "readings"} <= {path.stem for path in SOURCES}
     names = {str(path.relative_to(OUTPUTS)) for path in EXECUTED}
-    assert {"noise.ipynb", "train/fc.ipynb", "train/resnet18.ipynb", "sweep/fc.ipynb", "sweep/resnet18.ipynb"} <= names
+    networks = {f"{kind}/{model}-seed0.ipynb" for kind in ("train", "sweep") for model in ("fc", "resnet18")}
+    assert {"noise.ipynb"} | networks <= names
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
@@ -76,9 +91,9 @@ def test_the_explorer_reads_well_without_a_kernel():
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    """train, then sweep, with the quick parameters: the folder of results and what papermill wrote."""
+    """train, sweep, then attacks with the quick parameters: the folder of results and what papermill wrote."""
     outputs = tmp_path_factory.mktemp("quick")
-    for name in ("train", "sweep"):
+    for name in ("train", "sweep", "attacks"):
         run = run_papermill(
             f"notebooks/{name}.ipynb",
             outputs / f"{name}.ipynb",
@@ -108,6 +123,15 @@ def test_the_sweep_shows_curves_and_leaves_results(quick):
     assert len(list(quick.glob("figures/sweep-fc@quick-seed0-*.svg"))) == 1, "not named like a sweep of all images"
 
 
+def test_the_attacks_show_table_2_and_leave_results(quick):
+    shown = texts(quick / "attacks.ipynb")
+    assert "6 blocks computed, 0 found recorded" in shown
+    assert "No sweep of fc@quick is recorded, so the noises are left out" in shown, "the quick sweep has other levels"
+    assert "it cannot be decided: a sweep and all three attacks are needed" in shown
+    assert len(list(quick.glob("attacks/fc@quick-seed0/*.npz"))) == 6
+    assert len(list(quick.glob("figures/attacks-*fc@quick-seed0-*.svg"))) == 2
+
+
 def test_a_sweep_from_the_notebooks_own_folder_to_standard_output(quick):
     """As in the README: standard output is no terminal, the notebook goes there and the results where they belong."""
     before = (quick / "accuracy.csv").read_bytes()
@@ -127,6 +151,60 @@ def test_the_noise_notebook_runs_with_the_quick_parameters(tmp_path):
     assert "Over 50 test images" in texts(tmp_path / "noise.ipynb")
 
 
+@pytest.fixture(scope="module")
+def pretended(tmp_path_factory):
+    """Folders with sweeps of networks that do not exist: all eight, and only two."""
+    folders = {}
+    for name, models in (("all", PAPER), ("few", ["fc", "resnet18"])):
+        folders[name] = tmp_path_factory.mktemp(name)
+        (folders[name] / "figures").mkdir()
+        for figure in ("noise-gallery-20", "architectures", "architectures-beside-paper", "depth"):  # paper's pictures
+            shutil.copy(OUTPUTS / "figures" / f"{figure}.png", folders[name] / "figures")
+        for number, model in enumerate(models):
+            pretend(folders[name], model, lambda noise, x, n=number: 0.98 - (0.4 + n / 20) * x / 200, images=60)
+    return folders
+
+
+@pytest.mark.parametrize("recorded", ["all", "few"])
+@pytest.mark.parametrize("notebook", COMPARISONS)
+def test_comparisons_run_with_what_is_recorded_and_name_what_is_not(pretended, tmp_path, notebook, recorded):
+    executed = tmp_path / f"{notebook}.ipynb"
+    run = run_papermill(
+        f"notebooks/{notebook}.ipynb", executed, "-p", "images", "60", "-p", "outputs", pretended[recorded]
+    )
+    assert run.returncode == 0, run.stderr
+    shown = texts(executed)
+    if recorded == "all":
+        assert re.search(r"All \d networks are measured\.", shown) and "ot yet measured" not in shown
+    else:
+        assert "**Not yet measured: " in shown and "ResNet-50" in shown.split("**Not yet measured: ")[1].split("**")[0]
+    drawn = len(list(pretended[recorded].glob(f"figures/{notebook}*.svg")))
+    assert drawn >= (2 if notebook in ("architectures", "depth", "curves") else 0)
+    assert "nan" not in shown.lower().split()
+
+
+def test_the_readings_notebook_runs_with_the_quick_parameters(tmp_path):
+    run = run_papermill(
+        "notebooks/readings.ipynb",
+        tmp_path / "one.ipynb",
+        "-f",
+        "params/quick/readings.yaml",
+        "-p",
+        "outputs",
+        tmp_path,
+    )
+    assert run.returncode == 0, run.stderr
+    shown = texts(tmp_path / "one.ipynb")
+    assert "Recorded: 4 of 4 readings, by 4 trained networks on n = 200 test images" in shown
+    assert re.search(r"The nearest of 4 recorded readings is \*\*.*points from the paper.*consistent up to", shown)
+    assert "make train MODEL=efficientnet_b1@none ARGS=" in shown
+    assert len((tmp_path / "readings" / "fc@quick.csv").read_text().splitlines()) == 1 + 4 * 2
+    assert {path.stem for path in tmp_path.glob("figures/*.svg")} == {
+        "readings-effects-fc@quick",
+        "readings-distances-fc@quick",
+    }
+
+
 @pytest.mark.parametrize(
     ("notebook", "arguments", "message"),
     [
@@ -134,9 +212,20 @@ def test_the_noise_notebook_runs_with_the_quick_parameters(tmp_path):
         ("sweep", ["-p", "draws", "-1"], "draws: Input should be greater than or equal to 1, not -1"),
         ("sweep", ["-p", "modle", "fc"], "unknown parameter 'modle'; did you mean 'model'"),
         ("sweep", ["-p", "model", "resnet34@none"], "make train MODEL=resnet34@none"),
+        ("sweep", ["-p", "space", "32"], "space: Input should be 28 or 56, not 32"),
+        (
+            "readings",
+            ["-p", "normalize", "[mnst]"],
+            "normalize: Input should be 'mnist', 'none' or 'imagenet', not 'mnst'",
+        ),
         ("train", ["-p", "learning_rate", "0.5"], "is not the paper's recipe"),
         ("explore", ["-p", "c", "11"], "c: Input should be less than or equal to 10, not 11"),
         ("explore", ["-p", "noise", "snow"], "unknown noise 'snow'; choose from random_pixel_invert"),
+        ("architectures", ["-p", "draws", "0"], "draws: Input should be greater than or equal to 1, not 0"),
+        ("depth", ["-y", "models: [vgg19]"], "'vgg19' is no ResNet; choose from resnet18"),
+        ("curves", [], "make sweep MODEL=fc"),
+        ("attacks", ["-p", "model", "resnet34@none"], "make train MODEL=resnet34@none"),
+        ("attacks", ["-y", "{steps: {deepfol: 5}}"], "unknown attack 'deepfol'; choose from deepfool, basic_iterative"),
         ("noise", ["-p", "attacks", "-5"], "attacks: Input should be greater than or equal to 0, not -5"),
     ],
 )
@@ -154,6 +243,7 @@ def test_the_papers_parameters_are_the_defaults():
     train, sweep = (yaml.safe_load((ROOT / f"params/paper/{name}.yaml").read_text()) for name in ("train", "sweep"))
     assert Recipe(model="resnet50", **train) == Recipe(model="resnet50")
     assert Plan(model="resnet50", **sweep) == Plan(model="resnet50", draws=5)
+    assert Grid(**yaml.safe_load((ROOT / "params/readings.yaml").read_text())) == Grid()
 
 
 def test_make_says_in_a_line_that_python_is_too_old(tmp_path):

@@ -13,7 +13,7 @@ from lib import data, nets, results
 from lib.inference import predictor
 from lib.noise import NOISES, Noise, perturb
 from lib.plan import CLEAN, Plan
-from lib.sweep import Predictions, _in_turn, sweep
+from lib.sweep import Predictions, in_turn, sweep
 
 MODEL = "tiny:conv_net@quick"
 
@@ -138,7 +138,7 @@ def test_predictions_that_do_not_follow_from_the_weights_are_told(outputs):
     with pytest.raises(ValueError, match="do not follow from the weights"):
         sweep(small)
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(ValueError, match=r"damaged predictions .*white_to_black.*delete the file"):
+    with pytest.raises(ValueError, match=r"damaged file .*white_to_black.*delete it and run"):
         sweep(small)
 
 
@@ -146,7 +146,7 @@ def test_predictions_that_do_not_follow_from_the_weights_are_told(outputs):
 SWEEP = """
 import os, sys
 from lib import sweep
-parts, predict = 0, sweep._predict
+parts, predict = 0, sweep.predict
 def predict_and_die(*arguments):
     global parts
     parts += 1
@@ -154,7 +154,7 @@ def predict_and_die(*arguments):
     if parts == int(sys.argv[2]):
         os.kill(os.getpid(), 9)
     return found
-sweep._predict = predict_and_die
+sweep.predict = predict_and_die
 plan = sweep.Plan(model="tiny:conv_net@quick", levels=[0, 20, 100], draws=2, images=150, outputs=sys.argv[1])
 print(sweep.sweep(plan))
 """
@@ -183,7 +183,7 @@ def test_a_part_that_another_process_is_at_comes_last(outputs):
     held = results.lock(parts[0].path)
     held.acquire()
     seen = []
-    for part in _in_turn(parts):
+    for part in in_turn(parts):
         seen.append(part.path)
         if len(seen) == 2:
             held.release()
@@ -258,6 +258,7 @@ def test_accuracy_counts_what_was_right(outputs):
         "attacks",
         "draw",
         "images",
+        "reading",
         "correct",
         "pixels_attacked",
     ]

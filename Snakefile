@@ -1,0 +1,219 @@
+"""train -> predict (a noise and a draw) -> sweep (a network) -> the notebooks about all of them -> the paper.
+
+`make paper` runs it here; one line in README.md each says how a cluster does. Weights and predictions carry the recipe
+that made them: a step that finds its own reads and checks them, so that after a clone, when file times mean nothing,
+nothing is trained or predicted again.
+"""
+
+import json
+import os
+import shlex
+import sys
+from glob import glob
+from pathlib import Path
+
+sys.path.insert(0, workflow.basedir)
+os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # papermill's
+
+from lib import nets
+from lib.plan import CLEAN, Plan
+
+
+if "networks" not in config:
+
+    configfile: "params/workflow.yaml"
+
+
+LIB = [local(path) for path in glob("lib/*.*")]
+DIGITS = [local(path) for path in glob("data/mnist/*")]
+NETWORKS = {
+    nets.file_stem(model, seed): {"model": model, "seed": seed, "draws": 1, "recipe": {}} | choices
+    for model, choices in config["networks"].items()
+    for seed in config["seeds"]
+}
+PLANS = {
+    stem: Plan(model=network["model"], train_seed=network["seed"], draws=network["draws"])
+    for stem, network in NETWORKS.items()
+}
+# notebook -> the figures it draws
+STUDIES = {
+    "noise": ["noise-gallery-20", "noise-pixels-left"],
+    "architectures": ["architectures", "architectures-beside-paper", "architectures-areas"],
+    "depth": ["depth", "depth-areas"],
+    "curves": ["curves-shapes", "curves-foreground"],
+    "claims": [],
+}
+PARTS = {(stem, part.path.stem): part for stem, plan in PLANS.items() for part in plan.parts()}
+
+
+def executed(notebook):
+    """The source of a notebook, and what its outcome depends on wherever it runs."""
+    return [local(f"notebooks/{notebook}.ipynb"), local("workflow/execute"), *LIB, *DIGITS]
+
+
+def predictions(stem):
+    return [f"outputs/predictions/{stem}/{part}.npz" for owner, part in PARTS if owner == stem]
+
+
+MEASURED = [file for stem in NETWORKS for file in [f"outputs/weights/{stem}.safetensors", *predictions(stem)]]
+
+
+def parameters(values, output):
+    """Papermill's option for these parameters; on a cluster without shared disks the results lie in a folder of its own."""
+    outputs = output[: output.rindex("outputs/") + len("outputs")]
+    return shlex.quote(json.dumps(values | ({} if outputs == "outputs" else {"outputs": outputs})))
+
+
+def training(wildcards, output):
+    network = NETWORKS[wildcards.stem]
+    return parameters({"model": network["model"], "seed": network["seed"]} | network["recipe"], output[0])
+
+
+def sweeping(wildcards, output):
+    network = NETWORKS[wildcards.stem]
+    return parameters({"model": network["model"], "train_seed": network["seed"]}, output[0])
+
+
+def clean_first(wildcards):
+    """The images without noise, which every part would otherwise begin with."""
+    clean = PLANS[wildcards.stem].part(CLEAN).path.stem
+    return [] if wildcards.part == clean else ancient(f"outputs/predictions/{wildcards.stem}/{clean}.npz")
+
+
+def part_plan(wildcards):
+    """The plan by which the sweep's notebook predicts one part alone."""
+    network, recipe = NETWORKS[wildcards.stem], PARTS[wildcards.stem, wildcards.part].recipe
+    clean = recipe["noise"] == CLEAN
+    part = {"levels": [0]} if clean else {"noises": [recipe["noise"]], "draw": recipe["draw"]}
+    return {"model": network["model"], "train_seed": network["seed"]} | part
+
+
+wildcard_constraints:
+    stem="[^/]+",
+    part="[^/]+",
+
+
+rule all:
+    input:
+        "outputs/paper.html",
+        expand("outputs/train/{stem}.ipynb", stem=NETWORKS),
+        expand("outputs/sweep/{stem}.ipynb", stem=NETWORKS),
+
+
+rule train:
+    input:
+        executed("train"),
+    output:
+        weights=update("outputs/weights/{stem}.safetensors"),
+        notebook=update("outputs/train/{stem}.ipynb"),
+        figure=[update("outputs/figures/training-{stem}.png"), update("outputs/figures/training-{stem}.svg")],
+    params:
+        parameters=training,
+    log:
+        "outputs/logs/train/{stem}.ipynb",
+    benchmark:
+        "outputs/logs/benchmarks/train-{stem}.tsv"
+    threads: 8
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 720 * attempt,
+    retries: 2
+    shell:
+        "workflow/execute train {log} {output.notebook} -y {params.parameters}"
+
+
+# What is recorded stays, whatever changes in lib/: the sweep below recomputes a sample of it, and all of it for new weights.
+rule predict:
+    input:
+        ancient(executed("sweep")),
+        clean_first,
+        weights=ancient("outputs/weights/{stem}.safetensors"),
+    output:
+        update("outputs/predictions/{stem}/{part}.npz"),
+    params:
+        parameters=lambda wildcards, output: parameters(part_plan(wildcards), output[0]),
+        figure=lambda wildcards: f"sweep-{Plan(**part_plan(wildcards)).name}",
+    log:
+        "outputs/logs/predict/{stem}/{part}.ipynb",
+    benchmark:
+        "outputs/logs/benchmarks/predict-{stem}-{part}.tsv"
+    threads: 8
+    resources:
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        runtime=lambda wildcards, attempt: 180 * attempt,
+    retries: 2
+    shell:
+        "workflow/execute sweep {log} -y {params.parameters}"
+        " && rm -f outputs/figures/{params.figure}.png outputs/figures/{params.figure}.svg"
+
+
+rule sweep:
+    input:
+        executed("sweep"),
+        weights="outputs/weights/{stem}.safetensors",
+        predictions=lambda wildcards: predictions(wildcards.stem),
+    output:
+        notebook=update("outputs/sweep/{stem}.ipynb"),
+        figure=[update("outputs/figures/sweep-{stem}.png"), update("outputs/figures/sweep-{stem}.svg")],
+    params:
+        parameters=sweeping,
+    log:
+        "outputs/logs/sweep/{stem}.ipynb",
+    benchmark:
+        "outputs/logs/benchmarks/sweep-{stem}.tsv"
+    threads: 8
+    resources:
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    retries: 2
+    shell:
+        "workflow/execute sweep {log} {output.notebook} -y {params.parameters}"
+
+
+for notebook, drawn in STUDIES.items():
+
+    rule:
+        name:
+            notebook
+        input:
+            executed(notebook),
+            [] if notebook == "noise" else MEASURED,
+        output:
+            notebook=update(f"outputs/{notebook}.ipynb"),
+            figures=[update(f"outputs/figures/{figure}.{kind}") for figure in drawn for kind in ("png", "svg")],
+        params:
+            parameters=lambda wildcards, output: parameters({}, output[0]),
+        log:
+            f"outputs/logs/{notebook}.ipynb",
+        benchmark:
+            f"outputs/logs/benchmarks/{notebook}.tsv"
+        resources:
+            mem_mb=4000,
+            runtime=60,
+        retries: 2
+        shell:
+            "workflow/execute {rule} {log} {output.notebook} -y {params.parameters}"
+
+
+rule paper:
+    input:
+        executed("paper"),
+        glob("workflow/html/*"),
+        MEASURED,
+        [f"outputs/{notebook}.ipynb" for notebook in STUDIES],
+        [f"outputs/figures/{figure}.png" for figures in STUDIES.values() for figure in figures],
+    output:
+        notebook=update("outputs/paper.ipynb"),
+        page=update("outputs/paper.html"),
+    params:
+        parameters=lambda wildcards, output: parameters({}, output[0]),
+    log:
+        "outputs/logs/paper.ipynb",
+    benchmark:
+        "outputs/logs/benchmarks/paper.tsv"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    retries: 2
+    shell:
+        "workflow/execute paper {log} {output.notebook} -y {params.parameters} && workflow/page {output.notebook}"

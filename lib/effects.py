@@ -1,0 +1,165 @@
+"""What follows from the grid of readings: accuracies, distances to the paper, and what each option moves."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from lib.grid import AnswerFile
+from lib.noise import NOISES
+from lib.plan import CLEAN
+from lib.readings import LEVELS, OPTIONS, Grid, Reading
+from lib.records import OUTPUTS
+
+ROUNDING = 0.005  # points; the paper gives two decimals
+CELL = ["noise", "attacks"]
+
+
+def accuracies(grid: Grid) -> pd.DataFrame:
+    """A row for every recorded reading, training seed, noise and level of the grid.
+
+    Columns: the options (as text), reading (its name), changes (options that are not ours), seed, noise ("none" for the
+    clean images), attacks, images, correct, accuracy (percent), pixels_attacked (mean an image). A reading of which
+    something is missing is left out for that seed.
+    """
+    rows = []
+    files: dict[Path, AnswerFile] = {}
+    for reading, seed in itertools.product(grid.readings(), grid.seeds):
+        path = grid.answers_path(reading, seed)
+        answers = files.setdefault(path, AnswerFile.read(path))
+        parts = grid.parts(reading, seed)
+        if not all(answers.holds(part, None) for part in parts):
+            continue
+        about = reading.labels | {"reading": reading.name, "changes": len(reading.changes), "seed": seed}
+        for part in parts:
+            right = (answers.errors[part.path.stem] == 0).sum(axis=1)  # (levels,)
+            pixels = answers.records[part.path.stem]["pixels_attacked"]
+            for level, attacks in enumerate(part.recipe["levels"]):
+                cell = {"noise": part.recipe["noise"], "attacks": attacks, "images": grid.images}
+                counted = {"correct": int(right[level]), "pixels_attacked": pixels[level] / grid.images}
+                rows.append(about | cell | counted)
+    columns = [*OPTIONS, "reading", "changes", "seed", *CELL, "images", "correct", "pixels_attacked"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(accuracy=100 * table["correct"] / table["images"])
+
+
+def wide(table: pd.DataFrame) -> pd.DataFrame:
+    """`accuracies` with a row for each reading and seed and a column for each cell, such as `white_to_black 40`."""
+    cells = np.where(table["noise"] == CLEAN, "clean", table["noise"] + " " + table["attacks"].astype(str))
+    table = table.assign(cell=cells)
+    order = table["cell"].drop_duplicates()
+    found = table.pivot(index=["changes", "reading", *OPTIONS, "seed"], columns="cell", values="accuracy")
+    return found[order].reset_index().rename_axis(columns=None)
+
+
+def distances(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """How far each reading is from the paper, nearest first.
+
+    The distance is the root mean square over the noisy cells of (mean over the training seeds - paper), in points. A
+    reading that were the paper's would have the paper's network as one training more. If all cells moved together, the
+    distance over spread x sqrt(1 + 1/seeds) would be |t| with seeds - 1 degrees of freedom; if they move more freely it
+    exceeds t's quantile more rarely. So a reading is called consistent if its distance is at most
+
+        limit = t(97.5 %, seeds - 1) x spread x sqrt(1 + 1/seeds) + the paper's rounding,
+
+    which the paper's own reading would miss with a probability of 5 % at most.
+
+    Args:
+        table: `accuracies`.
+        paper: rows of `results.paper_table` for the network.
+
+    Returns:
+        Columns: reading, changes, seeds, distance, least and most (of the single trainings), spread (root mean square
+        over the cells of the standard deviation over seeds), limit, consistent (None with a single seed).
+    """
+    noisy = table[table["attacks"] > 0].merge(paper[[*CELL, "accuracy"]], on=CELL, suffixes=("", "_paper"))
+    rows = []
+    for (reading, changes), own in noisy.groupby(["reading", "changes"], sort=False):
+        ours = own.pivot(index="seed", columns=CELL, values="accuracy").to_numpy()  # (seeds, cells)
+        theirs = own.pivot(index="seed", columns=CELL, values="accuracy_paper").to_numpy()[0]  # (cells,)
+        seeds = len(ours)
+        distance, each = _rms(ours.mean(axis=0) - theirs), _rms(ours - theirs)
+        spread = _rms(ours.std(axis=0, ddof=1)) if seeds > 1 else np.nan
+        limit = t.ppf(0.975, seeds - 1) * spread * np.sqrt(1 + 1 / seeds) + ROUNDING if seeds > 1 else np.nan
+        consistent = bool(distance <= limit) if seeds > 1 else None
+        rows.append((reading, changes, seeds, distance, each.min(), each.max(), spread, limit, consistent))
+    columns = ["reading", "changes", "seeds", "distance", "least", "most", "spread", "limit", "consistent"]
+    return pd.DataFrame(rows, columns=columns).sort_values("distance", kind="stable").reset_index(drop=True)
+
+
+def _rms(values: np.ndarray) -> np.ndarray:
+    return np.sqrt((values**2).mean(axis=-1))
+
+
+def main_effects(table: pd.DataFrame) -> pd.DataFrame:
+    """By how many points each option moves each noise, against our own value of it.
+
+    Every pair of recorded readings that differ in this option alone, for the same training seed; accuracy is the mean
+    over the noisy levels.
+
+    Returns:
+        Columns: option, value, noise; effect, low, high: with all other options as ours, mean over the seeds and its
+        95 % interval (t; empty where not recorded or with one seed); mean, least, most: over all pairs, each a mean
+        over seeds; pairs, seeds.
+    """
+    noisy = table[table["attacks"] > 0]
+    mean = noisy.groupby([*OPTIONS, "changes", "seed", "noise"], sort=False)["accuracy"].mean().reset_index()
+    rows = []
+    for option, usual in Reading().labels.items():
+        for value in mean.loc[mean[option] != usual, option].drop_duplicates():
+            others = [*(name for name in OPTIONS if name != option), "seed", "noise"]
+            pairs = mean[mean[option] == usual].merge(mean[mean[option] == value], on=others)
+            pairs = pairs.assign(moved=pairs["accuracy_y"] - pairs["accuracy_x"])
+            for noise, own in pairs.groupby("noise", sort=False):
+                each = own.groupby(others[:-2])["moved"].mean()
+                alone = own.loc[own["changes_x"] == 0, "moved"]
+                rows.append((option, value, noise, *_interval(alone), each.mean(), each.min(), each.max(), len(each)))
+    columns = ["option", "value", "noise", "effect", "low", "high", "seeds", "mean", "least", "most", "pairs"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def half_width(values: pd.Series) -> float:
+    """Half of the mean's 95 % interval by Student's t; empty for a single value."""
+    n = len(values)
+    return t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
+
+
+def _interval(values: pd.Series) -> tuple[float, float, float, int]:
+    half = half_width(values)
+    return values.mean(), values.mean() - half, values.mean() + half, len(values)
+
+
+def spread_of_draws(accuracy: pd.DataFrame, model: str, images: int) -> tuple[int, float]:
+    """Noise draws of one training (seed 0, our reading) and the spread of the accuracy over them, in points.
+
+    The root mean square, over the noisy cells of Table 1, of the standard deviation over draws.
+
+    Args:
+        accuracy: `results.accuracy_table`.
+    """
+    own = accuracy.query("model == @model and train_seed == 0 and reading == 'default' and images == @images")
+    usual = own["c"] == own["noise"].map({name: float(noise.c) for name, noise in NOISES.items()})
+    cells = own[usual & own["attacks"].isin(LEVELS)].pivot(index=CELL, columns="draw", values="correct")
+    return cells.shape[1], float(_rms((100 * cells / images).std(axis=1).to_numpy()))
+
+
+def beside_recorded(grid: Grid, recorded: Path = OUTPUTS) -> pd.DataFrame:
+    """The grid's answers beside those recorded in another folder, cell by cell.
+
+    Columns: model, seed, part, answers (images x levels), different (of them), difference (of the
+    accuracies in points, the largest over the levels). Empty where nothing is recorded in both.
+    """
+    other = grid.model_copy(update={"outputs": recorded})
+    rows, seen = [], set()
+    for reading, seed in itertools.product(grid.readings(), grid.seeds):
+        one, two = (AnswerFile.read(each.answers_path(reading, seed)) for each in (grid, other))
+        for part in grid.parts(reading, seed):
+            name, model = part.path.stem, grid.recipe(reading, seed).model
+            if name in one.errors and name in two.errors and (model, seed, name) not in seen:
+                seen.add((model, seed, name))
+                a, b = one.errors[name], two.errors[name]
+                moved = 100 * np.abs((a == 0).mean(axis=1) - (b == 0).mean(axis=1)).max()
+                rows.append((model, seed, name, a.size, int((a != b).sum()), moved))
+    return pd.DataFrame(rows, columns=["model", "seed", "part", "answers", "different", "difference"])

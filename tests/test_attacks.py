@@ -1,0 +1,225 @@
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from lib import attacks, data, nets, trials
+from lib.attacks import ATTACKS, Found, distances, search
+from lib.records import file_hash
+from lib.trials import Trials
+
+MODEL = "tiny:conv_net@quick"
+STEPS = {
+    "deepfool": 20,
+    "basic_iterative": 10,
+    "boundary": 6_000,
+    "pointwise": 50,
+    "salt_and_pepper": 50,
+    "gaussian_noise": 5,
+}
+QUICK = {name: min(steps, 15) for name, steps in STEPS.items()}
+
+
+class Halves(nn.Module):
+    """Two of ten classes: 1 where the 392 lower pixels together are brighter than the upper by more than `margin`."""
+
+    def __init__(self, margin: float = 0.0):
+        super().__init__()
+        self.margin = margin
+
+    def forward(self, images):
+        difference = images[:, 0, 14:].sum(dim=(1, 2)) - images[:, 0, :14].sum(dim=(1, 2)) - self.margin
+        return torch.stack([torch.zeros_like(difference), difference, *[-1e3 + 0 * difference] * 8], dim=1)
+
+
+def grey(*excess):
+    """Images of brightness 128 whose upper half is brighter by `excess` in every second pixel."""
+    images = np.full((len(excess), 28, 28), 128, np.uint8)
+    for image, more in zip(images, excess, strict=True):
+        image[:14, ::2] += np.uint8(more)
+    return images
+
+
+# How many times the smallest L2 an attack may end at; the controls look for nothing.
+CLOSE = {"deepfool": 1.03, "basic_iterative": 1.2, "boundary": 1.5}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_each_attack_fools_a_linear_classifier_whose_smallest_distance_is_known(attack):
+    """The boundary is a plane whose normal has 784 entries +-1: the distance is the sum to make up, over 28."""
+    images = grey(8, 12, 20)
+    smallest = 196 * np.array([8, 12, 20]) / 255 / 28
+    found = search(Halves().eval(), attack, images, np.zeros(3, int), steps=STEPS[attack], seed=0)
+    assert found.fooled.all() and found.started.all() and (found.predicted == 1).all()
+    assert (found.l2 >= smallest - 1e-4).all(), "nothing can be nearer"
+    assert (found.l2 <= smallest * CLOSE.get(attack, np.inf)).all()
+
+
+def test_pointwise_changes_no_pixel_in_vain():
+    """Put any changed pixel back, and the image is right again."""
+    images, net = grey(10, 40), Halves().eval()
+    found = search(net, "pointwise", images, np.zeros(2, int), steps=50, seed=0)
+    for image, adversarial in zip(257 * images.astype(np.uint16), found.adversarial, strict=True):
+        places = np.argwhere(adversarial != image)
+        back = np.repeat(adversarial[None], len(places), axis=0)
+        back[np.arange(len(places)), *places.T] = image[*places.T]
+        assert len(places) and (attacks.classes(attacks.as_model(net), back) == 0).all()
+
+
+def test_the_kept_image_is_what_is_measured():
+    """Distances by hand from what the file holds; the original pixels are kept to the bit."""
+    images = grey(20, 30)
+    found = search(Halves().eval(), "pointwise", images, np.zeros(2, int), steps=50, seed=0)
+    for image, adversarial, l0, l2, linf in zip(images, found.adversarial, found.l0, found.l2, found.linf, strict=True):
+        change = adversarial / 65_535 - image / 255
+        assert l0 == (np.abs(change) > 1e-9).sum() < 784
+        assert l2 == pytest.approx(np.sqrt((change**2).sum()), rel=1e-5)
+        assert linf == pytest.approx(np.abs(change).max(), rel=1e-5)
+
+
+def test_an_image_that_is_wrong_anyway_is_fooled_at_distance_0():
+    found = search(Halves().eval(), "deepfool", grey(20, 20), np.array([0, 1]), steps=20, seed=0)
+    assert found.fooled.all() and found.l2[0] > 0
+    assert found.l0[1] == found.l2[1] == found.linf[1] == 0 and found.predicted[1] == 0
+
+
+@pytest.mark.parametrize(("attack", "unstarted"), [("pointwise", True), ("boundary", True), ("gaussian_noise", False)])
+def test_an_image_that_cannot_be_started_is_robust_and_does_not_stop_the_others(attack, unstarted):
+    """No noise reaches a margin of 60, so an image far below it stays right; noise takes the other one below it."""
+    images, labels = np.zeros((2, 28, 28), np.uint8), np.array([0, 1])
+    images[1, 14:] = 42  # 392 * 42 / 255 = 64.6
+    found = search(Halves(60.0).eval(), attack, images, labels, steps=100, seed=0)
+    assert not found.fooled[0] and found.l0[0] == found.l2[0] == 0
+    np.testing.assert_array_equal(found.adversarial[0], 257 * images[0].astype(np.uint16))
+    assert found.started.tolist() == [not unstarted, True]
+    assert found.fooled[1] and found.l2[1] > 0
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_block_finds_the_same_again_and_leaves_the_generators_alone(trained, attack):
+    net = nets.load(MODEL, outputs=trained)
+    images, labels = data.load().test_images[:6], data.load().test_labels[:6]
+    torch.manual_seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    one = search(net, attack, images, labels, steps=QUICK[attack], seed=3)
+    assert torch.initial_seed() == 1 and np.random.rand() == np.random.RandomState(1).rand()  # noqa: NPY002
+    two = search(net, attack, images, labels, steps=QUICK[attack], seed=3)
+    for name, value in vars(one).items():
+        np.testing.assert_array_equal(value, getattr(two, name), err_msg=name)
+    other = search(net, attack, images, labels, steps=QUICK[attack], seed=4)
+    draws = attack not in ("deepfool", "basic_iterative")
+    assert (other.adversarial != one.adversarial).any() == draws
+
+
+@pytest.mark.parametrize("attack", ["deepfool", "basic_iterative"])
+def test_attacks_without_draws_find_the_same_for_an_image_alone(trained, attack):
+    net = nets.load(MODEL, outputs=trained)
+    images, labels = data.load().test_images[:6], data.load().test_labels[:6]
+    together = search(net, attack, images, labels, steps=10, seed=0)
+    alone = [search(net, attack, images[i : i + 1], labels[i : i + 1], steps=10, seed=0).l2[0] for i in range(6)]
+    np.testing.assert_allclose(together.l2, alone, rtol=1e-3)
+
+
+def test_rounding_goes_away_from_the_original_and_adds_no_pixels():
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (3, 28, 28), dtype=np.uint8)
+    found = (images / np.float32(255)) + np.float32(1e-8)  # float32's own rounding is no change
+    found[:, :5] = random.random((3, 5, 28), np.float32)
+    stored = attacks._as_stored(found, images)
+    l0, l2, _ = distances(stored, images)
+    assert (l0 <= 140).all()
+    change = np.sqrt(((found[:, :5] - images[:, :5] / 255) ** 2).sum(axis=(1, 2)))
+    assert (l2 >= change - 1e-6).all() and (l2 <= change + 28 / 65_535).all()
+
+
+@pytest.fixture
+def outputs(trained, tmp_path):
+    shutil.copytree(trained / "weights", tmp_path / "weights")
+    return tmp_path
+
+
+def small(outputs, **change):
+    return Trials(
+        **{"model": MODEL, "images": 6, "fewer": {"boundary": 3}, "steps": QUICK, "outputs": outputs} | change
+    )
+
+
+def test_trials_record_what_was_found_and_by_what(outputs, monkeypatch):
+    monkeypatch.setattr(trials, "BLOCK", 4)
+    assert trials.run(small(outputs)) == {"computed": 11, "reused": 0, "checked": 0}
+    block = small(outputs).blocks("pointwise")[1]
+    record, found = block.read()
+    assert record["recipe"] == {"attack": "pointwise", "steps": 15, "seed": 0, "first": 4, "images": 2}
+    assert record["weights"] == file_hash(nets.weights_path(MODEL, 0, outputs)) and record["foolbox"] == "3.3.4"
+    again = block.search(nets.load(MODEL, outputs=outputs))
+    np.testing.assert_array_equal(found.adversarial, again.adversarial)
+    before = {path: path.read_bytes() for path in (outputs / "attacks").rglob("*.npz")}
+    assert trials.run(small(outputs)) == {"computed": 0, "reused": 11, "checked": 33}
+    small(outputs).blocks("deepfool")[0].path.unlink()
+    assert trials.run(small(outputs)) == {"computed": 1, "reused": 10, "checked": 29}
+    after = {path: trials.read_arrays(path)[1]["l2"].tolist() for path in before}
+    assert after.keys() == before.keys()
+    assert trials.run(small(outputs, seed=1, attacks=["deepfool"]))["computed"] == 2, (
+        "other trials have files of their own"
+    )
+
+
+def test_new_weights_make_what_is_recorded_void(outputs):
+    one = small(outputs, attacks=["deepfool"])
+    trials.run(one)
+    path = nets.weights_path(MODEL, 0, outputs)
+    nets.save_weights(nets.build(MODEL, 7), path, nets.read_record(path))
+    with pytest.raises(FileNotFoundError, match=r"no .*deepfool.*make attacks MODEL=tiny:conv_net@quick"):
+        list(trials.recorded(one))
+    assert trials.run(one) == {"computed": 1, "reused": 0, "checked": 0}
+
+
+@pytest.mark.parametrize("change", ["l2", "l0", "linf", "predicted", "fooled"])
+def test_what_does_not_follow_from_the_weights_is_told(outputs, change):
+    one = small(outputs, attacks=["deepfool"])
+    trials.run(one)
+    block = one.blocks()[0]
+    record, found = block.read()
+    wrong = {"fooled": ~found.fooled, "predicted": (found.predicted + 5) % 10}.get(change, getattr(found, change) + 1)
+    trials.write_arrays(block.path, record, vars(found) | {change: wrong})
+    with pytest.raises(
+        ValueError, match=r"images in .*deepfool.* are not what is recorded of them, the first test image"
+    ):
+        trials.run(one)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": "resnt50"}, "unknown model 'resnt50'; choose from fc"),
+        ({"attacks": ["deepfol"]}, "unknown attack 'deepfol'; choose from deepfool, basic_iterative, boundary"),
+        ({"attacks": []}, "at least 1 item"),
+        ({"images": 0}, "greater than or equal to 1"),
+        ({"images": 10_001}, "less than or equal to 10000"),
+        ({"steps": {"deepfool": 0}}, "the count for 'deepfool' must be 1 or more, not 0"),
+        ({"fewer": {"noise": 5}}, "unknown attack 'noise'; choose from"),
+        ({"seed": -1}, "greater than or equal to 0"),
+        ({"step": {}}, "Extra inputs are not permitted"),
+    ],
+)
+def test_wrong_trials_are_told(tmp_path, change, message):
+    with pytest.raises(ValidationError, match=message):
+        small(tmp_path, **change)
+
+
+def test_attacks_without_weights_name_the_command(tmp_path):
+    with pytest.raises(FileNotFoundError, match="make train MODEL=resnet34"):
+        trials.run(small(tmp_path, model="resnet34"))
+
+
+def test_a_new_attack_joins_by_its_entry_alone(outputs, monkeypatch):
+    def black(model, images, labels, steps):
+        return 0 * images, torch.ones_like(labels, dtype=torch.bool)
+
+    monkeypatch.setitem(ATTACKS, "black", attacks.Attack("Black", 1, black))
+    assert trials.run(small(outputs, attacks=["black"]))["computed"] == 1
+    (_, found), *_ = trials.recorded(small(outputs, attacks=["black"]))
+    assert isinstance(found, Found) and found.fooled.any()

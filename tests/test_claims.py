@@ -1,0 +1,134 @@
+"""The rule on numbers made by hand, and every claim on networks that obey it and on networks that do not."""
+
+import math
+
+import numpy as np
+import pytest
+
+from lib import claims
+from lib.claims import CLAIMS, FAILS, HOLDS, MISSING, UNDECIDED, Scores, judge, statements, verdict
+from lib.study import EVERY, NOISES
+
+ATTACKS = np.arange(0, 201, 10)
+SAMPLES = 400
+
+
+def number(low: float, high: float) -> np.ndarray:
+    """A number whose bootstrap samples lie evenly from low to high."""
+    return np.concatenate([[(low + high) / 2], np.linspace(low, high, SAMPLES)])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "family", "expected"),
+    [
+        (1, 2, 1, HOLDS),
+        (-2, -1, 1, FAILS),
+        (-1, 1, 1, UNDECIDED),
+        (-0.02, 1, 1, HOLDS),  # 2 % of the samples are below 0: within the 2.5 % of the tail
+        (-1, 0.02, 1, FAILS),
+        (-1, 0.02, 20, UNDECIDED),  # one of twenty, of which one is that far off by chance
+        (-1, -0.02, 20, FAILS),
+    ],
+)
+def test_a_statement_is_judged_by_its_interval(low, high, family, expected):
+    assert judge(("above 0", number(low, high), 0, math.inf), family).verdict == expected
+
+
+def test_a_statement_without_its_network_is_not_yet_measured():
+    assert judge(("?", np.full(SAMPLES + 1, np.nan), 0, math.inf), 3).verdict == MISSING
+
+
+def test_both_bounds_count():
+    assert judge(("5 to 10", number(6, 9), 5, 10), 1).verdict == HOLDS
+    assert judge(("5 to 10", number(9, 12), 5, 10), 1).verdict == UNDECIDED
+    assert judge(("5 to 10", number(11, 12), 5, 10), 1).verdict == FAILS
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([HOLDS, HOLDS], "supported"),
+        ([HOLDS, UNDECIDED], "undecided"),
+        ([HOLDS, MISSING], MISSING),
+        ([UNDECIDED, MISSING], MISSING),
+        ([HOLDS, FAILS, MISSING, UNDECIDED], "contradicted"),
+    ],
+)
+def test_the_verdict_needs_all_statements_and_one_failure_is_enough(answers, expected):
+    assert verdict([claims.Statement("", 0, 0, 0, 0, 0, answer) for answer in answers]) == expected
+
+
+def scores(falls: dict[str, dict[str, float]], models=EVERY) -> Scores:
+    """Straight curves from 99 % down by so many points at 200 attacks, for each noise and network."""
+    random = np.random.default_rng(0)
+    ends = np.array([[falls[noise][model] for model in models] for noise in NOISES])  # (noises, models)
+    curves = 99 - ends[..., None] * ATTACKS / 200
+    samples = curves + random.normal(0, 0.05, (SAMPLES, *ends.shape, 1)) * (ATTACKS > 0)
+    return Scores(tuple(models), ATTACKS, np.concatenate([curves[None], samples]))
+
+
+# A world in which claims 3, 4, 5, 7, 8 and 9 are true: points lost at 200 attacks.
+ORDER = {"vgg19": 20, "fc": 30, "resnet101": 40, "resnetv2_50": 46, "resnet50": 60, "resnet34": 70, "resnet18": 80}
+TRUE = {noise: {**ORDER, "efficientnet_b1": 90} for noise in NOISES}
+TRUE["white_to_black"] = TRUE["white_to_black"] | {"vgg19": 14, "efficientnet_b1": 34, "fc": 66, "resnetv2_50": 45}
+TRUE["black_to_white"] = TRUE["black_to_white"] | {"fc": 62, "resnet18": 85}
+TRUE["white_to_black"]["resnet18"] = 85
+TRUE["random_pixel_invert"] = TRUE["random_pixel_invert"] | {"vgg19": 39, "fc": 38}
+
+
+@pytest.mark.parametrize("claim", [3, 4, 5, 7, 9])
+def test_a_claim_that_is_true_is_supported(claim):
+    found = statements(claim, scores(TRUE))
+    assert verdict(found) == "supported", [(own.says, own.value) for own in found if own.verdict != HOLDS]
+
+
+@pytest.mark.parametrize("claim", [claim for claim in CLAIMS if claim != 11])
+def test_a_claim_is_contradicted_where_the_networks_stand_the_other_way_round(claim):
+    reverse = {noise: {model: 100 - lost for model, lost in own.items()} for noise, own in TRUE.items()}
+    assert verdict(statements(claim, scores(reverse))) == "contradicted"
+
+
+def test_a_threshold_is_found_where_there_is_one_and_depth_alone_is_none():
+    steep = {noise: own | {"resnet34": 78, "resnet50": 30, "resnet101": 25} for noise, own in TRUE.items()}
+    assert verdict(statements(2, scores(steep))) == "supported"
+    even = {noise: own | {"resnet34": 60, "resnet50": 40, "resnet101": 20} for noise, own in TRUE.items()}
+    assert verdict(statements(2, scores(even))) != "supported"
+    assert verdict(statements(1, scores(even))) != "supported"
+    fading = {noise: own | {"resnet34": 50, "resnet50": 35, "resnet101": 30} for noise, own in TRUE.items()}
+    assert verdict(statements(1, scores(fading))) == "supported"
+
+
+def test_efficientnet_far_below_the_others():
+    low = {noise: own | {"efficientnet_b1": 99} for noise, own in TRUE.items()}
+    assert verdict(statements(6, scores(low))) == "supported"
+    assert verdict(statements(6, scores(TRUE | {"black_to_white": ORDER | {"efficientnet_b1": 61}}))) == "contradicted"
+
+
+@pytest.mark.parametrize("claim", [claim for claim in CLAIMS if claim != 11])
+def test_a_missing_network_is_said_and_nothing_is_supported_without_it(claim):
+    some = tuple(model for model in EVERY if model not in ("resnet50", "vgg19", "resnet34"))
+    found = statements(claim, scores(TRUE, some))
+    assert MISSING in {own.verdict for own in found}
+    assert verdict(found) in (MISSING, "contradicted")
+
+
+def test_straight_lines_are_told_from_sigmoids():
+    found = {own.says: own.verdict for own in statements(10, scores(TRUE))}
+    assert {found[f"FC, {short}: line (1 yes, 0 no)"] for short in ("WtB", "BtW", "RPI", "EtA")} == {HOLDS}
+    assert found["EfficientNet-B1, WtB: sigmoid (1 yes, 0 no)"] == FAILS
+
+
+def test_where_the_noise_ends_needs_no_network():
+    found = statements(11, scores(TRUE))
+    assert [own.verdict for own in found] == 3 * [HOLDS] + 2 * [FAILS]
+    assert all(math.isnan(own.paper) for own in found)
+
+
+def test_the_papers_own_numbers_stand_beside_ours():
+    """By hand from Table 1: at 200 attacks and on Edge to Altered, FC is second of five."""
+    printed = claims.printed()
+    assert printed.at("black_to_white", "efficientnet_b1", 200)[0] == 13.28
+    assert printed.gain("random_pixel_invert", "efficientnet_b1", "fc", 100)[0] == pytest.approx(64.16 - 47.75)
+    places = next(own for own in statements(7, scores(TRUE)) if own.says.startswith("EtA: rank"))
+    assert places.paper == 2
+    assert math.isnan(statements(2, scores(TRUE))[0].paper), "Table 1 has no 50 attacks"

@@ -1,0 +1,384 @@
+import dataclasses
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pydantic import ValidationError
+from torch.nn import functional
+
+from lib import data, effects, explorer, grid, nets, ranking, results, surveys
+from lib.noise import NOISES, perturb, perturb_and_count, white_to_black
+from lib.plan import CLEAN, READING, Plan
+from lib.readings import OPTIONS, Grid, Reading
+from lib.records import OUTPUTS
+from lib.sweep import Predictions, sweep
+
+MODEL = "tiny:conv_net@quick"
+
+# Names of files that are recorded: a name that changes would lose them.
+RECORDED = {
+    ("fc", "none", 0): "none-7ece65e4",
+    ("fc", "white_to_black", 0): "white_to_black-draw0-6849e558",
+    ("fc", "black_to_white", 3): "black_to_white-draw3-8be71f43",
+    ("fc", "random_pixel_invert", 4): "random_pixel_invert-draw4-09998873",
+    ("resnet18", "edge_to_altered", 0): "edge_to_altered-draw0-5ae13e6f",
+}
+
+
+@pytest.mark.parametrize(("model", "noise", "draw"), RECORDED)
+def test_files_of_the_default_reading_keep_their_names(model, noise, draw):
+    path = Plan(model=model).part(noise, draw).path
+    assert path.stem == RECORDED[model, noise, draw] and path.is_file()
+    assert not READING & set(Predictions.read(path).record["recipe"])
+
+
+ALL = {CLEAN, *NOISES}
+
+
+@pytest.mark.parametrize(
+    ("change", "others"),
+    [
+        ({"space": 56}, ALL),
+        ({"revisit": True}, {"random_pixel_invert", "white_to_black", "edge_to_altered"}),
+        ({"revisit": True, "eligibility": "clean"}, ALL - {CLEAN}),
+        ({"eligibility": "clean"}, {"edge_to_altered"}),
+        ({"white_above": 100}, {"white_to_black"}),
+    ],
+)
+def test_another_reading_has_files_of_its_own_where_pixels_differ(change, others):
+    usual, other = Plan(model="fc"), Plan(model="fc", **change)
+    assert {noise for noise in ALL if usual.part(noise).path != other.part(noise).path} == others
+    assert usual.name == "fc-seed0" != other.name
+
+
+def test_a_part_attacks_as_its_plan_says():
+    """Every reading of the attacks, against the noise asked with all its options, whether they decide or not."""
+    images, index = data.load().test_images[40:60], np.arange(40, 60)
+    for noise, revisit, eligibility, above in itertools.product(NOISES, (False, True), ("now", "clean"), (0, 100)):
+        plan = Plan(model="fc", revisit=revisit, eligibility=eligibility, white_above=above)
+        noisy, attacked = plan.part(noise, 3).attack(images, index, [30, 200])
+        kind = white_to_black(above) if noise == "white_to_black" else noise
+        asked = perturb_and_count(
+            images, kind, [30, 200], seed=3, index=index, revisit=revisit, eligibility=eligibility
+        )
+        np.testing.assert_array_equal(noisy, asked[0])
+        np.testing.assert_array_equal(attacked, asked[1])
+
+
+@pytest.mark.parametrize("resize", nets.RESIZE)
+def test_images_are_upscaled_as_the_network_does(resize):
+    images = data.load().test_images[:20]
+    upscaled = nets.upscale(images, 56, resize)
+    pixels = torch.from_numpy(images.copy()).float()[:, None]
+    exact = functional.interpolate(pixels, size=(56, 56), mode=resize)[:, 0].numpy()
+    assert upscaled.dtype == np.uint8 and np.abs(upscaled - exact).max() <= 0.5
+    if resize == "nearest":
+        np.testing.assert_array_equal(upscaled, images.repeat(2, axis=1).repeat(2, axis=2))
+    assert nets.upscale(images, 28, resize) is images
+
+
+def test_noise_on_56_falls_on_single_pixels_and_passes_the_networks_own_upscaling_by(trained):
+    plan = Plan(model=MODEL, space=56, levels=[0, 20, 100], images=60, draws=1, outputs=trained)
+    assert sweep(plan) == {"computed": 5, "reused": 0, "checked": 0}
+    assert sweep(plan) == {"computed": 0, "reused": 5, "checked": 250}
+    net = nets.load(MODEL, outputs=trained)
+    images = data.load().test_images[:60].repeat(2, axis=1).repeat(2, axis=2)
+    for noise in NOISES:
+        noisy, attacked, _ = perturb_and_count(images, noise, 100)
+        assert (noisy != images).sum(axis=(1, 2)).max() <= 100
+        with torch.inference_mode():
+            pixels = torch.from_numpy(noisy)[:, None].float() / 255
+            found = functional.softmax(net.body((pixels - 0.1307) / 0.3081), dim=1).numpy()
+        recorded = Predictions.read(plan.part(noise).path)
+        np.testing.assert_array_equal(recorded.predicted[1], found.argmax(axis=1))
+        np.testing.assert_array_equal(recorded.attacked[1], attacked)
+
+
+def test_accuracy_csv_tells_readings_apart(trained):
+    plan = Plan(model=MODEL, levels=[20], images=50, draws=1, outputs=trained)
+    changes = ({}, {"revisit": True}, {"space": 56, "white_above": 100})
+    for change in changes:
+        sweep(plan.model_copy(update=change))
+    table = results.accuracy_table(trained).query("images == 50 and noise == 'white_to_black'")
+    assert table["reading"].tolist() == ["default", "revisit=True", "space=56 white_above=100"]
+    for change, (_, row) in zip(changes, table.iterrows(), strict=True):
+        curve = results.curves(plan.model_copy(update=change)).query("noise == 'white_to_black' and attacks == 20")
+        assert 100 * row["correct"] / 50 == curve["accuracy"].iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"space": 32}, "Input should be 28 or 56"),
+        ({"eligibility": "later"}, "Input should be 'now' or 'clean'"),
+        ({"white_above": 255}, "less than or equal to 254"),
+        ({"white_above": -1}, "greater than or equal to 0"),
+        ({"revisit": "sometimes"}, "Input should be a valid boolean"),
+    ],
+)
+def test_a_wrong_reading_is_told(change, message):
+    with pytest.raises(ValidationError, match=message):
+        Plan(model="fc", **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": "resnt50"}, "unknown model 'resnt50'; choose from fc"),
+        ({"normalize": ["mnst"]}, "Input should be 'mnist', 'none' or 'imagenet'"),
+        ({"epochs": [0]}, "greater than or equal to 1"),
+        ({"seeds": [1, 1]}, r"each value once, not \[1, 1\]"),
+        ({"space": []}, "at least 1 item"),
+        ({"white_above": [300]}, "less than or equal to 254"),
+        ({"revisits": [True]}, "Extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_grid_is_told(change, message):
+    with pytest.raises(ValidationError, match=message):
+        Grid(**change)
+
+
+def test_readings_come_in_order_of_distance_from_ours():
+    readings = Grid().readings()
+    changes = [len(reading.changes) for reading in readings]
+    assert len(set(readings)) == 3 * 2 * 3 * 2 * 2 * 2 * 2 and changes == sorted(changes)
+    assert readings[0] == Reading() and readings[0].name == "ours"
+    assert len(Grid(changes=1).readings()) == 1 + 2 + 1 + 2 + 4
+    assert Reading(normalize="none", epochs=1, revisit=True).name == "normalize none, epochs 1, revisit yes"
+
+
+def test_weights_are_named_by_what_is_not_ours():
+    def name(reading, **change):
+        return Grid(**change).recipe(reading, 2).model
+
+    assert name(Reading()) == name(Reading(revisit=True, space=56)) == "fc"
+    assert name(Reading(normalize="none", resize="bilinear", epochs=1)) == "fc@none-bilinear-e1"
+    assert name(Reading(epochs=2), model="fc@few", train_images=100) == "fc@few-e2"
+    recipes = {Grid().recipe(reading, 0) for reading in Grid().readings()}
+    assert len(recipes) == len({recipe.weights for recipe in recipes}) == 18
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A grid of a tiny network, worked off."""
+    chosen = Grid(
+        model=MODEL,
+        seeds=[0, 1],
+        normalize=["none"],
+        resize=["nearest"],
+        epochs=[1, 2],
+        space=[28],
+        white_above=[0],
+        images=60,
+        train_images=640,
+        outputs=tmp_path_factory.mktemp("grid"),
+    )
+    assert grid.run(chosen) == 2 * 2 * (1 + 2 + 3 + 2 + 4)  # seeds x epochs x (clean, RPI, WtB, BtW, EtA)
+    return chosen
+
+
+def test_the_grid_records_what_its_networks_answer(small):
+    digits = data.load()
+    labels = digits.test_labels[:60].astype(int)
+    table = effects.accuracies(small)
+    assert len(table) == 8 * 2 * (1 + 4 * 4)
+    for reading, seed, noise in itertools.product(small.readings()[::3], (0, 1), NOISES):
+        net = nets.load(small.recipe(reading, seed).model, seed, small.folder)
+        assert (net.mean, net.deviation) == nets.NORMALIZE[reading.normalize]
+        attack = {"revisit": reading.revisit, "eligibility": reading.eligibility}
+        noisy = perturb(digits.test_images[:60], noise, 100, seed=seed, **attack)
+        with torch.inference_mode():
+            found = net(torch.from_numpy(noisy)[:, None].float() / 255).argmax(dim=1).numpy()
+        answers = grid.AnswerFile.read(small.answers_path(reading, seed))
+        part = small.plan(reading, seed).part(noise, draw=seed)
+        row = part.recipe["levels"].index(100)
+        np.testing.assert_array_equal(answers.errors[part.path.stem][row], (found - labels) % 10)
+        cell = table.query("reading == @reading.name and seed == @seed and noise == @noise and attacks == 100")
+        assert cell["correct"].tolist() == [(found == labels).sum()]
+
+
+def test_answers_name_what_made_them(small):
+    reading = Reading(normalize="none", epochs=1, revisit=True)
+    answers = grid.AnswerFile.read(small.answers_path(reading, 1))
+    assert answers.training["recipe"]["normalize"] == "none" and len(answers.training["epochs"]) == 1
+    record = answers.records[small.plan(reading, 1).part("edge_to_altered", draw=1).path.stem]
+    assert record["recipe"]["revisit"] and record["recipe"]["draw"] == 1 and record["commit"] and record["openvino"]
+    assert record["weights"] == results.file_hash(small.recipe(reading, 1).weights)
+
+
+def test_only_what_is_missing_is_worked_off(small):
+    """A part that is gone, without and with the weights; and nothing where all is there and the weights are not."""
+    path = small.answers_path(small.readings()[0], 0)
+    whole = grid.AnswerFile.read(path)
+    gone = next(name for name in whole.errors if name.startswith("edge_to_altered"))
+    for kept in (whole.errors, whole.records):
+        kept.pop(gone)
+    whole.write(path)
+    assert [len(parts) for _, _, parts in grid.missing(small)] == [1]
+    assert grid.run(small) == 1 and grid.run(small) == 0
+    weights = small.recipe(small.readings()[0], 0).weights
+    content = weights.read_bytes()
+    weights.unlink()
+    assert grid.missing(small) == []
+    weights.write_bytes(content[:-4] + b"\0\0\0\0")
+    assert sum(len(parts) for _, _, parts in grid.missing(small)) == 12, "other weights: all their answers are void"
+    weights.write_bytes(content)
+
+
+def test_a_longer_training_goes_on_where_a_shorter_one_ended(small, tmp_path):
+    """The weights of two epochs, trained on from those of one, are those of two epochs at once."""
+    reading = next(reading for reading in small.readings() if reading.epochs == 2)
+    recipe = small.recipe(reading, 1)
+    alone = small.model_copy(update={"outputs": tmp_path, "epochs": [2]}).recipe(reading, 1)
+    record = grid.train(alone)
+    kept = nets.read_record(recipe.weights)
+    assert record["losses"] == kept["losses"] and len(kept["losses"]) == 20
+    one, other = (nets.load(r.model, 1, r.outputs).state_dict() for r in (recipe, alone))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    with pytest.raises(ValueError, match="does not go on where"):
+        grid.train(alone, then=alone.model_copy(update={"max_epochs": 1}))
+
+
+def test_the_same_cells_made_again_stand_beside_the_first(small, tmp_path):
+    again = small.model_copy(update={"outputs": tmp_path, "seeds": [1], "epochs": [1]})
+    grid.run(again)
+    beside = effects.beside_recorded(again, small.outputs)
+    assert len(beside) == 12 and beside["different"].sum() == 0
+    path = again.answers_path(again.readings()[0], 1)
+    turned = grid.AnswerFile.read(path)
+    for errors in turned.errors.values():
+        errors[0, :3] = (errors[0, :3] + 1) % 10
+    turned.write(path)
+    assert (effects.beside_recorded(again, small.outputs)["different"] == 3).all()
+
+
+def made_up(accuracy):
+    """A table as `effects.accuracies` gives it: (reading, seed, noise, attacks) -> percent."""
+    rows = [
+        reading.labels
+        | {"reading": reading.name, "changes": len(reading.changes), "seed": seed}
+        | {"noise": noise, "attacks": attacks, "accuracy": percent}
+        for (reading, seed, noise, attacks), percent in accuracy.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_distances_by_hand():
+    """Two cells, two seeds: the mean is 3 and 4 points off, the seeds 1 point to either side in the first cell."""
+    ours, other = Reading(), Reading(revisit=True)
+    noise = "white_to_black"
+    table = made_up(
+        {
+            (ours, 0, noise, 10): 92.0, (ours, 0, noise, 40): 54.0,
+            (ours, 1, noise, 10): 94.0, (ours, 1, noise, 40): 54.0,
+            (other, 0, noise, 10): 90.0, (other, 0, noise, 40): 51.0,
+            (ours, 0, noise, 0): 99.0, (ours, 1, noise, 0): 99.0, (other, 0, noise, 0): 99.0,
+        }
+    )  # fmt: skip
+    paper = pd.DataFrame({"noise": noise, "attacks": [0, 10, 40], "accuracy": [97.0, 90.0, 50.0]})
+    near, far = effects.distances(table, paper).itertuples()
+    assert near.reading == "revisit yes" and near.seeds == 1 and near.consistent is None
+    assert near.distance == pytest.approx(np.sqrt(1 / 2))
+    assert far.distance == pytest.approx(np.sqrt((3**2 + 4**2) / 2))
+    assert (far.least, far.most) == pytest.approx((np.sqrt((2**2 + 4**2) / 2), np.sqrt((4**2 + 4**2) / 2)))
+    assert far.spread == pytest.approx(1.0), "standard deviations of √2 and 0"
+    assert far.limit == pytest.approx(12.7062 * np.sqrt(3 / 2) + 0.005, abs=1e-3) and far.consistent is True
+    table.loc[table["seed"] == 1, "accuracy"] = table.loc[
+        (table["seed"] == 0) & (table["reading"] == "ours"), "accuracy"
+    ].to_numpy()
+    assert not effects.distances(table, paper).iloc[1].consistent, "no spread, so no room"
+
+
+def test_a_reading_that_is_the_papers_is_seldom_rejected():
+    """All cells moving together, the worst case of the rule: the paper as one training more, 4,000 times."""
+    random = np.random.default_rng(0)
+    rejected = 0
+    for _ in range(4000):
+        network = random.normal(size=4)  # three trainings, and the paper's
+        table = made_up({(Reading(), seed, "white_to_black", 10): 50 + network[seed] for seed in range(3)})
+        paper = pd.DataFrame({"noise": ["white_to_black"], "attacks": [10], "accuracy": [50 + network[3]]})
+        rejected += not effects.distances(table, paper).iloc[0].consistent
+    assert rejected / 4000 == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / 4000))
+
+
+def test_main_effects_by_hand():
+    accuracy = {}
+    for seed, noise, (attacks, lower) in itertools.product(
+        (0, 1, 2), ("white_to_black", "black_to_white"), ((10, 0), (40, 8))
+    ):
+        base = 90 - lower + seed
+        revisits = (4 if noise == "white_to_black" else 0) + seed
+        for reading in (
+            Reading(),
+            Reading(normalize="none"),
+            Reading(revisit=True),
+            Reading(normalize="none", revisit=True),
+        ):
+            both = 6 if len(reading.changes) == 2 else 0
+            accuracy[reading, seed, noise, attacks] = base + revisits * reading.revisit + both
+    table = effects.main_effects(made_up(accuracy)).set_index(["option", "value", "noise"])
+    assert len(table) == 4
+    row = table.loc["revisit", "yes", "white_to_black"]
+    assert row["effect"] == pytest.approx(5) and row["seeds"] == 3 and row["pairs"] == 2
+    assert row["high"] - row["effect"] == pytest.approx(4.30265 / np.sqrt(3), abs=1e-4)
+    assert (row["least"], row["mean"], row["most"]) == pytest.approx((5, 8, 11))
+    assert table.loc["normalize", "none", "black_to_white"]["effect"] == 0
+
+
+def test_a_verdict_needs_every_pair(monkeypatch):
+    """Paired: on each image the networks differ by a constant, so the intervals have no width where they agree."""
+    random = np.random.default_rng(0)
+    easy = random.random((2, 500)) < 0.5
+    right = {"fc": easy, "resnet18": easy | (np.arange(500) < 250), "efficientnet_b1": easy & (np.arange(500) < 250)}
+    monkeypatch.setattr(ranking, "_right", lambda plan, noise: right[plan.model])
+    table = ranking.margins({model: Plan(model=model, levels=[10, 40]) for model in right})
+    row = table.query("noise == 'black_to_white' and upper == 'fc' and lower == 'efficientnet_b1'").iloc[0]
+    ahead = 100 * (easy.mean(axis=0) - right["efficientnet_b1"].mean(axis=0))
+    assert row["margin"] == pytest.approx(ahead.mean())
+    assert row["high"] - row["margin"] == pytest.approx(1.959964 * ahead.std(ddof=1) / np.sqrt(500))
+    lowest, last, above, second = ranking.CLAIMS
+    assert [ranking.verdict(claim, table) for claim in (lowest, last, above, second)] == [
+        "holds",
+        "fails",
+        "holds",
+        "fails",
+    ]
+    level = dataclasses.replace(
+        lowest, pairs=(("black_to_white", "fc", "resnet18"), ("black_to_white", "resnet18", "fc"))
+    )
+    assert ranking.verdict(level, table) == "fails"
+    right["resnet18"] = easy
+    table = ranking.margins({model: Plan(model=model, levels=[10, 40]) for model in right})
+    assert ranking.verdict(level, table) == "undecided"
+
+
+RECORDED_GRID = Grid()
+
+
+@pytest.mark.skipif(not (RECORDED_GRID.folder / "fc.csv").is_file(), reason="the grid of fc is not recorded yet")
+def test_the_recorded_table_is_what_the_answers_give():
+    recorded = pd.read_csv(RECORDED_GRID.folder / "fc.csv")
+    found = effects.wide(
+        effects.accuracies(RECORDED_GRID.model_copy(update={"changes": int(recorded["changes"].max())}))
+    )
+    pd.testing.assert_frame_equal(recorded.astype({name: str for name in OPTIONS}), found.round(2), check_dtype=False)
+
+
+@pytest.mark.skipif(not (RECORDED_GRID.folder / "fc.csv").is_file(), reason="the grid of fc is not recorded yet")
+def test_a_recorded_cell_comes_out_again(tmp_path):
+    """One epoch of fc trained anew and swept at our reading of the attacks: other machines round otherwise."""
+    one = {option: [getattr(Reading(epochs=1), option)] for option in OPTIONS}
+    again = Grid(**one, seeds=[0], outputs=tmp_path)
+    assert grid.run(again) == 5
+    beside = effects.beside_recorded(again, OUTPUTS)
+    assert len(beside) == 5 and beside["difference"].max() < 1.5
+
+
+def test_the_explorer_lays_no_recorded_curve_of_another_reading_under_a_live_one():
+    def recorded(noise, revisit):
+        return surveys.recorded_curve(explorer.State(model="fc", noise=noise, revisit=revisit), "fc")
+
+    assert recorded("white_to_black", False) is not None and recorded("white_to_black", True) is None
+    pd.testing.assert_frame_equal(recorded("black_to_white", True), recorded("black_to_white", False))

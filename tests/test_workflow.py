@@ -1,0 +1,125 @@
+"""The workflow on a network that trains in seconds, in a copy of the project: killed, continued, and run once more."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lib.records import ROOT
+from lib.sweep import Predictions
+
+SNAKEMAKE = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", "Snakefile"]
+WORKFLOW = """
+seeds: [0]
+networks:
+  tiny:conv_net@quick: {draws: 1, recipe: {train_images: 500, max_epochs: 1}}
+"""
+STEM = "tiny-conv_net@quick-seed0"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A copy without results, with one tiny network to measure."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("lib", "notebooks", "workflow", "data"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Snakefile", folder)
+    shutil.copy(ROOT / "tests" / "tiny.py", folder)
+    (folder / "params").mkdir()
+    (folder / "params" / "workflow.yaml").write_text(WORKFLOW)
+    return folder
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(folder)}
+
+
+def snakemake(folder: Path, *arguments: str) -> str:
+    """What Snakemake prints; it must succeed."""
+    command = [*SNAKEMAKE, *arguments]
+    run = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout + run.stderr
+
+
+def jobs(printed: str) -> dict[str, int]:
+    """Rule -> number of jobs, from the table that Snakemake prints; empty where nothing was to do."""
+    table = re.search(r"^job +count\n[- ]+\n((?:\w+ +\d+\n)+)", printed, re.M)
+    counts = dict(line.split() for line in table[1].splitlines()) if table else {}
+    return {rule: int(count) for rule, count in counts.items() if rule not in ("all", "total")}
+
+
+RUN = ("--cores", "2", "--rerun-incomplete", f"outputs/sweep/{STEM}.ipynb")
+
+
+def test_killed_continued_and_then_nothing_is_left_to_do(project):
+    files = project / "outputs" / "predictions" / STEM
+    process = subprocess.Popen(
+        [*SNAKEMAKE, *RUN], cwd=project, env=environment(project), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    while process.poll() is None and len(list(files.glob("*.npz"))) < 2:
+        time.sleep(0.2)
+    assert process.poll() is None, "it was to be killed halfway"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    subprocess.run(["pkill", "-KILL", "-f", str(project)], check=False)  # kernels lead sessions of their own
+    before = {path: path.stat().st_mtime_ns for path in files.glob("*.npz")}
+
+    snakemake(project, *RUN, "--nolock")
+    after = {path: path.stat().st_mtime_ns for path in files.glob("*.npz")}
+    assert len(after) == 5  # none, and four noises
+    assert len([path for path in before if before[path] == after[path]]) == 2, "finished parts stay"
+    assert jobs(snakemake(project, *RUN)) == {}
+
+
+def test_a_lost_part_is_recomputed_alone(project):
+    lost = next((project / "outputs" / "predictions" / STEM).glob("black_to_white-draw0-*.npz"))
+    kept = Predictions.read(lost)
+    lost.unlink()
+    assert jobs(snakemake(project, *RUN)) == {"predict": 1, "sweep": 1}
+    again = Predictions.read(lost)
+    assert (again.predicted == kept.predicted).all() and (again.attacked == kept.attacked).all()
+    assert not list((project / "outputs" / "figures").glob(f"sweep-{STEM}-*")), "figures of single parts"
+
+
+def test_after_a_clone_what_is_recorded_is_recognised(project, tmp_path):
+    """File times then mean nothing, and Snakemake's own notes are gone."""
+    clone = tmp_path / "clone"
+    shutil.copytree(project, clone, ignore=shutil.ignore_patterns(".snakemake", "logs", "__pycache__"))
+    for number, path in enumerate(sorted(clone.rglob("*"), key=lambda path: path.name[::-1])):
+        os.utime(path, (1e9 + number, 1e9 + number))
+    weights = clone / "outputs" / "weights" / f"{STEM}.safetensors"
+    trained = weights.read_bytes()
+    parts = {path: path.read_bytes() for path in clone.glob("outputs/predictions/*/*.npz")}
+    assert "predict" not in jobs(snakemake(clone, *RUN))
+    assert weights.read_bytes() == trained
+    assert all(path.read_bytes() == content for path, content in parts.items())
+    assert jobs(snakemake(clone, *RUN)) == {}
+
+
+def test_a_change_of_the_library_runs_the_notebooks_anew_and_keeps_what_is_recorded(project):
+    (project / "lib" / "figures.py").touch()
+    assert jobs(snakemake(project, *RUN, "--dry-run")) == {}, "the content is as it was"
+    with (project / "lib" / "figures.py").open("a") as file:
+        file.write("\n# a remark\n")
+    assert jobs(snakemake(project, *RUN, "--dry-run")) == {"train": 1, "sweep": 1}
+
+
+@pytest.mark.parametrize("profile", ["slurm", "kubernetes"])
+def test_a_cluster_would_run_every_part_apart(project, profile, tmp_path):
+    storage = ("--default-storage-prefix", str(tmp_path)) if profile == "kubernetes" else ()
+    printed = snakemake(project, "--profile", f"workflow/{profile}", *storage, "--dry-run", "--forceall")
+    studies = dict.fromkeys(("noise", "architectures", "depth", "curves", "claims", "paper"), 1)
+    assert jobs(printed) == {"train": 1, "predict": 5, "sweep": 1} | studies
+
+
+def test_the_paper_asks_for_every_network():
+    printed = snakemake(ROOT, "--dry-run", "--forceall", "--cores", "2", "--nolock")
+    assert jobs(printed)["train"] == 8
