@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from lib import nets
 from lib.plan import READING, Part, Plan
 from lib.recipe import Recipe
-from lib.records import ROOT
+from lib.records import ROOT, recipe_hash
 
 LEVELS = [0, 10, 40, 100, 200]  # attacked pixels: those of Table 1
 
@@ -85,6 +85,13 @@ class Grid(BaseModel):
     def folder(self) -> Path:
         """Of the weights, which are many and not kept in git, and of the answers, which are."""
         return ROOT / self.outputs / "readings"
+
+    @property
+    def name(self) -> str:
+        """For the table and the figures; a grid of other seeds, options or images has a name of its own."""
+        apart = {"model", "outputs", "changes"}
+        chosen, stem = self.model_dump(exclude=apart), self.model.replace(":", "-")
+        return stem if chosen == Grid().model_dump(exclude=apart) else f"{stem}-{recipe_hash(chosen)}"
 
     def readings(self) -> list[Reading]:
         """Ours first, then those with one option changed, with two, and so on."""

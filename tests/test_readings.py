@@ -149,6 +149,12 @@ def test_readings_come_in_order_of_distance_from_ours():
     assert Reading(normalize="none", epochs=1, revisit=True).name == "normalize none, epochs 1, revisit yes"
 
 
+def test_another_grid_does_not_replace_the_table_of_the_usual_one():
+    assert Grid().name == Grid(changes=1).name == "fc" and Grid(model="timm:x", changes=0).name == "timm-x"
+    names = {Grid(**change).name for change in ({}, {"seeds": [1]}, {"space": [28]}, {"images": 9})}
+    assert len(names) == 4
+
+
 def test_weights_are_named_by_what_is_not_ours():
     def name(reading, **change):
         return Grid(**change).recipe(reading, 2).model
