@@ -124,5 +124,5 @@ def _fit(recipe: Recipe, checkpoint: Path) -> tuple[nets.Net, dict]:
     return net, {
         "epochs": state["epochs"],
         "losses": [round(loss, 4) for loss in state["losses"]],
-        "stored_accuracy": 100 * float(learner.validate()[1]),
+        "stored_accuracy": round(100 * float(learner.validate()[1]), 4),
     }

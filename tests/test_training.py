@@ -116,6 +116,8 @@ def test_weights_carry_what_made_them(trained):
         predicted = net(torch.from_numpy(images.copy()).unsqueeze(1).float() / 255).argmax(dim=1).numpy()
     assert 100 * (predicted == labels).mean() == pytest.approx(record["stored_accuracy"], abs=0.05)
     assert record["stored_accuracy"] > 80
+    right = record["epochs"][-1]["accuracy"] * len(labels) / 100
+    assert right == pytest.approx(round(right), abs=1e-9), "a whole number of images, not float32's nearest to it"
 
 
 def test_recorded_weights_are_found_again_and_never_replaced_by_another_recipe(trained):
