@@ -30,8 +30,9 @@ execute = PATH="$(CURDIR)/$(BIN):$$PATH" workflow/execute $(1) outputs/logs/$(2)
 .PHONY: paper sweep test train attacks readings noise architectures depth curves claims explore app stills lab benchmark lock lint nbval
 .DELETE_ON_ERROR:
 
+# Every recorded file has a lock of its own; Snakemake's would outlive a run that is killed.
 paper: $(READY)
-	$(BIN)/snakemake --cores all --rerun-incomplete $(ARGS)
+	$(BIN)/snakemake --cores all --rerun-incomplete --nolock $(ARGS)
 
 sweep: $(READY)
 	$(call execute,sweep,sweep/$(STEM),-p model $(MODEL) -p train_seed $(SEED))

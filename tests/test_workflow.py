@@ -55,7 +55,7 @@ def jobs(printed: str) -> dict[str, int]:
     return {rule: int(count) for rule, count in counts.items() if rule not in ("all", "total")}
 
 
-RUN = ("--cores", "2", "--rerun-incomplete", f"outputs/sweep/{STEM}.ipynb")
+RUN = ("--cores", "2", "--rerun-incomplete", "--nolock", f"outputs/sweep/{STEM}.ipynb")
 
 
 def test_killed_continued_and_then_nothing_is_left_to_do(project):
@@ -72,7 +72,7 @@ def test_killed_continued_and_then_nothing_is_left_to_do(project):
     subprocess.run(["pkill", "-KILL", "-f", str(project)], check=False)  # kernels lead sessions of their own
     before = {path: path.stat().st_ino for path in files.glob("*.npz")}
 
-    snakemake(project, *RUN, "--nolock")
+    snakemake(project, *RUN)
     after = {path: path.stat().st_ino for path in files.glob("*.npz")}
     assert len(after) == 5  # none, and four noises
     assert before.items() <= after.items(), "finished parts stay the very files they were"
