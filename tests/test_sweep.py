@@ -231,7 +231,9 @@ def test_bfloat16_is_close_and_another_result(outputs):
         ({"c": 0.0}, "greater than 0"),
         ({"c": float("nan")}, "a finite number"),
         ({"engine": "onnx"}, "unknown engine 'onnx'; choose from auto, openvino, torch"),
-        ({"draw": 1}, "Extra inputs are not permitted"),
+        ({"drawn": 1}, "Extra inputs are not permitted"),
+        ({"draw": 1}, r"give draw=1 \(that one alone\) or draws=2 \(the first ones\), not both"),
+        ({"draw": -1, "draws": None}, "greater than or equal to 0"),
     ],
 )
 def test_a_wrong_plan_is_told(tmp_path, change, message):
@@ -276,3 +278,11 @@ def test_a_new_noise_joins_by_its_declaration_alone(outputs, monkeypatch):
     assert sweep(five)["computed"] == 6
     assert results.curves(five)["noise"].nunique() == 5
     assert "grey_to_white" in set(results.accuracy_table(outputs)["noise"])
+
+
+def test_one_draw_alone_makes_the_same_files_as_all_of_them(tmp_path):
+    alone = [plan(tmp_path, draw=draw, draws=None) for draw in (0, 1)]
+    together = {part.path for part in plan(tmp_path).parts()}
+    assert set().union(*({part.path for part in one.parts()} for one in alone)) == together
+    assert alone[1].part("white_to_black").recipe["draw"] == 1
+    assert len({plan(tmp_path, draws=None).name, *(one.name for one in alone)}) == 3
