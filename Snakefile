@@ -56,6 +56,7 @@ def predictions(stem):
 
 
 MEASURED = [file for stem in NETWORKS for file in [f"outputs/weights/{stem}.safetensors", *predictions(stem)]]
+NETWORK_BY_NETWORK = [*MEASURED, *expand("outputs/{kind}/{stem}.ipynb", kind=["train", "sweep"], stem=NETWORKS)]
 
 
 def parameters(values, output):
@@ -96,8 +97,12 @@ wildcard_constraints:
 rule all:
     input:
         "outputs/paper.html",
-        expand("outputs/train/{stem}.ipynb", stem=NETWORKS),
-        expand("outputs/sweep/{stem}.ipynb", stem=NETWORKS),
+        NETWORK_BY_NETWORK,
+
+
+rule measured:
+    input:
+        NETWORK_BY_NETWORK,
 
 
 rule train:
