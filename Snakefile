@@ -24,8 +24,7 @@ if "networks" not in config:
     configfile: "params/workflow.yaml"
 
 
-LIB = [local(path) for path in glob("lib/*.*")]
-DIGITS = [local(path) for path in glob("data/mnist/*")]
+SOURCES = ["workflow/execute", *glob("lib/*.*"), *glob("data/mnist/*")]
 NETWORKS = {
     nets.file_stem(model, seed): {"model": model, "seed": seed, "draws": 1, "recipe": {}} | choices
     for model, choices in config["networks"].items()
@@ -48,7 +47,7 @@ PARTS = {(stem, part.path.stem): part for stem, plan in PLANS.items() for part i
 
 def executed(notebook):
     """The source of a notebook, and what its outcome depends on wherever it runs."""
-    return [local(f"notebooks/{notebook}.ipynb"), local("workflow/execute"), *LIB, *DIGITS]
+    return [local(path) for path in [f"notebooks/{notebook}.ipynb", *SOURCES]]  # anew: ancient() marks them in place
 
 
 def predictions(stem):
@@ -203,7 +202,7 @@ for notebook, drawn in STUDIES.items():
 rule paper:
     input:
         executed("paper"),
-        glob("workflow/html/*"),
+        [local(path) for path in ["workflow/page", *glob("workflow/html/*")]],
         MEASURED,
         [f"outputs/{notebook}.ipynb" for notebook in STUDIES],
         [f"outputs/figures/{figure}.png" for figures in STUDIES.values() for figure in figures],
