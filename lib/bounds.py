@@ -4,6 +4,9 @@ An image is robust at a bound if the network gets it right and nothing wrong was
 finds is its adversarial image; what a noise finds is the first of its levels, in draw 0, that the network gets wrong.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,24 +14,23 @@ import pandas as pd
 
 from lib import data
 from lib.attacks import ATTACKS, WHITE, distances
+from lib.estimates import limits, resample
 from lib.noise import NOISES
 from lib.plan import CLEAN, Plan
-from lib.records import file_hash
 from lib.results import interval
-from lib.sweep import Predictions
-from lib.trials import Trials, recorded
+from lib.sweep import Predictions, recorded
+from lib.trials import Trials, findings
 
 L2_BOUND = 1.5  # of the accuracies that the paper quotes (Schott et al. 2018)
 LEVELS = (40, 200)  # attacked pixels of the noises in Table 2
-RESAMPLES = 10_000  # of the images, for the interval of a margin
+QUOTED = ("pointwise", "deepfool", "boundary")  # the attacks whose accuracies the paper quotes there
+TERMS = ("as in the paper", "equal pixels", "equal L2")
 
 
 def swept(trials: Trials) -> Plan | None:
     """The recorded sweep of the trials' network over all noises, or None where there is none by its weights."""
     plan = Plan(model=trials.model, train_seed=trials.train_seed, draws=1, outputs=trials.outputs)
-    weights = file_hash(trials.weights)
-    whole = all(p.path.is_file() and Predictions.read(p.path).record["weights"] == weights for p in plan.parts())
-    return plan if whole else None
+    return plan if recorded(plan) else None
 
 
 def outcomes(trials: Trials) -> pd.DataFrame:
@@ -37,27 +39,40 @@ def outcomes(trials: Trials) -> pd.DataFrame:
     Columns: method, image (its number), label, predicted, fooled, started, l0 (pixels), l2, linf (brightness from 0
     to 1). Noises only where the network's sweep is recorded.
     """
-    labels = data.load().test_labels
-    frames = []
-    for block, found in recorded(trials):
-        columns = {name: value for name, value in vars(found).items() if name != "adversarial"}
-        frames.append(
-            pd.DataFrame(
-                {"method": block.recipe["attack"], "image": block.index, "label": labels[block.index], **columns}
-            )
-        )
+    frames = list(_found_by_attacks(trials))
     plan = swept(trials)
     if plan:
         frames += [_found_by_noise(plan, noise, trials.images) for noise in plan.noises]
     return pd.concat(frames, ignore_index=True)
 
 
+def _found_by_attacks(trials: Trials) -> Iterator[pd.DataFrame]:
+    labels = data.load().test_labels
+    for block, found in findings(trials):
+        known = {"method": block.recipe["attack"], "image": block.index, "label": labels[block.index]}
+        yield pd.DataFrame(known | {name: value for name, value in vars(found).items() if name != "adversarial"})
+
+
+def by_steps(trials: Trials) -> pd.DataFrame:
+    """The attacks that are recorded with other steps as well, on the same images: what more of them find.
+
+    Columns: those of `at_bound`, at L2 <= 1.5, with steps and l2 (the median distance, over the images fooled).
+    """
+    rows = []
+    for attack in trials.attacks:
+        recorded_steps = trials.recorded_steps(attack)
+        for steps in recorded_steps if len(recorded_steps) > 1 else []:
+            found = pd.concat(_found_by_attacks(trials.alone(attack, steps)))
+            middle = found.loc[found["fooled"], "l2"].median()
+            rows.append(at_bound(found, "l2", L2_BOUND).assign(steps=steps, l2=middle))
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+
+
 def pictures(trials: Trials, method: str, images: list[int]) -> np.ndarray:
     """What a method found for these test images, as (n, 28, 28) uint8; the images themselves where it found nothing."""
     if method in NOISES:
         return _first_wrong(swept(trials), method, trials.images)[0][images]
-    alone = trials.model_copy(update={"attacks": [method]})
-    found = np.concatenate([found.adversarial for _, found in recorded(alone)])
+    found = np.concatenate([found.adversarial for _, found in findings(trials.alone(method))])
     return np.rint(found[images] / (WHITE / 255)).astype(np.uint8)
 
 
@@ -138,51 +153,66 @@ def table2(trials: Trials, outcomes: pd.DataFrame) -> pd.DataFrame:
     return rows.merge(paper, on=["method", "bound"], how="left")[columns]
 
 
-def margins(trials: Trials, outcomes: pd.DataFrame) -> pd.DataFrame:
-    """How much nearer each noise at 200 attacks sits to Pointwise than to DeepFool or Boundary (claim 12).
+@dataclass(frozen=True)
+class Nearness:
+    """One noise at 200 attacks beside Pointwise, DeepFool and Boundary, over the images that all four were run on."""
 
-    The margin is the noise's distance in accuracy from the nearer of DeepFool and Boundary, less that from Pointwise,
-    over the images that all four were run on. On three terms: as the paper sets them side by side (the noise at 200
-    attacks, the attacks at L2 <= 1.5); at most 200 pixels changed; at most as far in L2 as the noise moves the mean
-    image. Its 95 % interval is that of a paired bootstrap over the images.
+    noise: str
+    terms: str  # of TERMS
+    bound: float  # L2, or pixels where `terms` is equal pixels
+    accuracy: np.ndarray  # (1 + samples, 4), percent: of the noise, then of QUOTED; over the images, then resampled
+    n: int
 
-    Columns: method, terms, accuracy (of the noise), pointwise, deepfool, boundary (percent), margin, low, high
-    (points), n, nearer ("Pointwise", "DeepFool or Boundary"; "undecided" where the interval holds 0). Empty without
-    a sweep or one of the three attacks.
+    @cached_property
+    def margin(self) -> np.ndarray:
+        """(1 + samples,), points: how much nearer the noise sits to Pointwise than to the nearer of the other two."""
+        to_pointwise, *to_others = np.abs(self.accuracy[:, 1:] - self.accuracy[:, :1]).T
+        return np.minimum(*to_others) - to_pointwise
+
+
+def nearness(trials: Trials, outcomes: pd.DataFrame) -> Iterator[Nearness]:
+    """Every noise on three terms (claim 12). Nothing without a sweep or one of the three attacks.
+
+    As the paper sets them side by side: the noise at 200 attacks, the attacks at L2 <= 1.5. Equal pixels: at most 200
+    changed. Equal L2: at most as far as the noise at 200 attacks moves the mean image.
     """
-    last, quoted, rows = max(LEVELS), ["pointwise", "deepfool", "boundary"], []
-    columns = ["method", "terms", "accuracy", *quoted, "margin", "low", "high", "n", "nearer"]
-    if not swept(trials) or not {*quoted} <= {*outcomes["method"]}:
-        return pd.DataFrame(columns=columns)
-    levels = at_levels(trials).query("attacks == @last").set_index("method")
-    for noise, moved in levels["l2"].items():
-        shown, _, answers = _shown(swept(trials), noise, trials.images)
-        right = answers[shown.index(last)] == data.load().test_labels[: trials.images]
-        for terms, norm, bound in (
-            ("as in the paper", "l2", L2_BOUND),
-            (f"{last} pixels", "l0", last),
-            (f"L2 {moved:.1f}", "l2", moved),
-        ):
+    plan, last = swept(trials), max(LEVELS)
+    if not plan or not {*QUOTED} <= {*outcomes["method"]}:
+        return
+    moved = at_levels(trials).query("attacks == @last").set_index("method")["l2"]
+    for noise in plan.noises:
+        levels, _, answers = _shown(plan, noise, trials.images)
+        right = answers[levels.index(last)] == data.load().test_labels[: trials.images]
+        bounds = (("l2", L2_BOUND), ("l0", last), ("l2", moved[noise]))
+        for terms, (norm, bound) in zip(TERMS, bounds, strict=True):
             table = outcomes.assign(robust=robust(outcomes, norm, bound)).pivot(
                 index="image", columns="method", values="robust"
             )
-            table = table[[noise, *quoted]].dropna()
-            if terms == "as in the paper":
+            table = table[[noise, *QUOTED]].dropna()
+            if terms == TERMS[0]:
                 table[noise] = right[table.index]
-            robust_percent = 100 * table.to_numpy(float)
-            margin, low, high = _margin(robust_percent)
-            nearer = "Pointwise" if low > 0 else "DeepFool or Boundary" if high < 0 else "undecided"
-            rows.append((noise, terms, *robust_percent.mean(axis=0), margin, low, high, len(table), nearer))
+            yield Nearness(noise, terms, bound, _accuracies(table.to_numpy(bool)), len(table))
+
+
+def _accuracies(robust: np.ndarray) -> np.ndarray:
+    """(images, methods) -> (1 + samples, methods), percent: over the images, and over bootstrap samples of them."""
+    return 100 * np.concatenate([robust.mean(axis=0, keepdims=True), resample(robust.T)])
+
+
+def margins(found: list[Nearness]) -> pd.DataFrame:
+    """The margins with their 95 % intervals, paired over the images.
+
+    Columns: method, terms, bound, accuracy (of the noise), pointwise, deepfool, boundary (percent), margin, low, high
+    (points), n, nearer ("Pointwise", "DeepFool or Boundary"; "undecided" where the interval holds 0).
+    """
+    rows = []
+    for each in found:
+        low, high = limits(each.margin[1:])
+        nearer = "Pointwise" if low > 0 else "DeepFool or Boundary" if high < 0 else "undecided"
+        numbers = (*each.accuracy[0], each.margin[0], low, high)
+        rows.append((each.noise, each.terms, each.bound, *numbers, each.n, nearer))
+    columns = ["method", "terms", "bound", "accuracy", *QUOTED, "margin", "low", "high", "n", "nearer"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def _margin(robust: np.ndarray) -> tuple[float, float, float]:
-    """The margin and its interval; `robust` (images, 4), percent: noise, Pointwise, DeepFool, Boundary."""
-    picks = np.random.default_rng(0).integers(len(robust), size=(RESAMPLES, len(robust)))
-    means = np.concatenate([robust.mean(axis=0, keepdims=True), robust[picks].mean(axis=1)])  # (1 + resamples, 4)
-    to_pointwise, *to_others = np.abs(means[:, 1:] - means[:, :1]).T
-    margin = np.minimum(*to_others) - to_pointwise
-    return float(margin[0]), *map(float, np.percentile(margin[1:], [2.5, 97.5]))
 
 
 def paper_margins() -> pd.DataFrame:

@@ -1,93 +1,87 @@
-"""The paper's claims (sections 3.2, 4 and 5): each as statements about numbers, and one rule for the verdict.
-
-A statement says between which bounds a number lies. It *holds* if the number's 95 % interval lies within them; it
-*fails* if the interval lies outside, where the 95 % are for all the statements of the claim together (Bonferroni), so
-that a claim of twenty statements is not contradicted by chance; else it is *undecided*. A claim is contradicted if one
-of its statements fails, supported if all of them hold, and undecided otherwise. Intervals are over test images and
-noise draws of one training of each network.
-"""
+"""The paper's claims (sections 3.2, 4 and 5), each as statements about numbers (`lib.statements`)."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
-from lib import data, nets, results, shapes
+from lib import bounds, data, nets, results, shapes
 from lib.comparison import Answers
 from lib.depth import INITIAL, STEP
-from lib.estimates import area_under_curve, ranks, resample
+from lib.estimates import ranks, resample
 from lib.foreground import NEARLY_EQUAL
-from lib.noise import NOISES as NOISE
+from lib.nets import title
 from lib.noise import perturb
-from lib.study import FIGURE_7, FIGURE_8, NOISES
-from lib.tables import spread
+from lib.statements import (
+    FAILS,
+    HOLDS,
+    MISSING,
+    UNDECIDED,
+    Bounds,
+    Number,
+    Scores,
+    Statement,
+    above,
+    judge_all,
+    on,
+    over,
+    verdict,
+)
+from lib.study import FIGURE_7, FIGURE_8, NOISES, Study
+from lib.trials import Trials
 
 WTB, BTW, RPI, ETA = NOISES
 RESIDUAL = ("resnet18", "resnet34", "resnet50", "resnet101", "resnetv2_50", "efficientnet_b1")
+ATTACKED = "resnet50"  # whose noises the paper's Table 2 sets beside the attacks
 FEWEST = 10  # levels from which a shape can be told
 OFTEN, DIGITS = 20_000, 100  # attacks on each of so many test images, to see where an image ends
-HOLDS, FAILS, UNDECIDED, MISSING = "holds", "fails", "undecided", "not yet measured"
-
-Number = np.ndarray  # (1 + samples,): over the images, then over each bootstrap sample of them; nan: not measured
-Bounds = tuple[str, Number, float, float]  # what is said of a number, and the least and the most it may be
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Accuracies from which the numbers of statements are made."""
+def measured(answers: Answers, margins: dict[tuple[str, str], Number] | None = None) -> Scores:
+    """Of the networks that were measured, each by the name of its architecture, whatever the recipe (`@WORD`).
 
-    models: tuple[str, ...]
-    attacks: np.ndarray  # (levels,)
-    accuracy: np.ndarray  # (1 + samples, noises, models, levels), percent
-
-    def curves(self, noise: str, model: str) -> np.ndarray:
-        """(1 + samples, levels); nan where the network is not measured."""
-        if model not in self.models:
-            return np.full((len(self.accuracy), len(self.attacks)), np.nan)
-        return self.accuracy[:, NOISES.index(noise), self.models.index(model)]
-
-    def at(self, noise: str, model: str, attacks: int | None = None) -> Number:
-        """Accuracy at a level, or the area under the curve; nan where it is not measured."""
-        curves = self.curves(noise, model)
-        if attacks is None:
-            return area_under_curve(curves, self.attacks)
-        if attacks not in self.attacks:
-            return np.full(len(curves), np.nan)
-        return curves[:, self.attacks.tolist().index(attacks)]
-
-    def gain(self, noise: str, first: str, second: str, attacks: int | None = None) -> Number:
-        """The second network minus the first."""
-        return self.at(noise, second, attacks) - self.at(noise, first, attacks)
+    Raises:
+        ValueError: if there are two recipes of one.
+    """
+    models = tuple(model.partition("@")[0] for model in answers.models)
+    if len(set(models)) < len(models):
+        raise ValueError(f"claims are about one recipe of each network, not {', '.join(answers.models)}")
+    accuracy = np.concatenate([answers.accuracy[None], answers.resampled])
+    return Scores(models, answers.attacks, accuracy, margins or {})
 
 
-def measured(answers: Answers) -> Scores:
-    return Scores(answers.models, answers.attacks, np.concatenate([answers.accuracy[None], answers.resampled]))
+def attacked(study: Study) -> dict[tuple[str, str], Number]:
+    """The margins of claim 12; empty where the attacks on `ATTACKED` or its sweep are not recorded."""
+    trials = Trials(model=ATTACKED, train_seed=study.train_seed, outputs=study.outputs)
+    try:
+        outcomes = bounds.outcomes(trials)
+    except FileNotFoundError:
+        return {}
+    return {(found.noise, found.terms): found.margin for found in bounds.nearness(trials, outcomes)}
 
 
 def printed() -> Scores:
-    """The paper's own Table 1, which has no samples and five levels."""
+    """The paper's own Tables 1 and 2, which have no samples and fewer levels."""
     table = results.paper_table().set_index(["noise", "model", "attacks"])["accuracy"].unstack()
     accuracy = table.to_numpy().reshape(1, *map(len, table.index.levels), -1)
     noises, models = (list(level) for level in table.index.levels)
     accuracy = accuracy[:, [noises.index(noise) for noise in NOISES]]
-    return Scores(tuple(models), table.columns.to_numpy(), accuracy)
-
-
-def _title(model: str) -> str:
-    return nets.title(model)
+    beside = bounds.paper_margins().query("attacks == 200").set_index("method")["margin"]
+    margins = {(noise, bounds.TERMS[0]): np.array([margin]) for noise, margin in beside.items()}
+    return Scores(tuple(models), table.columns.to_numpy(), accuracy, margins)
 
 
 def _depth_helps(scores: Scores) -> Iterator[Bounds]:
     for noise in NOISES:
         steps = list(pairwise(FIGURE_8))
         for first, second in steps:
-            yield f"{_on(noise)}: {_over(second, first)}", scores.gain(noise, first, second), 0, math.inf
+            yield above(scores, noise, second, first)
         for before, after in pairwise(steps):
             shrinks = scores.gain(noise, *before) - scores.gain(noise, *after)
-            yield f"{_on(noise)}: the gain to {_title(before[1])} over that to {_title(after[1])}", shrinks, 0, math.inf
+            yield f"{on(noise)}: the gain to {title(before[1])} over that to {title(after[1])}", shrinks, 0, math.inf
 
 
 def _excess(scores: Scores, noise: str) -> Iterator[tuple[str, Number]]:
@@ -95,34 +89,34 @@ def _excess(scores: Scores, noise: str) -> Iterator[tuple[str, Number]]:
     for other in pairwise(FIGURE_8):
         if other != STEP:
             gain = scores.gain(noise, *STEP, INITIAL) - scores.gain(noise, *other, INITIAL)
-            yield f"{_title(other[0])} to {_title(other[1])}", gain
+            yield f"{title(other[0])} to {title(other[1])}", gain
 
 
 def _threshold(scores: Scores) -> Iterator[Bounds]:
-    step = _over(STEP[1], STEP[0])
+    step = over(STEP[1], STEP[0])
     for noise in (WTB, BTW, RPI):
-        yield f"{_on(noise)}, {INITIAL} attacks: {step}", scores.gain(noise, *STEP, INITIAL), 0, math.inf
+        yield f"{on(noise)}, {INITIAL} attacks: {step}", scores.gain(noise, *STEP, INITIAL), 0, math.inf
         for other, excess in _excess(scores, noise):
-            yield f"{_on(noise)}, {INITIAL} attacks: that gain over that from {other}", excess, 0, math.inf
+            yield f"{on(noise)}, {INITIAL} attacks: that gain over that from {other}", excess, 0, math.inf
 
 
 def _edges_by_depth(scores: Scores) -> Iterator[Bounds]:
     for first, second in pairwise(FIGURE_8):
-        yield f"EtA: {_over(second, first)}", scores.gain(ETA, first, second), 0, math.inf
+        yield above(scores, ETA, second, first)
     smallest = np.min([excess for _, excess in _excess(scores, ETA)], axis=0)
     yield f"EtA, {INITIAL} attacks: that gain from 34 to 50 layers over the largest other one", smallest, -math.inf, 0
 
 
 def _preactivation(scores: Scores) -> Iterator[Bounds]:
     for noise in NOISES:
-        yield f"{_on(noise)}: {_over('resnetv2_50', 'resnet50')}", scores.gain(noise, "resnet50", "resnetv2_50"), 5, 10
+        yield f"{on(noise)}: {over('resnetv2_50', 'resnet50')}", scores.gain(noise, "resnet50", "resnetv2_50"), 5, 10
 
 
 def _vgg_is_best(scores: Scores) -> Iterator[Bounds]:
     others = [model for model in FIGURE_7 if model != "vgg19"]
     for noise in (WTB, BTW, ETA):
         for other in others:
-            yield f"{_on(noise)}: {_over('vgg19', other)}", scores.gain(noise, other, "vgg19"), 0, math.inf
+            yield above(scores, noise, "vgg19", other)
     best = np.max([scores.gain(RPI, "vgg19", other) for other in others], axis=0)
     yield "RPI: the best other network over VGG-19", best, 0, math.inf
 
@@ -134,24 +128,24 @@ def _efficientnet_is_low(scores: Scores) -> Iterator[Bounds]:
     yield "noises on which EfficientNet-B1 is last or last but one of five", low, 3, 4
     others = [model for model in FIGURE_7 if model != "efficientnet_b1"]
     for noise in (BTW, RPI):
-        gaps = [
-            np.min([scores.gain(noise, "efficientnet_b1", other, attacks) for other in others], axis=0)
-            for attacks in scores.attacks
-        ]
-        yield f"{_on(noise)}: the next lowest over EfficientNet-B1, where most", np.max(gaps, axis=0), 20, math.inf
+        yield widest_gap(scores, noise, others)
+
+
+def widest_gap(scores: Scores, noise: str, others: Iterable[str]) -> Bounds:
+    """By how much the lowest of the others stands above EfficientNet-B1, at the level where it is most."""
+    gaps = [
+        np.min([scores.gain(noise, "efficientnet_b1", other, attacks) for other in others], axis=0)
+        for attacks in scores.attacks
+    ]
+    return f"{on(noise)}: the next lowest over EfficientNet-B1, where most", np.max(gaps, axis=0), 20, math.inf
 
 
 def _fc(scores: Scores) -> Iterator[Bounds]:
     others = [model for model in FIGURE_7 if model != "fc"]
     for other in others:
-        yield f"WtB: {_over(other, 'fc')}", scores.gain(WTB, "fc", other), 0, math.inf
+        yield above(scores, WTB, other, "fc")
     for noise in (BTW, RPI, ETA):
-        yield (
-            f"{_on(noise)}: {_over('fc', 'efficientnet_b1')}",
-            scores.gain(noise, "efficientnet_b1", "fc"),
-            0,
-            math.inf,
-        )
+        yield above(scores, noise, "fc", "efficientnet_b1")
     places = ranks(np.stack([scores.at(ETA, model) for model in FIGURE_7], axis=-1))[:, FIGURE_7.index("fc")]
     yield "EtA: rank of FC among five", places + 0 * scores.at(ETA, "fc"), 2, 2
 
@@ -164,28 +158,15 @@ def similar(model: str) -> str:
 def _non_residual(scores: Scores) -> Iterator[Bounds]:
     for model in ("vgg19", "fc"):
         for noise in NOISES:
-            yield (
-                f"{_on(noise)}: {_over(model, similar(model))}",
-                scores.gain(noise, similar(model), model),
-                0,
-                math.inf,
-            )
+            yield above(scores, noise, model, similar(model))
 
 
 def _background(scores: Scores) -> Iterator[Bounds]:
     for model in ("vgg19", "efficientnet_b1"):
-        yield f"{_title(model)}: WtB over BtW", scores.at(WTB, model) - scores.at(BTW, model), 0, math.inf
+        yield f"{title(model)}: WtB over BtW", scores.at(WTB, model) - scores.at(BTW, model), 0, math.inf
     for model in ("resnet50", "resnetv2_50", "fc"):
         apart = scores.at(WTB, model) - scores.at(BTW, model)
-        yield f"{_title(model)}: WtB over BtW", apart, -NEARLY_EQUAL, NEARLY_EQUAL
-
-
-def _on(noise: str) -> str:
-    return NOISE[noise].short
-
-
-def _over(one: str, other: str) -> str:
-    return f"{_title(one)} over {_title(other)}"
+        yield f"{title(model)}: WtB over BtW", apart, -NEARLY_EQUAL, NEARLY_EQUAL
 
 
 def _shapes(scores: Scores) -> Iterator[Bounds]:
@@ -198,7 +179,7 @@ def _shapes(scores: Scores) -> Iterator[Bounds]:
             best = np.full(len(curves), np.nan)
         else:
             best = 1.0 * (shapes.lowest(curves, scores.attacks) == list(shapes.SHAPES).index(shape))
-        yield f"{_title(model)}, {_on(noise)}: {shape} (1 yes, 0 no)", best, 1, 1
+        yield f"{title(model)}, {on(noise)}: {shape} (1 yes, 0 no)", best, 1, 1
 
 
 def _ends(_: Scores) -> Iterator[Bounds]:
@@ -218,38 +199,11 @@ def _share(pixels: np.ndarray) -> Number:
     return 100 * np.concatenate([[counts.mean()], resample(counts)]) / pixels[0].size
 
 
-@dataclass(frozen=True)
-class Statement:
-    """One row of a claim."""
-
-    says: str
-    value: float
-    low: float  # 95 % interval
-    high: float
-    least: float
-    most: float
-    verdict: str
-    paper: float = math.nan  # the number by the paper's own Table 1
-
-
-def judge(bounds: Bounds, family: int, paper: float = math.nan) -> Statement:
-    """A statement that is one of `family`, all of which a claim needs."""
-    says, number, least, most = bounds
-    if np.isnan(number).any():
-        return Statement(says, *3 * [math.nan], least, most, MISSING, paper)
-    low, high = _interval(number[1:], 1)
-    widest = _interval(number[1:], family)
-    holds = least <= low and high <= most
-    fails = widest[1] < least or widest[0] > most
-    verdict = HOLDS if holds else FAILS if fails else UNDECIDED
-    return Statement(says, float(number[0]), low, high, least, most, verdict, paper)
-
-
-def _interval(samples: np.ndarray, family: int) -> tuple[float, float]:
-    """95 % for `family` intervals together."""
-    tail = 0.025 / family
-    low, high = np.quantile(samples, [tail, 1 - tail], method="inverted_cdf")
-    return float(low), float(high)
+def _near_pointwise(scores: Scores) -> Iterator[Bounds]:
+    for terms in bounds.TERMS:
+        for noise in NOISES:
+            margin = scores.margins.get((noise, terms), np.full(len(scores.accuracy), np.nan))
+            yield f"{on(noise)}, {terms}: nearer to Pointwise by", margin, 0, math.inf
 
 
 @dataclass(frozen=True)
@@ -314,27 +268,18 @@ CLAIMS = {
         "section 3.2",
         _ends,
     ),
+    12: Claim(
+        "At 200 attacks on ResNet-50 the noises sit nearer to Pointwise than to DeepFool or Boundary.",
+        "section 4.2, Table 2",
+        _near_pointwise,
+    ),
 }
 
 
 def statements(number: int, scores: Scores) -> list[Statement]:
     """The statements of one claim, with the same numbers by the paper's own Table 1 where that has them."""
-    claim = CLAIMS[number]
-    bounds = list(claim.bounds(scores))
-    theirs = len(bounds) * [math.nan]
-    if claim.bounds is not _ends:  # which is about the noise alone
-        theirs = [float(own[1][0]) for own in claim.bounds(printed())]
-    return [judge(own, len(bounds), paper) for own, paper in zip(bounds, theirs, strict=True)]
-
-
-def verdict(found: list[Statement]) -> str:
-    """Of a claim, by the rule at the top of this module; a claim that fails already needs no further network."""
-    answers = {statement.verdict for statement in found}
-    if FAILS in answers:
-        return "contradicted"
-    if MISSING in answers:
-        return MISSING
-    return "supported" if answers == {HOLDS} else "undecided"
+    bounds = CLAIMS[number].bounds
+    return judge_all(bounds(scores), bounds(printed()) if bounds is not _ends else None)  # which is about no network
 
 
 def overview(found: dict[int, list[Statement]]) -> pd.DataFrame:
@@ -350,26 +295,3 @@ def overview(found: dict[int, list[Statement]]) -> pd.DataFrame:
             | {"paper": f"{kept} of {len(known)}" if known else "-"}
         )
     return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def table(own: list[Statement]) -> pd.DataFrame:
-    """The statements of one claim in words."""
-    rows = [
-        {
-            "statement": statement.says,
-            "number": spread(statement.value, statement.low, statement.high) if statement.verdict != MISSING else "-",
-            "claimed": _range(statement.least, statement.most),
-            "verdict": statement.verdict,
-            "paper": "-" if math.isnan(statement.paper) else f"{statement.paper:.1f}",
-        }
-        for statement in own
-    ]
-    return pd.DataFrame(rows).set_index("statement")
-
-
-def _range(least: float, most: float) -> str:
-    if math.isinf(most):
-        return f"above {least:g}"
-    if math.isinf(least):
-        return f"at most {most:g}"
-    return f"{least:g}" if least == most else f"{least:g} to {most:g}"

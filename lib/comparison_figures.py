@@ -35,11 +35,7 @@ def panels(curves: pd.DataFrame, heading: str) -> Figure:
         axes = figure.subplots(2, 2, sharex=True, sharey=True)
         for panel, noise in zip(axes.flat, NOISES, strict=True):
             for model, curve in curves[curves["noise"] == noise].groupby("model", sort=False):
-                look = network_look(model)
-                panel.fill_between(
-                    curve["attacks"], curve["low"], curve["high"], color=look["color"], alpha=0.25, linewidth=0
-                )
-                panel.plot(curve["attacks"], curve["accuracy"], **look)
+                _curve(panel, curve, network_look(model))
             panel.set(title=title(noise), ylim=(0, 101))
         for panel in axes[1]:
             panel.set_xlabel(ATTACKS)
@@ -63,10 +59,7 @@ def beside_paper(curves: pd.DataFrame, paper: pd.DataFrame, heading: str) -> Fig
             look = network_look(model) | {"marker": "", "label": "_"}
             curve = curves[(curves["model"] == model) & (curves["noise"] == noise)]
             points = paper[(paper["model"] == model) & (paper["noise"] == noise)]
-            panel.fill_between(
-                curve["attacks"], curve["low"], curve["high"], color=look["color"], alpha=0.3, linewidth=0
-            )
-            panel.plot(curve["attacks"], curve["accuracy"], **look)
+            _curve(panel, curve, look)
             panel.plot(
                 points["attacks"],
                 points["accuracy"],
@@ -198,6 +191,12 @@ def sensitivity(table: pd.DataFrame, paper: pd.Series, heading: str) -> Figure:
         axes.set_xlabel("← White to Black costs more     area WtB - area BtW (points)     Black to White costs more →")
         _finish(figure, axes, heading)
     return figure
+
+
+def _curve(axes: Axes, curve: pd.DataFrame, look: dict) -> None:
+    """Accuracy against attacks with its 95 % band."""
+    axes.fill_between(curve["attacks"], curve["low"], curve["high"], color=look["color"], alpha=0.25, linewidth=0)
+    axes.plot(curve["attacks"], curve["accuracy"], **look)
 
 
 def _dot(axes: Axes, place: float, value: float, low: float, high: float, look: dict) -> None:

@@ -1,8 +1,6 @@
 """The grid of readings at work: what is missing is trained and swept, and what was answered is kept in small files."""
 
-import io
 import itertools
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from lib.inference import predictor
 from lib.plan import Part
 from lib.progress import progress_bar
 from lib.readings import Grid, Reading
-from lib.records import file_hash, lock, provenance, write_atomically
+from lib.records import file_hash, lock, provenance, read_arrays, write_arrays
 from lib.sweep import predict
 from lib.training import train
 
@@ -32,14 +30,11 @@ class AnswerFile:
         """The file's content; without a file, no answers."""
         if not path.is_file():
             return cls({}, {}, {})
-        with np.load(path) as file:
-            errors = dict(file)
-        return cls(errors, *json.loads(str(errors.pop("record"))))
+        record, errors = read_arrays(path)
+        return cls(errors, **record)
 
     def write(self, path: Path) -> None:
-        content = io.BytesIO()
-        np.savez_compressed(content, record=np.array(json.dumps([self.records, self.training])), **self.errors)
-        write_atomically(path, lambda file: file.write(content.getvalue()))
+        write_arrays(path, {"records": self.records, "training": self.training}, self.errors)
 
     def holds(self, part: Part, weights: str | None) -> bool:
         """Whether the part is recorded, and by these weights where they are on disk (None: they are not)."""

@@ -6,12 +6,14 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import safetensors
 import timm
 import torch
 import torchvision.models as tv
+from pydantic import AfterValidator
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
@@ -99,7 +101,7 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "efficientnet_b1": lambda: one_channel(tv.efficientnet_b1),
     "cnn": small_cnn,
 }
-PAPER = [model for model in NETS if model != "cnn"]  # those that the paper trains
+PAPER = tuple(model for model in NETS if model != "cnn")  # those that the paper trains
 
 TITLES = {
     "fc": "FC",
@@ -163,6 +165,14 @@ def architecture(model: str) -> Callable[[], nn.Module]:
         return getattr(importlib.import_module(module_name), function_name)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"cannot import model {model!r}: {error}; {choices}") from None
+
+
+def _checked(model: str) -> str:
+    architecture(model)
+    return model
+
+
+Known = Annotated[str, AfterValidator(_checked)]  # a network's name among a notebook's parameters
 
 
 def build(model: str, seed: int = 0, *, normalize: str = "mnist", resize: str = "nearest") -> Net:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from lib import nets
 from lib.inference import ENGINES
+from lib.nets import Known
 from lib.noise import NOISES, Noise, deciding, default_c, find, perturb_and_count, white_to_black
 from lib.records import ROOT, recipe_hash
 
@@ -22,7 +23,7 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
-    model: str
+    model: Known
     train_seed: int = Field(0, ge=0)
     noises: list[str] | None = Field(None, min_length=1)  # None: all
     levels: list[int] = Field(list(range(0, 201, 10)), min_length=1)  # pixels attacked
@@ -38,12 +39,6 @@ class Plan(BaseModel):
     bfloat16: bool = False
     outputs: Path = Path("outputs")  # from the repository's root
     recompute: bool = False
-
-    @field_validator("model")
-    @classmethod
-    def _known_model(cls, model: str) -> str:
-        nets.architecture(model)
-        return model
 
     @field_validator("noises")
     @classmethod

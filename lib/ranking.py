@@ -1,99 +1,43 @@
-"""Claims 6 and 7, on EfficientNet-B1 and the fully connected net (section 4.1), under each normalisation."""
+"""Claims 6 and 7 (section 4.1) as far as three networks decide them, which are trained under two normalisations."""
 
-from dataclasses import dataclass
-from itertools import permutations
+from collections.abc import Callable, Iterator
 
 import numpy as np
-import pandas as pd
 
-from lib import data
-from lib.plan import Plan
-from lib.results import Z
-from lib.sweep import Predictions
+from lib import claims, comparison
+from lib.claims import BTW, ETA, RPI, WTB, widest_gap
+from lib.statements import Bounds, Scores, Statement, above, judge_all
+from lib.study import Chosen, Study
 
 MODELS = ("fc", "resnet18", "efficientnet_b1")
 
 
-@dataclass(frozen=True)
-class Claim:
-    """That one network stands above another, under each of some noises: (noise, upper, lower)."""
-
-    text: str
-    pairs: tuple[tuple[str, str, str], ...]
-
-
-CLAIMS = (
-    Claim(
-        "6: EfficientNet-B1 is lowest on Black to White and Random Pixel Invert",
-        tuple(
-            (noise, upper, "efficientnet_b1")
-            for noise in ("black_to_white", "random_pixel_invert")
-            for upper in ("fc", "resnet18")
-        ),
-    ),
-    Claim(
-        "7: FC is lowest on White to Black",
-        tuple(("white_to_black", upper, "fc") for upper in ("resnet18", "efficientnet_b1")),
-    ),
-    Claim(
-        "7: FC is above EfficientNet-B1 on the other noises",
-        tuple(
-            (noise, "fc", "efficientnet_b1") for noise in ("black_to_white", "random_pixel_invert", "edge_to_altered")
-        ),
-    ),
-    Claim(
-        "7: FC is above all but VGG-19 on Edge to Altered",
-        tuple(("edge_to_altered", "fc", lower) for lower in ("resnet18", "efficientnet_b1")),
-    ),
-)
+def _efficientnet_is_lowest(scores: Scores) -> Iterator[Bounds]:
+    for noise in (BTW, RPI):
+        for other in ("fc", "resnet18"):
+            yield above(scores, noise, other, "efficientnet_b1")
+        yield widest_gap(scores, noise, ("fc", "resnet18"))
 
 
-def is_recorded(plan: Plan) -> bool:
-    """Whether a sweep of the plan is on disk as a whole."""
-    return all(part.path.is_file() for part in plan.parts())
+def _fc(scores: Scores) -> Iterator[Bounds]:
+    for other in ("resnet18", "efficientnet_b1"):
+        yield above(scores, WTB, other, "fc")
+    for noise in (BTW, RPI, ETA):
+        yield above(scores, noise, "fc", "efficientnet_b1")
+    yield above(scores, ETA, "fc", "resnet18")
 
 
-def margins(plans: dict[str, Plan]) -> pd.DataFrame:
-    """Each network minus each other on the same noisy images of draw 0, with a 95 % interval over the images.
-
-    An image's score is the share of the noisy levels at which it is classified rightly; the interval is that of a mean
-    of paired differences. It says nothing about other trainings.
-
-    Args:
-        plans: network -> its recorded plan; all with the same noises, levels and images.
-
-    Returns:
-        Columns: noise, upper, lower, margin, low, high (points), widest (the largest margin at one level), attacks
-        (there).
-    """
-    noises = next(iter(plans.values())).noises if plans else []
-    right = {(model, noise): _right(plan, noise) for model, plan in plans.items() for noise in noises}
-    rows = []
-    for noise in noises:
-        for upper, lower in permutations(plans, 2):
-            ahead = 100 * (right[upper, noise].astype(float) - right[lower, noise])  # (levels, images)
-            each = ahead.mean(axis=0)
-            half = Z * each.std(ddof=1) / np.sqrt(len(each))
-            levels = plans[upper].part(noise).recipe["levels"]
-            widest = int(ahead.mean(axis=1).argmax())
-            numbers = (each.mean(), each.mean() - half, each.mean() + half, ahead[widest].mean(), levels[widest])
-            rows.append((noise, upper, lower, *numbers))
-    return pd.DataFrame(rows, columns=["noise", "upper", "lower", "margin", "low", "high", "widest", "attacks"])
+CLAIMS: dict[int, Callable[[Scores], Iterator[Bounds]]] = {6: _efficientnet_is_lowest, 7: _fc}
 
 
-def _right(plan: Plan, noise: str) -> np.ndarray:
-    """(levels, images) bool."""
-    return Predictions.read(plan.part(noise).path).predicted == data.load().test_labels[: plan.images]
+def chosen(study: Study, word: str) -> Chosen:
+    """The three networks by their recipes of this word (`@none`, or nothing), sorted by whether they are recorded."""
+    return study.model_copy(update={"models": [model + word for model in MODELS]}).sort()
 
 
-def verdict(claim: Claim, margins: pd.DataFrame) -> str:
-    """`holds` if every pair's interval lies above 0, `fails` if one lies below, else `undecided`.
-
-    `not recorded yet` where the margins lack a pair.
-    """
-    own = margins.set_index(["noise", "upper", "lower"]).reindex(list(claim.pairs))
-    if own["margin"].isna().any():
-        return "not recorded yet"
-    if (own["high"] < 0).any():
-        return "fails"
-    return "holds" if (own["low"] > 0).all() else "undecided"
+def statements(networks: Chosen) -> dict[int, list[Statement]]:
+    """Both claims as these networks decide them, on the noisy images that all of them have seen."""
+    scores = Scores((), np.array([0, 1]), np.empty((1, 4, 0, 2)))  # none is measured
+    if networks.measured:
+        scores = claims.measured(comparison.measure(networks))
+    return {number: judge_all(bounds(scores)) for number, bounds in CLAIMS.items()}

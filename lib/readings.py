@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lib import nets
+from lib.nets import Known
 from lib.plan import READING, Part, Plan
 from lib.recipe import Recipe
 from lib.records import ROOT, recipe_hash
@@ -52,7 +53,7 @@ class Grid(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
-    model: str = "fc"
+    model: Known = "fc"
     seeds: list[Annotated[int, Field(ge=0)]] = Field(
         [0, 1, 2], min_length=1
     )  # training seeds; each is attacked in the draw of its number
@@ -67,12 +68,6 @@ class Grid(BaseModel):
     images: int = Field(10_000, ge=1, le=10_000)  # the first of the test images
     train_images: int = Field(55_000, ge=2, le=55_000)  # fewer only for a network named MODEL@WORD
     outputs: Path = Path("outputs")  # from the repository's root
-
-    @field_validator("model")
-    @classmethod
-    def _known_model(cls, model: str) -> str:
-        nets.architecture(model)
-        return model
 
     @field_validator("seeds", *OPTIONS)
     @classmethod

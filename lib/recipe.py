@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lib import nets
+from lib.nets import Known
 from lib.records import ROOT
 
 PAPER_TARGET = 99.0  # percent of the validation images; the fully connected net has no target (section 3.3)
@@ -24,7 +25,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: str
+    model: Known
     seed: int = Field(0, ge=0)  # initial weights, order of the images, dropout
     learning_rate: float = Field(0.01, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1)
@@ -37,12 +38,6 @@ class Recipe(BaseModel):
     resize: Literal["nearest", "bilinear"] = "nearest"
     outputs: Path = Field(Path("outputs"), exclude=True)  # from the repository's root
     recompute: bool = Field(False, exclude=True)  # train although weights by this recipe are recorded
-
-    @field_validator("model")
-    @classmethod
-    def _known_model(cls, model: str) -> str:
-        nets.architecture(model)
-        return model
 
     @model_validator(mode="after")
     def _variant_has_a_name(self) -> "Recipe":

@@ -7,7 +7,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lib import nets, results
-from lib.nets import PAPER
+from lib.nets import Known
 from lib.plan import Plan
 from lib.recipe import PAPER_TARGET, paper_target
 from lib.records import ROOT
@@ -16,7 +16,6 @@ from lib.sweep import recorded
 # In the paper's order: Table 1 and Figure 7, then Figure 8.
 FIGURE_7 = ("resnet50", "resnetv2_50", "vgg19", "efficientnet_b1", "fc")
 FIGURE_8 = ("resnet18", "resnet34", "resnet50", "resnet101")
-EVERY = tuple(PAPER)
 NOISES = ("white_to_black", "black_to_white", "random_pixel_invert", "edge_to_altered")
 
 
@@ -25,7 +24,7 @@ class Study(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    models: list[str] | None = Field(None, min_length=1)  # None: those of the paper's figure
+    models: list[Known] | None = Field(None, min_length=1)  # None: those of the paper's figure
     train_seed: int = Field(0, ge=0)
     draws: int | None = Field(None, ge=1)  # None: those recorded
     images: int = Field(10_000, ge=2, le=10_000)  # the first of the test images
@@ -33,9 +32,7 @@ class Study(BaseModel):
 
     @field_validator("models")
     @classmethod
-    def _known_models(cls, models: list[str] | None) -> list[str] | None:
-        for model in models or []:
-            nets.architecture(model)
+    def _each_once(cls, models: list[str] | None) -> list[str] | None:
         if models and len(set(models)) < len(models):
             raise ValueError(f"each network once, not {models}")
         return models
@@ -57,14 +54,18 @@ class Study(BaseModel):
         Raises:
             FileNotFoundError: if none is recorded; it names the command that records one.
         """
-        models = tuple(self.models or usual)
-        measured = tuple(model for model in models if recorded(self.plan(model)))
-        if not measured:
+        chosen = self.sort(usual)
+        if not chosen.measured:
             raise FileNotFoundError(
-                f"none of {', '.join(models)} is recorded under {ROOT / self.outputs} with {self.images:,} images; "
-                f"record one with: make sweep MODEL={models[0]}"
+                f"none of {', '.join(chosen.models)} is recorded under {ROOT / self.outputs} with {self.images:,} "
+                f"images; record one with: make sweep MODEL={chosen.models[0]}"
             )
-        return Chosen(self, models, measured)
+        return chosen
+
+    def sort(self, usual: tuple[str, ...] = ()) -> "Chosen":
+        """The same, without a complaint where none is recorded."""
+        models = tuple(self.models or usual)
+        return Chosen(self, models, tuple(model for model in models if recorded(self.plan(model))))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lib import attacks, data, nets
 from lib.attacks import ATTACKS, Found
+from lib.nets import Known
 from lib.progress import progress_bar
 from lib.records import ROOT, file_hash, provenance, read_arrays, recipe_hash, write_arrays
 from lib.sweep import TOLERANCE, in_turn
@@ -23,7 +24,7 @@ class Trials(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
-    model: str
+    model: Known
     train_seed: int = Field(0, ge=0)
     attacks: list[str] | None = Field(None, min_length=1)  # None: all
     images: int = Field(200, ge=1, le=10_000)  # the first of the test images
@@ -32,12 +33,6 @@ class Trials(BaseModel):
     seed: int = Field(0, ge=0)  # of the attacks' draws
     outputs: Path = Path("outputs")  # from the repository's root
     recompute: bool = False
-
-    @field_validator("model")
-    @classmethod
-    def _known_model(cls, model: str) -> str:
-        nets.architecture(model)
-        return model
 
     @field_validator("attacks")
     @classmethod
@@ -69,12 +64,27 @@ class Trials(BaseModel):
         """How many images this attack gets."""
         return min(self.images, self.fewer.get(attack, self.images))
 
+    def alone(self, attack: str, steps: int | None = None) -> "Trials":
+        """One of the attacks, with other steps if these are given."""
+        return self.model_copy(
+            update={"attacks": [attack], "steps": self.steps | ({attack: steps} if steps is not None else {})}
+        )
+
+    def recorded_steps(self, attack: str) -> list[int]:
+        """With how many steps this attack is recorded, each on all its images and by the weights that are on disk."""
+        weights = file_hash(self.weights)
+        some = {read_arrays(path)[0]["recipe"]["steps"] for path in self.folder.glob(f"{attack}-*.npz")}
+        return sorted(n for n in some if all(block.holds(weights) for block in self.alone(attack, n).blocks()))
+
+    @property
+    def folder(self) -> Path:
+        return ROOT / self.outputs / "attacks" / nets.file_stem(self.model, self.train_seed)
+
     def blocks(self, attack: str | None = None) -> list["Block"]:
         """All the files of these trials, or of one attack."""
-        folder = ROOT / self.outputs / "attacks" / nets.file_stem(self.model, self.train_seed)
         return [
             Block(
-                folder,
+                self.folder,
                 {
                     "attack": name,
                     "steps": self.steps.get(name, ATTACKS[name].steps),
@@ -154,7 +164,7 @@ def run(trials: Trials) -> dict[str, int]:
     return {"computed": computed, "reused": len(blocks) - computed, "checked": checked}
 
 
-def recorded(trials: Trials) -> Iterator[tuple[Block, Found]]:
+def findings(trials: Trials) -> Iterator[tuple[Block, Found]]:
     """Every block of the trials with what was found.
 
     Raises:

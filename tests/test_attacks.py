@@ -173,7 +173,7 @@ def test_new_weights_make_what_is_recorded_void(outputs):
     path = nets.weights_path(MODEL, 0, outputs)
     nets.save_weights(nets.build(MODEL, 7), path, nets.read_record(path))
     with pytest.raises(FileNotFoundError, match=r"no .*deepfool.*make attacks MODEL=tiny:conv_net@quick"):
-        list(trials.recorded(one))
+        list(trials.findings(one))
     assert trials.run(one) == {"computed": 1, "reused": 0, "checked": 0}
 
 
@@ -221,5 +221,5 @@ def test_a_new_attack_joins_by_its_entry_alone(outputs, monkeypatch):
 
     monkeypatch.setitem(ATTACKS, "black", attacks.Attack("Black", 1, black))
     assert trials.run(small(outputs, attacks=["black"]))["computed"] == 1
-    (_, found), *_ = trials.recorded(small(outputs, attacks=["black"]))
+    (_, found), *_ = trials.findings(small(outputs, attacks=["black"]))
     assert isinstance(found, Found) and found.fooled.any()

@@ -7,6 +7,7 @@ from scipy.stats import binomtest
 
 from lib import bounds, data, nets, trials
 from lib.attacks import ATTACKS
+from lib.bounds import Nearness
 from lib.noise import NOISES, perturb
 from lib.plan import Plan
 from lib.records import ROOT
@@ -56,13 +57,20 @@ def test_the_margin_of_the_papers_own_table_at_200_attacks_is_against_pointwise(
     assert (own.xs(200, level="attacks") < 0).all() and (own.xs(40, level="attacks") > 0).all()
 
 
+def near(table: np.ndarray) -> Nearness:
+    """Robust or not: (images, noise and QUOTED)."""
+    return Nearness("white_to_black", bounds.TERMS[0], 1.5, bounds._accuracies(table), len(table))
+
+
 def test_the_margin_has_a_paired_interval():
     """The noise fools the very images that Pointwise does: near to it for certain; with the attacks alike, to none."""
-    pointwise = np.repeat([100.0, 0.0], [60, 40])
-    table = np.stack([pointwise, pointwise, 0 * pointwise, np.roll(pointwise, 50) * 0.5], axis=1)
-    margin, low, high = bounds._margin(table)
-    assert margin == pytest.approx(30) and 0 < low < margin < high
-    assert bounds._margin(np.zeros((20, 4))) == (0, 0, 0)
+    pointwise = np.repeat([True, False], [60, 40])
+    table = np.stack([pointwise, pointwise, np.zeros(100, bool), np.arange(100) < 30], axis=1)
+    row = bounds.margins([near(table)]).iloc[0]
+    assert row["margin"] == pytest.approx(30) and 0 < row["low"] < row["margin"] < row["high"]
+    assert (row["nearer"], row["accuracy"], row["boundary"]) == ("Pointwise", 60, 30)
+    row = bounds.margins([near(np.zeros((20, 4), bool))]).iloc[0]
+    assert (row["margin"], row["low"], row["high"], row["nearer"]) == (0, 0, 0, "undecided")
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +117,20 @@ def test_table_2_names_all_that_a_row_needs(tried):
     assert levels.loc[("edge_to_altered", 200), "accuracy"] == row["accuracy"]
 
 
+def test_an_attack_recorded_with_other_steps_stands_beside_itself(tried):
+    assert bounds.by_steps(tried).empty
+    longer = tried.alone("boundary", 20)
+    trials.run(longer)
+    table = bounds.by_steps(tried)
+    assert table["steps"].tolist() == [10, 20] and set(table["method"]) == {"boundary"} and (table["n"] == 6).all()
+    alone = bounds.outcomes(longer).query("method == 'boundary'")
+    assert table["accuracy"].tolist()[1] == 100 * bounds.robust(alone, "l2", 1.5).mean()
+    longer.blocks()[0].path.unlink()
+    assert bounds.by_steps(tried).empty
+
+
 def test_claim_12_is_asked_on_three_terms_for_every_noise(tried):
-    margins = bounds.margins(tried, bounds.outcomes(tried))
+    margins = bounds.margins(list(bounds.nearness(tried, bounds.outcomes(tried))))
     assert len(margins) == 3 * len(NOISES) and (margins["n"] == 6).all()
     assert (margins["low"] <= margins["margin"]).all() and (margins["margin"] <= margins["high"]).all()
     for row in margins.itertuples():
@@ -127,7 +147,7 @@ def test_without_a_sweep_the_noises_are_left_out(tried, tmp_path):
     outcomes = bounds.outcomes(alone)
     assert set(outcomes["method"]) == set(ATTACKS)
     assert len(bounds.table2(alone, outcomes)) == len(ATTACKS)
-    assert bounds.at_levels(alone).empty and bounds.margins(alone, outcomes).empty
+    assert bounds.at_levels(alone).empty and bounds.margins(list(bounds.nearness(alone, outcomes))).empty
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
-import dataclasses
 import itertools
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pretend import pretend
 from pydantic import ValidationError
 from torch.nn import functional
 
@@ -13,6 +13,8 @@ from lib.noise import NOISES, perturb, perturb_and_count, white_to_black
 from lib.plan import CLEAN, READING, Plan
 from lib.readings import OPTIONS, Grid, Reading
 from lib.records import OUTPUTS
+from lib.statements import FAILS, HOLDS, MISSING
+from lib.study import Study
 from lib.sweep import Predictions, sweep
 
 MODEL = "tiny:conv_net@quick"
@@ -333,31 +335,21 @@ def test_main_effects_by_hand():
     assert table.loc["normalize", "none", "black_to_white"]["effect"] == 0
 
 
-def test_a_verdict_needs_every_pair(monkeypatch):
-    """Paired: on each image the networks differ by a constant, so the intervals have no width where they agree."""
-    random = np.random.default_rng(0)
-    easy = random.random((2, 500)) < 0.5
-    right = {"fc": easy, "resnet18": easy | (np.arange(500) < 250), "efficientnet_b1": easy & (np.arange(500) < 250)}
-    monkeypatch.setattr(ranking, "_right", lambda plan, noise: right[plan.model])
-    table = ranking.margins({model: Plan(model=model, levels=[10, 40]) for model in right})
-    row = table.query("noise == 'black_to_white' and upper == 'fc' and lower == 'efficientnet_b1'").iloc[0]
-    ahead = 100 * (easy.mean(axis=0) - right["efficientnet_b1"].mean(axis=0))
-    assert row["margin"] == pytest.approx(ahead.mean())
-    assert row["high"] - row["margin"] == pytest.approx(1.959964 * ahead.std(ddof=1) / np.sqrt(500))
-    lowest, last, above, second = ranking.CLAIMS
-    assert [ranking.verdict(claim, table) for claim in (lowest, last, above, second)] == [
-        "holds",
-        "fails",
-        "holds",
-        "fails",
-    ]
-    level = dataclasses.replace(
-        lowest, pairs=(("black_to_white", "fc", "resnet18"), ("black_to_white", "resnet18", "fc"))
-    )
-    assert ranking.verdict(level, table) == "fails"
-    right["resnet18"] = easy
-    table = ranking.margins({model: Plan(model=model, levels=[10, 40]) for model in right})
-    assert ranking.verdict(level, table) == "undecided"
+def chance(falls: float):
+    return lambda noise, attacks: 1 - falls * attacks / 200
+
+
+def test_claims_6_and_7_are_asked_of_three_networks(tmp_path):
+    for model, falls in {"fc": 0.4, "resnet18": 0.5, "efficientnet_b1": 0.9}.items():
+        pretend(tmp_path, f"{model}@none", chance(falls), 400)
+    study = Study(images=400, draws=1, outputs=tmp_path)
+    networks = ranking.chosen(study, "@none")
+    assert networks.missing == ()
+    judged = {number: [own.verdict for own in found] for number, found in ranking.statements(networks).items()}
+    assert judged == {6: 6 * [HOLDS], 7: [FAILS, FAILS, HOLDS, HOLDS, HOLDS, HOLDS]}
+    usual = ranking.chosen(study, "")
+    assert usual.missing == ranking.MODELS
+    assert {own.verdict for found in ranking.statements(usual).values() for own in found} == {MISSING}
 
 
 RECORDED_GRID = Grid()

@@ -1,0 +1,142 @@
+"""Statements about numbers, and one rule by which the evidence decides them.
+
+A statement says between which bounds a number lies. It *holds* if the number's 95 % interval lies within them; it
+*fails* if the interval lies outside, where the 95 % are for all the statements of the claim together (Bonferroni), so
+that a claim of twenty statements is not contradicted by chance; else it is *undecided*. A claim is contradicted if one
+of its statements fails, supported if all of them hold, and undecided otherwise. Intervals are over test images and
+noise draws of one training of each network.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from lib.estimates import area_under_curve
+from lib.nets import title
+from lib.noise import NOISES as NOISE
+from lib.study import NOISES
+from lib.tables import spread
+
+HOLDS, FAILS, UNDECIDED, MISSING = "holds", "fails", "undecided", "not yet measured"
+
+Number = np.ndarray  # (1 + samples,): over the images, then over each bootstrap sample of them; nan: not measured
+Bounds = tuple[str, Number, float, float]  # what is said of a number, and the least and the most it may be
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Accuracies from which the numbers of statements are made."""
+
+    models: tuple[str, ...]
+    attacks: np.ndarray  # (levels,)
+    accuracy: np.ndarray  # (1 + samples, noises, models, levels), percent
+    margins: dict[tuple[str, str], Number] = field(default_factory=dict)  # (noise, terms): `bounds.Nearness.margin`
+
+    def curves(self, noise: str, model: str) -> np.ndarray:
+        """(1 + samples, levels); nan where the network is not measured."""
+        if model not in self.models:
+            return np.full((len(self.accuracy), len(self.attacks)), np.nan)
+        return self.accuracy[:, NOISES.index(noise), self.models.index(model)]
+
+    def at(self, noise: str, model: str, attacks: int | None = None) -> Number:
+        """Accuracy at a level, or the area under the curve; nan where it is not measured."""
+        curves = self.curves(noise, model)
+        if attacks is None:
+            return area_under_curve(curves, self.attacks)
+        if attacks not in self.attacks:
+            return np.full(len(curves), np.nan)
+        return curves[:, self.attacks.tolist().index(attacks)]
+
+    def gain(self, noise: str, first: str, second: str, attacks: int | None = None) -> Number:
+        """The second network minus the first."""
+        return self.at(noise, second, attacks) - self.at(noise, first, attacks)
+
+
+def on(noise: str) -> str:
+    return NOISE[noise].short
+
+
+def over(one: str, other: str) -> str:
+    return f"{title(one)} over {title(other)}"
+
+
+def above(scores: Scores, noise: str, one: str, other: str) -> Bounds:
+    """That one network has the larger area under its curve than another."""
+    return f"{on(noise)}: {over(one, other)}", scores.gain(noise, other, one), 0, math.inf
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One row of a claim."""
+
+    says: str
+    value: float
+    low: float  # 95 % interval
+    high: float
+    least: float
+    most: float
+    verdict: str
+    paper: float = math.nan  # the number by the paper's own Table 1
+
+
+def judge(bounds: Bounds, family: int, paper: float = math.nan) -> Statement:
+    """A statement that is one of `family`, all of which a claim needs."""
+    says, number, least, most = bounds
+    if np.isnan(number).any():
+        return Statement(says, *3 * [math.nan], least, most, MISSING, paper)
+    low, high = _interval(number[1:], 1)
+    widest = _interval(number[1:], family)
+    holds = least <= low and high <= most
+    fails = widest[1] < least or widest[0] > most
+    verdict = HOLDS if holds else FAILS if fails else UNDECIDED
+    return Statement(says, float(number[0]), low, high, least, most, verdict, paper)
+
+
+def _interval(samples: np.ndarray, family: int) -> tuple[float, float]:
+    """95 % for `family` intervals together."""
+    tail = 0.025 / family
+    low, high = np.quantile(samples, [tail, 1 - tail], method="inverted_cdf")
+    return float(low), float(high)
+
+
+def judge_all(bounds: Iterable[Bounds], printed: Iterable[Bounds] | None = None) -> list[Statement]:
+    """The statements of one claim; `printed` are the same by the paper's own numbers."""
+    bounds = list(bounds)
+    theirs = len(bounds) * [math.nan] if printed is None else [float(own[1][0]) for own in printed]
+    return [judge(own, len(bounds), paper) for own, paper in zip(bounds, theirs, strict=True)]
+
+
+def verdict(found: list[Statement]) -> str:
+    """Of a claim, by the rule at the top of this module; a claim that fails already needs no further network."""
+    answers = {statement.verdict for statement in found}
+    if FAILS in answers:
+        return "contradicted"
+    if MISSING in answers:
+        return MISSING
+    return "supported" if answers == {HOLDS} else "undecided"
+
+
+def table(own: list[Statement]) -> pd.DataFrame:
+    """The statements of one claim in words."""
+    rows = [
+        {
+            "statement": statement.says,
+            "number": spread(statement.value, statement.low, statement.high) if statement.verdict != MISSING else "-",
+            "claimed": _range(statement.least, statement.most),
+            "verdict": statement.verdict,
+            "paper": "-" if math.isnan(statement.paper) else f"{statement.paper:.1f}",
+        }
+        for statement in own
+    ]
+    return pd.DataFrame(rows).set_index("statement")
+
+
+def _range(least: float, most: float) -> str:
+    if math.isinf(most):
+        return f"above {least:g}"
+    if math.isinf(least):
+        return f"at most {most:g}"
+    return f"{least:g}" if least == most else f"{least:g} to {most:g}"
