@@ -1,5 +1,7 @@
 """train -> predict (a noise and a draw) -> sweep (a network) -> the notebooks about all of them -> the paper.
 
+Beside them the attacks of Table 2 on some of the networks, and the grid of readings.
+
 `make paper` runs it here; one line in README.md each says how a cluster does. Weights and predictions carry the recipe
 that made them: a step that finds its own reads and checks them, so that after a clone, when file times mean nothing,
 nothing is trained or predicted again.
@@ -17,6 +19,9 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # pa
 
 from lib import nets
 from lib.plan import CLEAN, Plan
+from lib.readings import Grid
+from lib.records import ROOT
+from lib.trials import Trials
 
 
 if "networks" not in config:
@@ -26,7 +31,7 @@ if "networks" not in config:
 
 SOURCES = ["workflow/execute", *glob("lib/*.*"), *glob("data/mnist/*")]
 NETWORKS = {
-    nets.file_stem(model, seed): {"model": model, "seed": seed, "draws": 1, "recipe": {}} | choices
+    nets.file_stem(model, seed): {"model": model, "seed": seed, "draws": 1, "attacks": False, "recipe": {}} | choices
     for model, choices in config["networks"].items()
     for seed in config["seeds"]
 }
@@ -42,6 +47,12 @@ STUDIES = {
     "curves": ["curves-shapes", "curves-foreground"],
     "claims": [],
 }
+TRIALS = {
+    stem: Trials(model=network["model"], train_seed=network["seed"])
+    for stem, network in NETWORKS.items()
+    if network["attacks"]
+}
+GRIDS = {model.replace(":", "-"): Grid(model=model) for model in config.get("readings", [])}
 PARTS = {(stem, part.path.stem): part for stem, plan in PLANS.items() for part in plan.parts()}
 
 
@@ -54,8 +65,22 @@ def predictions(stem):
     return [f"outputs/predictions/{stem}/{part}.npz" for owner, part in PARTS if owner == stem]
 
 
+def blocks(stem):
+    return [str(block.path.relative_to(ROOT)) for block in TRIALS[stem].blocks()]
+
+
+def answers(grid):
+    paths = {grid.answers_path(reading, seed): None for reading in grid.readings() for seed in grid.seeds}
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
 MEASURED = [file for stem in NETWORKS for file in [f"outputs/weights/{stem}.safetensors", *predictions(stem)]]
-NETWORK_BY_NETWORK = [*MEASURED, *expand("outputs/{kind}/{stem}.ipynb", kind=["train", "sweep"], stem=NETWORKS)]
+ATTACKED = [file for stem in TRIALS for file in blocks(stem)]
+NETWORK_BY_NETWORK = [
+    *MEASURED,
+    *expand("outputs/{kind}/{stem}.ipynb", kind=["train", "sweep"], stem=NETWORKS),
+    *expand("outputs/attacks/{stem}.ipynb", stem=TRIALS),
+]
 
 
 def parameters(values, output):
@@ -97,6 +122,7 @@ rule all:
     input:
         "outputs/paper.html",
         NETWORK_BY_NETWORK,
+        expand("outputs/readings/{grid}.ipynb", grid=GRIDS),
 
 
 rule measured:
@@ -174,6 +200,67 @@ rule sweep:
         "workflow/execute sweep {log} {output.notebook} -y {params.parameters}"
 
 
+for number, (stem, trials) in enumerate(TRIALS.items()):
+
+    rule:
+        name:
+            f"attacks_{number}"
+        input:
+            executed("attacks"),
+            predictions(stem),
+            weights=f"outputs/weights/{stem}.safetensors",
+        output:
+            [update(path) for path in blocks(stem)],
+            notebook=update(f"outputs/attacks/{stem}.ipynb"),
+            figures=[
+                update(f"outputs/figures/{figure}-{trials.name}.{kind}")
+                for figure in ("attacks", "attacks-gallery")
+                for kind in ("png", "svg")
+            ],
+        params:
+            parameters=lambda wildcards, output, trials=trials: parameters(
+                {"model": trials.model, "train_seed": trials.train_seed}, output[0]
+            ),
+        log:
+            f"outputs/logs/attacks/{stem}.ipynb",
+        benchmark:
+            f"outputs/logs/benchmarks/attacks-{stem}.tsv"
+        threads: 8
+        resources:
+            mem_mb=lambda wildcards, attempt: 6000 * attempt,
+            runtime=lambda wildcards, attempt: 360 * attempt,
+        retries: 2
+        shell:
+            "workflow/execute attacks {log} {output.notebook} -y {params.parameters}"
+
+
+for number, (stem, grid) in enumerate(GRIDS.items()):
+
+    rule:
+        name:
+            f"readings_{number}"
+        input:
+            executed("readings"),
+            MEASURED,
+        output:
+            [update(path) for path in answers(grid)],
+            table=update(f"outputs/readings/{grid.name}.csv"),
+            notebook=update(f"outputs/readings/{stem}.ipynb"),
+        params:
+            parameters=lambda wildcards, output, grid=grid: parameters({"model": grid.model}, output[0]),
+        log:
+            f"outputs/logs/readings/{stem}.ipynb",
+        benchmark:
+            f"outputs/logs/benchmarks/readings-{stem}.tsv"
+        threads: 8
+        resources:
+            mem_mb=lambda wildcards, attempt: 6000 * attempt,
+            runtime=lambda wildcards, attempt: 720 * attempt,
+        retries: 2
+        shell:
+            "workflow/execute readings {log} {output.notebook} -y {params.parameters}"
+
+
 for notebook, drawn in STUDIES.items():
 
     rule:
@@ -182,6 +269,7 @@ for notebook, drawn in STUDIES.items():
         input:
             executed(notebook),
             [] if notebook == "noise" else MEASURED,
+            ATTACKED if notebook == "claims" else [],
         output:
             notebook=update(f"outputs/{notebook}.ipynb"),
             figures=[update(f"outputs/figures/{figure}.{kind}") for figure in drawn for kind in ("png", "svg")],
@@ -204,6 +292,7 @@ rule paper:
         executed("paper"),
         [local(path) for path in ["workflow/page", *glob("workflow/html/*")]],
         MEASURED,
+        ATTACKED,
         [f"outputs/{notebook}.ipynb" for notebook in STUDIES],
         [f"outputs/figures/{figure}.png" for figures in STUDIES.values() for figure in figures],
     output:

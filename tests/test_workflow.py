@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
+from lib import nets
 from lib.records import ROOT
 from lib.sweep import Predictions
 
@@ -120,6 +122,12 @@ def test_a_cluster_would_run_every_part_apart(project, profile, tmp_path):
     assert jobs(printed) == {"train": 1, "predict": 5, "sweep": 1} | studies
 
 
-def test_the_paper_asks_for_every_network():
+def test_the_paper_asks_for_every_network_attack_and_reading():
     printed = snakemake(ROOT, "--dry-run", "--forceall", "--cores", "2", "--nolock")
-    assert jobs(printed)["train"] == 8
+    asked = yaml.safe_load((ROOT / "params" / "workflow.yaml").read_text())
+    networks, attacked = asked["networks"], [own for own in asked["networks"].values() if own.get("attacks")]
+    assert {*nets.PAPER} < {*networks} and len(attacked) == 4
+    found = jobs(printed)
+    assert found["train"] == found["sweep"] == len(networks)
+    assert found["predict"] == sum(1 + 4 * own.get("draws", 1) for own in networks.values())
+    assert {rule for rule in found if "_" in rule} == {"attacks_0", "attacks_1", "attacks_2", "attacks_3", "readings_0"}
