@@ -91,7 +91,10 @@ def save(figure: Figure, name: str, outputs: Path = OUTPUTS) -> Figure:
 
 
 def digits(images: np.ndarray, labels: list[list[str]] | None = None, rows: list[str] | None = None) -> Figure:
-    """A grid of images (rows, columns, H, W) uint8, with a label under each and a name before each row."""
+    """A grid of images (rows, columns, H, W) uint8, with a label under each and a name before each row.
+
+    Where a label is empty no image is drawn.
+    """
     height, width = images.shape[:2]
     with rc_context(STYLE):
         lines = max((label.count("\n") + 1 for row in labels or [] for label in row), default=0)
@@ -99,9 +102,12 @@ def digits(images: np.ndarray, labels: list[list[str]] | None = None, rows: list
         axes = figure.subplots(height, width, squeeze=False)
         for y in range(height):
             for x in range(width):
-                axes[y, x].imshow(images[y, x], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
                 axes[y, x].set(xticks=[], yticks=[])
-                axes[y, x].spines[:].set_visible(True)
+                drawn = not labels or labels[y][x] != ""
+                axes[y, x].spines[:].set_visible(drawn)
+                if not drawn:
+                    continue
+                axes[y, x].imshow(images[y, x], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
                 axes[y, x].spines[:].set(color="0.6", linewidth=0.5)
                 if labels:
                     axes[y, x].set_xlabel(labels[y][x], fontsize=9, labelpad=3)

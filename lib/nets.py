@@ -112,6 +112,7 @@ TITLES = {
     "resnetv2_50": "ResNet-50V2",
     "vgg19": "VGG-19",
     "efficientnet_b1": "EfficientNet-B1",
+    "cnn": "small CNN",
 }
 
 
