@@ -7,7 +7,7 @@ from scipy.stats import binomtest
 
 from lib import bounds, data, nets, trials
 from lib.attacks import ATTACKS, search
-from lib.bounds import Nearness
+from lib.bounds import TERMS, Nearness
 from lib.noise import NOISES, perturb
 from lib.plan import Plan
 from lib.records import ROOT
@@ -51,25 +51,26 @@ def test_an_image_is_robust_beyond_its_distance_and_where_nothing_was_found():
     assert (row["low"], row["high"]) == pytest.approx((100 * wilson.low, 100 * wilson.high), abs=1e-4)
 
 
-def test_the_margin_of_the_papers_own_table_at_200_attacks_is_against_pointwise():
-    own = bounds.paper_margins().set_index(["method", "attacks"])["margin"]
-    assert own["white_to_black", 200] == pytest.approx((44.7 - 21.0) - (91.0 - 44.7))
-    assert (own.xs(200, level="attacks") < 0).all() and (own.xs(40, level="attacks") > 0).all()
+def test_the_papers_own_table_is_against_pointwise_at_200_attacks_and_for_it_by_its_groups():
+    own = bounds.paper_margins().set_index(["method", "terms"])["margin"]
+    assert own["white_to_black", TERMS[0]] == pytest.approx((44.7 - 21.0) - (91.0 - 44.7))
+    assert own["white_to_black", TERMS[1]] == pytest.approx((44.7 - 21.0) - (91.0 - 87.9))
+    assert (own.xs(TERMS[0], level="terms") < 0).all() and (own.xs(TERMS[1], level="terms") > 0).all()
 
 
 def near(table: np.ndarray) -> Nearness:
-    """Robust or not: (images, noise and QUOTED)."""
-    return Nearness("white_to_black", bounds.TERMS[0], 1.5, bounds._accuracies(table), len(table))
+    """Robust or not: (images, the noise on either side and QUOTED)."""
+    return Nearness("white_to_black", TERMS[0], 1.5, bounds._accuracies(table), len(table))
 
 
 def test_the_margin_has_a_paired_interval():
     """The noise fools the very images that Pointwise does: near to it for certain; with the attacks alike, to none."""
     pointwise = np.repeat([True, False], [60, 40])
-    table = np.stack([pointwise, pointwise, np.zeros(100, bool), np.arange(100) < 30], axis=1)
+    table = np.stack([pointwise, pointwise, pointwise, np.zeros(100, bool), np.arange(100) < 30], axis=1)
     row = bounds.margins([near(table)]).iloc[0]
     assert row["margin"] == pytest.approx(30) and 0 < row["low"] < row["margin"] < row["high"]
-    assert (row["nearer"], row["accuracy"], row["boundary"]) == ("Pointwise", 60, 30)
-    row = bounds.margins([near(np.zeros((20, 4), bool))]).iloc[0]
+    assert (row["nearer"], row["near"], row["boundary"]) == ("Pointwise", 60, 30)
+    row = bounds.margins([near(np.zeros((20, 5), bool))]).iloc[0]
     assert (row["margin"], row["low"], row["high"], row["nearer"]) == (0, 0, 0, "undecided")
 
 
@@ -129,13 +130,21 @@ def test_an_attack_recorded_with_other_steps_stands_beside_itself(tried):
     assert bounds.by_steps(tried).empty
 
 
-def test_claim_12_is_asked_on_three_terms_for_every_noise(tried):
+def at_first(tried: Trials, images: int) -> pd.DataFrame:
+    """Black to White at its levels over fewer images than were tried."""
+    return bounds.at_levels(tried.model_copy(update={"images": images})).query("method == 'black_to_white'")
+
+
+def test_claim_12_is_asked_on_four_terms_for_every_noise(tried):
     margins = bounds.margins(list(bounds.nearness(tried, bounds.outcomes(tried))))
-    assert len(margins) == 3 * len(NOISES) and (margins["n"] == 6).all()
+    assert len(margins) == len(TERMS) * len(NOISES) and (margins["n"] == 6).all()
     assert (margins["low"] <= margins["margin"]).all() and (margins["margin"] <= margins["high"]).all()
     for row in margins.itertuples():
-        others = min(abs(row.accuracy - row.deepfool), abs(row.accuracy - row.boundary))
-        assert row.margin == pytest.approx(others - abs(row.accuracy - row.pointwise))
+        others = min(abs(row.far - row.deepfool), abs(row.far - row.boundary))
+        assert row.margin == pytest.approx(others - abs(row.near - row.pointwise))
+    answers = {row.attacks: row.accuracy for row in at_first(tried, 6).itertuples()}
+    grouped = margins.query("method == 'black_to_white' and terms == @TERMS[1]").iloc[0]
+    assert (grouped["near"], grouped["far"]) == pytest.approx((answers[40], answers[200]))
 
 
 def test_without_a_sweep_the_noises_are_left_out(tried, tmp_path):
