@@ -292,7 +292,7 @@ rule paper:
         executed("paper"),
         [local(path) for path in ["workflow/page", *glob("workflow/html/*")]],
         MEASURED,
-        ATTACKED,
+        expand("outputs/attacks/{stem}.ipynb", stem=TRIALS),
         [f"outputs/{notebook}.ipynb" for notebook in STUDIES],
         [f"outputs/figures/{figure}.png" for figures in STUDIES.values() for figure in figures],
     output:

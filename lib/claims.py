@@ -53,14 +53,17 @@ def measured(answers: Answers, margins: dict[tuple[str, str], Number] | None = N
     return Scores(models, answers.attacks, accuracy, margins or {})
 
 
+def trials_of(study: Study) -> Trials:
+    """The attacks on the network to which the paper's Table 2 belongs."""
+    return Trials(model=ATTACKED, train_seed=study.train_seed, outputs=study.outputs)
+
+
 def attacked(study: Study) -> dict[tuple[str, str], Number]:
     """The margins of claim 12; empty where the attacks on `ATTACKED` or its sweep are not recorded."""
-    trials = Trials(model=ATTACKED, train_seed=study.train_seed, outputs=study.outputs)
-    try:
-        outcomes = bounds.outcomes(trials)
-    except FileNotFoundError:
+    trials = trials_of(study)
+    if not trials.recorded:
         return {}
-    return {(found.noise, found.terms): found.margin for found in bounds.nearness(trials, outcomes)}
+    return {(found.noise, found.terms): found.margin for found in bounds.nearness(trials, bounds.outcomes(trials))}
 
 
 def printed() -> Scores:

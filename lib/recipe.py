@@ -41,12 +41,17 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _variant_has_a_name(self) -> "Recipe":
-        changed = self.model_dump(exclude={"model", "seed"}, exclude_defaults=True)
-        if changed and "@" not in self.model:
+        if self.changes and "@" not in self.model:
             raise ValueError(
-                f"{changed} is not the paper's recipe; give the network a name of its own, such as '{self.model}@WORD'"
+                f"{self.changes} is not the paper's recipe; give the network a name of its own, such as "
+                f"'{self.model}@WORD'"
             )
         return self
+
+    @property
+    def changes(self) -> dict:
+        """In what it is not the paper's rule."""
+        return self.model_dump(exclude={"model", "seed"}, exclude_defaults=True)
 
     @property
     def weights(self) -> Path:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from lib import nets, results
 from lib.nets import Known
 from lib.plan import Plan
-from lib.recipe import PAPER_TARGET, paper_target
+from lib.recipe import PAPER_TARGET, Recipe, paper_target
 from lib.records import ROOT
 from lib.sweep import recorded
 
@@ -47,6 +47,18 @@ class Study(BaseModel):
             images=self.images,
             outputs=self.outputs,
         )
+
+    def training(self, model: str) -> dict:
+        """The record of a network's training."""
+        return nets.read_record(nets.weights_path(model, self.train_seed, ROOT / self.outputs))
+
+    def variants(self, model: str) -> list[str]:
+        """Its trainings MODEL@WORD on disk that see the same images, in the same way, as by the paper's rule."""
+        pattern = nets.weights_path(f"{model}@*", self.train_seed, ROOT / self.outputs)
+        paths = sorted(pattern.parent.glob(pattern.name))
+        seen = {name: Recipe.model_fields[name].default for name in ("normalize", "resize", "train_images")}
+        recipes = (nets.read_record(path)["recipe"] for path in paths)
+        return [recipe["model"] for recipe in recipes if {name: recipe[name] for name in seen} == seen]
 
     def choose(self, usual: tuple[str, ...]) -> "Chosen":
         """The networks asked for, `usual` where none are named, sorted by whether they are recorded.
@@ -94,10 +106,28 @@ class Chosen:
 
         The fully connected net is excepted from the rule (section 3.3).
         """
-        study = self.study
-        record = nets.read_record(nets.weights_path(model, study.train_seed, ROOT / study.outputs))
+        record = self.study.training(model)
         excepted = paper_target(model) > 100
         return record, excepted or any(epoch["accuracy"] >= PAPER_TARGET for epoch in record["epochs"])
+
+    @property
+    def short(self) -> tuple[str, ...]:
+        """The measured networks whose training fell short of what the paper's rule asks for."""
+        return tuple(model for model in self.measured if not self.training(model)[1])
+
+    def instead(self) -> list["Chosen"]:
+        """The same networks with one that fell short replaced by its variant MODEL@WORD that did not, for each such.
+
+        A variant counts if its sweep is recorded and its recipe differs in the course of the training alone.
+        """
+        found = []
+        for model in self.short:
+            for variant in self.study.variants(model):
+                models = [variant if each == model else each for each in self.models]
+                other = self.study.model_copy(update={"models": models}).sort()
+                if variant in other.measured and variant not in other.short:
+                    found.append(other)
+        return found
 
     def curves(self) -> pd.DataFrame:
         """`results.curves` of every measured network, each with all its draws, the network in column `model`."""
@@ -131,11 +161,10 @@ class Chosen:
                 f"**Not yet measured: {names(self.missing)}.** All that follows is about the other "
                 f"{len(self.measured)} of {len(self.models)}: {names(self.measured)}."
             )
-        short = [model for model in self.measured if not self.training(model)[1]]
-        if short:
+        if self.short:
             told += (
-                f" **Under-trained: {names(short)}** ended below the {PAPER_TARGET} % of validation images that the "
-                "paper's rule asks for, so what it shows below is no evidence about the architecture."
+                f" **Under-trained: {names(self.short)}** ended below the {PAPER_TARGET} % of validation images that "
+                "the paper's rule asks for, so what it shows below is no evidence about the architecture."
             )
         return told
 

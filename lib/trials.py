@@ -72,9 +72,13 @@ class Trials(BaseModel):
 
     def recorded_steps(self, attack: str) -> list[int]:
         """With how many steps this attack is recorded, each on all its images and by the weights that are on disk."""
-        weights = file_hash(self.weights)
         some = {read_arrays(path)[0]["recipe"]["steps"] for path in self.folder.glob(f"{attack}-*.npz")}
-        return sorted(n for n in some if all(block.holds(weights) for block in self.alone(attack, n).blocks()))
+        return sorted(steps for steps in some if self.alone(attack, steps).recorded)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether all of it is on disk, by the weights that are there."""
+        return self.weights.is_file() and all(block.holds(file_hash(self.weights)) for block in self.blocks())
 
     @property
     def folder(self) -> Path:

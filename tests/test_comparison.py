@@ -328,3 +328,23 @@ def test_numbers_in_tables():
     shifted = curve.assign(accuracy=curve["accuracy"] + 2, low=curve["accuracy"] - 1, high=curve["accuracy"] + 1)
     row = tables.differences(shifted).iloc[0]
     assert (row["network"], row["cells"], row["within"]) == ("FC", 16, 16) and row["mean"] == pytest.approx(2)
+
+
+def test_a_network_that_fell_short_is_replaced_by_a_better_training(tmp_path):
+    def straight(noise, attacks):
+        return 1 - 0.5 * attacks / 200
+
+    for model, validation in {
+        "fc": 98,
+        "resnet18": 99.2,
+        "resnet34": 96,
+        "resnet34@gentle": 99.1,
+        "resnet34@worse": 90,
+    }.items():
+        pretend(tmp_path, model, straight, 60, validation=validation)
+    pretend(tmp_path, "resnet34@none", straight, 60, normalize="none")
+    chosen = Study(images=60, outputs=tmp_path, models=["fc", "resnet18", "resnet34", "resnet50"]).choose(())
+    assert chosen.short == ("resnet34",), "the fully connected net has no target"
+    (other,) = chosen.instead()
+    assert other.models == ("fc", "resnet18", "resnet34@gentle", "resnet50") and other.missing == ("resnet50",)
+    assert chosen.study.model_copy(update={"models": ["fc", "resnet18"]}).choose(()).instead() == []
