@@ -44,8 +44,9 @@ class EverySecondPixel(nn.Module):
 def small_cnn() -> nn.Module:
     """The CNN of Schott et al. 2018 (arXiv:1805.09190), which the paper's Table 2 quotes; it reads 28x28.
 
-    Four convolutions without padding: kernels 5, 4, 3, 5; strides 1, 2, 2, 1; channels 20, 70, 256, 10; batch
-    normalisation and ELU between them.
+    Four convolutions without padding: kernels 5, 4, 3, 5; strides 1, 2, 2, 1; channels 20, 70, 256, 10, as its authors'
+    code has them (`get_CNN` in bethgelab/AnalysisBySynthesis). Batch normalisation and ELU between them, in this order:
+    that the order is theirs is not known.
     """
     return nn.Sequential(
         EverySecondPixel(),
