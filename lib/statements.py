@@ -89,7 +89,7 @@ def judge(bounds: Bounds, family: int, paper: float = math.nan) -> Statement:
         return Statement(says, *3 * [math.nan], least, most, MISSING, paper)
     low, high = _interval(number[1:], 1)
     widest = _interval(number[1:], family)
-    holds = least <= low and high <= most
+    holds = (least < low if math.isinf(most) else least <= low) and high <= most  # "above" is not "at"
     fails = widest[1] < least or widest[0] > most
     verdict = HOLDS if holds else FAILS if fails else UNDECIDED
     return Statement(says, float(number[0]), low, high, least, most, verdict, paper)
