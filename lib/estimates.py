@@ -30,9 +30,14 @@ def resample(values: np.ndarray) -> np.ndarray:
     return means.reshape(REPEATS, *values.shape[:-1]) / images
 
 
-def limits(resampled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The 95 % percentile interval of each column: (REPEATS, ...) -> (...), (...). Infinite values are in order."""
-    low, high = np.quantile(resampled, [0.025, 0.975], axis=0, method="inverted_cdf")
+def limits(resampled: np.ndarray, family: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """The percentile interval of each column: (REPEATS, ...) -> (...), (...). Infinite values are in order.
+
+    Args:
+        family: how many such intervals there are, which hold with 95 % together (Bonferroni).
+    """
+    tail = 0.025 / family
+    low, high = np.quantile(resampled, [tail, 1 - tail], axis=0, method="inverted_cdf")
     return low, high
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from lib.estimates import area_under_curve
+from lib.estimates import area_under_curve, limits
 from lib.nets import title
 from lib.noise import NOISES as NOISE
 from lib.study import NOISES
@@ -79,7 +79,7 @@ class Statement:
     least: float
     most: float
     verdict: str
-    paper: float = math.nan  # the number by the paper's own Table 1
+    paper: float = math.nan  # the number by the paper's own tables
 
 
 def judge(bounds: Bounds, family: int, paper: float = math.nan) -> Statement:
@@ -87,19 +87,12 @@ def judge(bounds: Bounds, family: int, paper: float = math.nan) -> Statement:
     says, number, least, most = bounds
     if np.isnan(number).any():
         return Statement(says, *3 * [math.nan], least, most, MISSING, paper)
-    low, high = _interval(number[1:], 1)
-    widest = _interval(number[1:], family)
+    low, high = map(float, limits(number[1:]))
+    widest = limits(number[1:], family)
     holds = (least < low if math.isinf(most) else least <= low) and high <= most  # "above" is not "at"
     fails = widest[1] < least or widest[0] > most
     verdict = HOLDS if holds else FAILS if fails else UNDECIDED
     return Statement(says, float(number[0]), low, high, least, most, verdict, paper)
-
-
-def _interval(samples: np.ndarray, family: int) -> tuple[float, float]:
-    """95 % for `family` intervals together."""
-    tail = 0.025 / family
-    low, high = np.quantile(samples, [tail, 1 - tail], method="inverted_cdf")
-    return float(low), float(high)
 
 
 def judge_all(bounds: Iterable[Bounds], printed: Iterable[Bounds] | None = None) -> list[Statement]:

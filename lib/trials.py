@@ -78,7 +78,10 @@ class Trials(BaseModel):
     @property
     def recorded(self) -> bool:
         """Whether all of it is on disk, by the weights that are there."""
-        return self.weights.is_file() and all(block.holds(file_hash(self.weights)) for block in self.blocks())
+        if not self.weights.is_file():
+            return False
+        weights = file_hash(self.weights)
+        return all(block.holds(weights) for block in self.blocks())
 
     @property
     def folder(self) -> Path:
