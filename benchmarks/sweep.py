@@ -59,7 +59,7 @@ def engines(model: str) -> None:
         probabilities(images)
         found[engine] = min(seconds(probabilities, images) for _ in range(3)) / len(images)
     print(
-        f"{model}: ms an image: plain torch {1e3 * plain:.2f}, in its memory format {1e3 * found['torch']:.2f}, "
+        f"{model}: ms an image: plain torch {1e3 * plain:.2f}, prepared {1e3 * found['torch']:.2f}, "
         f"OpenVINO {1e3 * found['openvino']:.2f} ({plain / found['openvino']:.1f}x and "
         f"{found['torch'] / found['openvino']:.1f}x faster)"
     )

@@ -200,6 +200,18 @@ def test_openvino_answers_as_torch_does(model):
     np.testing.assert_allclose(one, other, atol=2e-4)
 
 
+@pytest.mark.parametrize("resize", nets.RESIZE)
+@pytest.mark.parametrize("normalize", nets.NORMALIZE)
+def test_a_dense_net_that_reads_28x28_at_once_answers_as_the_whole_does(normalize, resize):
+    net = nets.build("fc", 1, normalize=normalize, resize=resize).eval()
+    images = perturb(data.load().test_images[:130], "black_to_white", 40)
+    with torch.no_grad():
+        whole = net(torch.from_numpy(images[:, None] / np.float32(255))).softmax(dim=1)
+    np.testing.assert_allclose(predictor(net)(images), whole, atol=1e-5)
+    upscaled = nets.upscale(images, nets.SIZE, resize)  # rounded to whole brightnesses
+    np.testing.assert_allclose(predictor(net, size=nets.SIZE)(upscaled), whole, atol=0.01)
+
+
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
 def test_answers_do_not_depend_on_the_batch(trained, engine):
     probabilities = predictor(nets.load(MODEL, outputs=trained), engine)
