@@ -144,7 +144,7 @@ def against_depth(resilience: pd.DataFrame, heading: str) -> Figure:
     Args:
         resilience: as `depth.resilience` gives it.
     """
-    scales = {"layers": ("layers", 1.0), "parameters": ("parameters (millions)", 1e-6)}
+    scales = {"layers": ("layers of the ResNet", 1.0), "parameters": ("parameters (millions)", 1e-6)}
     with rc_context(STYLE):
         figure = Figure(figsize=(9, 4.4), layout="constrained")
         axes = figure.subplots(1, 2, sharey=True)
@@ -156,10 +156,10 @@ def against_depth(resilience: pd.DataFrame, heading: str) -> Figure:
             table = resilience[resilience["noise"] == NOISES[0]]
             panel.set_xticks(table[column] * unit, [f"{value:.3g}" for value in table[column] * unit])
             panel.set_xlabel(label)
-            panel.tick_params(axis="x", rotation=60 if column == "parameters" else 0)
+        names = [f"{nets.title(row.model)}: {row.parameters / 1e6:.3g}" for row in table.itertuples()]
+        axes[1].set_xticks(table["parameters"] / 1e6, names, rotation=40, ha="right", rotation_mode="anchor")
         axes[0].set_ylabel("area under the curve (%)")
-        names = resilience.drop_duplicates("model").sort_values("layers")["model"]
-        _finish(figure, axes[0], f"{heading}\n{', '.join(map(nets.title, names))}")
+        _finish(figure, axes[0], heading)
     return figure
 
 
@@ -216,7 +216,7 @@ def _panels(figure: Figure, models: list[str]) -> Iterator[tuple[str, str, Axes]
     for number, axes in enumerate(figure.axes):
         row, column = divmod(number, len(NOISES))
         axes.axhline(HALF, color="0.85", linewidth=0.8, zorder=0)
-        axes.set(ylim=(0, 101))
+        axes.set(ylim=(0, 104))
         if row == 0:
             axes.set_title(title(NOISES[column]), fontsize=10)
         if row == len(models) - 1:

@@ -12,6 +12,7 @@ from lib.study import NOISES
 
 LAYERS = {"resnet18": 18, "resnet34": 34, "resnet50": 50, "resnet101": 101, "resnetv2_50": 50}
 INITIAL = 50  # attacks: "in order to survive the initial 50 attacks" (section 4.3)
+LEAST_GAIN = 10.0  # points at `INITIAL` attacks that a step must bring to be called a threshold
 STEP = ("resnet34", "resnet50")  # where the paper sees a threshold
 TEN = {"ten": "gain", "ten_low": "low", "ten_high": "high"}  # columns for ten layers more
 
@@ -65,9 +66,9 @@ def threshold(answers: Answers, pairs: list[Pair], step: Pair = STEP) -> pd.Data
     """Whether one step in depth is a threshold, noise by noise.
 
     Paper: section 4.3, claim "at 34 layers, the model is nonresistant to the initial attacks, but at 50 layers ...".
-    We count it as a threshold if at `INITIAL` attacks the step gains, and gains more than each of the other steps,
-    with the 95 % interval of the gain and of every such excess above 0; as contradicted if one of these intervals
-    lies below 0.
+    We count it as a threshold if at `INITIAL` attacks the step gains `LEAST_GAIN` or more, and more than each of the
+    other steps: the 95 % interval of the gain lies above that, the interval of every such excess above 0. It is
+    contradicted if one of these intervals lies below.
 
     Returns:
         noise, gain, low, high, then `excess`, its low and high (over the best other step), `threshold`: yes, no or
@@ -82,7 +83,7 @@ def threshold(answers: Answers, pairs: list[Pair], step: Pair = STEP) -> pd.Data
     rows = []
     for number, row in enumerate(own.itertuples()):
         beyond = [excess[number][1:] for excess in excesses]
-        found = {verdict(row.low, row.high), *(verdict(low, high) for _, low, high in beyond)}
+        found = {verdict(row.low - LEAST_GAIN, row.high - LEAST_GAIN), *(verdict(low, high) for _, low, high in beyond)}
         answer = "no" if "lower" in found else "yes" if found == {"higher"} else "undecided"
         rows.append((row.noise, row.gain, row.low, row.high, *min(beyond), answer))
     return pd.DataFrame(rows, columns=columns)

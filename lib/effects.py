@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
+from lib import nets
 from lib.grid import AnswerFile
 from lib.noise import NOISES
 from lib.plan import CLEAN
@@ -143,6 +144,20 @@ def spread_of_draws(accuracy: pd.DataFrame, model: str, images: int) -> tuple[in
     usual = own["c"] == own["noise"].map({name: float(noise.c) for name, noise in NOISES.items()})
     cells = own[usual & own["attacks"].isin(LEVELS)].pivot(index=CELL, columns="draw", values="correct")
     return cells.shape[1], float(_rms((100 * cells / images).std(axis=1).to_numpy()))
+
+
+def trainings_in_words(outputs: Path) -> str:
+    """How far trainings of one network by our reading are apart, where the grid has several; else nothing."""
+    table = accuracies(Grid(changes=0, outputs=outputs)).query("attacks > 0")
+    seeds, cells = table["seed"].nunique(), table.groupby(CELL)["accuracy"]
+    if seeds < 2:
+        return ""
+    apart = cells.max() - cells.min()
+    return (
+        f"{seeds} trainings of {nets.title(Grid().model)} by the same rule, each in a noise draw of its own, lie up to "
+        f"{apart.max():.1f} points apart in one of these cells, {apart.mean():.1f} in the mean (`readings.ipynb`): far "
+        "more than any interval over images and draws tells."
+    )
 
 
 def beside_recorded(grid: Grid, recorded: Path = OUTPUTS) -> pd.DataFrame:

@@ -71,6 +71,13 @@ def leaning(low: float, high: float) -> str:
     return "foreground" if high < -NEARLY_EQUAL else "undecided"
 
 
+def at_paper_levels(answers: Answers) -> pd.Series:
+    """The difference in area at equal attacks as the paper has it: from its five levels alone (points)."""
+    place = np.isin(answers.attacks, results.paper_table()["attacks"])
+    areas = area_under_curve(answers.accuracy[..., place], answers.attacks[place])  # (noises, models)
+    return pd.Series(areas[WHITE] - areas[BLACK], answers.models)
+
+
 def paper() -> pd.Series:
     """The paper's own difference in area for each of its networks, from the five levels of Table 1 (points)."""
     table = results.paper_table().pivot(index=["model", "attacks"], columns="noise", values="accuracy")

@@ -1,11 +1,13 @@
-"""Claims 6 and 7 (section 4.1) as far as three networks decide them, which are trained under two normalisations."""
+"""Claims 6, 7 and 9 as far as three networks decide them, which are trained under two normalisations."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from lib import claims, comparison
-from lib.claims import BTW, ETA, RPI, WTB, widest_gap
+from lib.claims import BTW, ETA, RPI, WTB, apart, widest_gap
+from lib.foreground import NEARLY_EQUAL
 from lib.statements import Bounds, Scores, Statement, above, judge_all
 from lib.study import Chosen, Study
 
@@ -27,7 +29,12 @@ def _fc(scores: Scores) -> Iterator[Bounds]:
     yield above(scores, ETA, "fc", "resnet18")
 
 
-CLAIMS: dict[int, Callable[[Scores], Iterator[Bounds]]] = {6: _efficientnet_is_lowest, 7: _fc}
+def _background(scores: Scores) -> Iterator[Bounds]:
+    yield apart(scores, "efficientnet_b1", NEARLY_EQUAL, math.inf)
+    yield apart(scores, "fc", -NEARLY_EQUAL, NEARLY_EQUAL)
+
+
+CLAIMS: dict[int, Callable[[Scores], Iterator[Bounds]]] = {6: _efficientnet_is_lowest, 7: _fc, 9: _background}
 
 
 def chosen(study: Study, word: str) -> Chosen:
@@ -36,7 +43,7 @@ def chosen(study: Study, word: str) -> Chosen:
 
 
 def statements(networks: Chosen) -> dict[int, list[Statement]]:
-    """Both claims as these networks decide them, on the noisy images that all of them have seen."""
+    """The claims as these networks decide them, on the noisy images that all of them have seen."""
     scores = Scores((), np.array([0, 1]), np.empty((1, 4, 0, 2)))  # none is measured
     if networks.measured:
         scores = claims.measured(comparison.measure(networks))

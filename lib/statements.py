@@ -50,6 +50,11 @@ class Scores:
             return np.full(len(curves), np.nan)
         return curves[:, self.attacks.tolist().index(attacks)]
 
+    def at_levels(self, attacks: np.ndarray) -> "Scores":
+        """The same networks at these levels alone, as far as they are measured there; without the margins."""
+        place = np.isin(self.attacks, attacks)
+        return Scores(self.models, self.attacks[place], self.accuracy[..., place])
+
     def gain(self, noise: str, first: str, second: str, attacks: int | None = None) -> Number:
         """The second network minus the first."""
         return self.at(noise, second, attacks) - self.at(noise, first, attacks)
@@ -80,26 +85,37 @@ class Statement:
     most: float
     verdict: str
     paper: float = math.nan  # the number by the paper's own tables
+    coarse: float = math.nan  # ours at the levels of these tables alone
 
 
-def judge(bounds: Bounds, family: int, paper: float = math.nan) -> Statement:
+def judge(bounds: Bounds, family: int, paper: float = math.nan, coarse: float = math.nan) -> Statement:
     """A statement that is one of `family`, all of which a claim needs."""
     says, number, least, most = bounds
     if np.isnan(number).any():
-        return Statement(says, *3 * [math.nan], least, most, MISSING, paper)
+        return Statement(says, *3 * [math.nan], least, most, MISSING, paper, coarse)
     low, high = map(float, limits(number[1:]))
     widest = limits(number[1:], family)
     holds = (least < low if math.isinf(most) else least <= low) and high <= most  # "above" is not "at"
     fails = widest[1] < least or widest[0] > most
     verdict = HOLDS if holds else FAILS if fails else UNDECIDED
-    return Statement(says, float(number[0]), low, high, least, most, verdict, paper)
+    return Statement(says, float(number[0]), low, high, least, most, verdict, paper, coarse)
 
 
-def judge_all(bounds: Iterable[Bounds], printed: Iterable[Bounds] | None = None) -> list[Statement]:
-    """The statements of one claim; `printed` are the same by the paper's own numbers."""
+def judge_all(
+    bounds: Iterable[Bounds], printed: Iterable[Bounds] | None = None, coarse: Iterable[Bounds] | None = None
+) -> list[Statement]:
+    """The statements of one claim.
+
+    Args:
+        printed: the same by the paper's own numbers.
+        coarse: the same by ours, at the paper's levels alone.
+    """
     bounds = list(bounds)
-    theirs = len(bounds) * [math.nan] if printed is None else [float(own[1][0]) for own in printed]
-    return [judge(own, len(bounds), paper) for own, paper in zip(bounds, theirs, strict=True)]
+    beside = [
+        len(bounds) * [math.nan] if other is None else [float(number[0]) for _, number, *_ in other]
+        for other in (printed, coarse)
+    ]
+    return [judge(own, len(bounds), *others) for own, *others in zip(bounds, *beside, strict=True)]
 
 
 def verdict(found: list[Statement]) -> str:
@@ -121,6 +137,7 @@ def table(own: list[Statement]) -> pd.DataFrame:
             "claimed": _range(statement.least, statement.most),
             "verdict": statement.verdict,
             "paper": "-" if math.isnan(statement.paper) else f"{statement.paper:.1f}",
+            "at its levels": "-" if math.isnan(statement.paper + statement.coarse) else f"{statement.coarse:z.1f}",
         }
         for statement in own
     ]

@@ -164,7 +164,7 @@ class Chosen:
         if self.short:
             told += (
                 f" **Under-trained: {names(self.short)}** ended below the {PAPER_TARGET} % of validation images that "
-                "the paper's rule asks for, so what it shows below is no evidence about the architecture."
+                "the paper's rule asks for, so what it shows below is weak evidence about the architecture."
             )
         return told
 

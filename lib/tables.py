@@ -10,7 +10,6 @@ from lib.figures import title
 from lib.noise import NOISES as NOISE
 from lib.study import NOISES
 
-MISSING = "not yet measured"
 BOUND = "\N{NO-BREAK SPACE}"  # where a cell of a table must not break
 
 
@@ -24,7 +23,7 @@ def spread(value: float, low: float, high: float, digits: int = 1, sign: str = "
 def table_1(curves: pd.DataFrame, models: tuple[str, ...]) -> pd.DataFrame:
     """Ours beside the paper's in the layout of the paper's Table 1: a row for every network and number of attacks.
 
-    Under each noise `ours` with its 95 % interval, and `paper` with the difference, ours minus the paper's (points).
+    Under each noise `ours` with its 95 % interval, `paper`, and `difference`, ours minus the paper's (points).
     """
     paper = results.paper_table().set_index(["model", "attacks", "noise"])["accuracy"]
     ours = curves.set_index(["model", "attacks", "noise"])
@@ -42,28 +41,26 @@ def table_1(curves: pd.DataFrame, models: tuple[str, ...]) -> pd.DataFrame:
 
 def _cells(ours: pd.DataFrame, paper: pd.Series, key: tuple[str, int, str]) -> dict[str, str]:
     row = ours.loc[key] if key in ours.index else None
-    theirs = f"{paper[key]:.2f}" if key in paper.index else "-"
-    if row is not None and key in paper.index:
-        theirs += f" ({row.accuracy - paper[key]:+.2f})"
-    return {"ours": MISSING if row is None else spread(row.accuracy, row.low, row.high, digits=2), "paper": theirs}
+    known = key in paper.index
+    return {
+        "ours": "-" if row is None else spread(row.accuracy, row.low, row.high, digits=2),
+        "paper": f"{paper[key]:.2f}" if known else "-",
+        "difference": f"{row.accuracy - paper[key]:+.2f}" if known and row is not None else "-",
+    }
 
 
 def differences(curves: pd.DataFrame) -> pd.DataFrame:
     """Ours minus the paper's at the noisy levels of Table 1, for each network that both have (points).
 
-    Columns: network, cells, mean, mean_size (of the absolute differences), largest (of them), below (cells in which the
-    paper's number lies under our 95 % interval), within, above.
+    Columns: network, cells, mean, mean_size (of the absolute differences), largest (of them).
     """
     rows = []
     for model, curve in curves.groupby("model", sort=False):
         beside = results.beside_paper(curve, model).query("attacks > 0")
         if len(beside):
             apart = beside["difference"]
-            below, above = (beside["paper"] < beside["low"]).sum(), (beside["paper"] > beside["high"]).sum()
-            counts = (below, len(beside) - below - above, above)
-            rows.append((nets.title(model), len(beside), apart.mean(), apart.abs().mean(), apart.abs().max(), *counts))
-    columns = ["network", "cells", "mean", "mean_size", "largest", "below", "within", "above"]
-    return pd.DataFrame(rows, columns=columns)
+            rows.append((nets.title(model), len(beside), apart.mean(), apart.abs().mean(), apart.abs().max()))
+    return pd.DataFrame(rows, columns=["network", "cells", "mean", "mean_size", "largest"])
 
 
 def summary(summaries: pd.DataFrame) -> pd.DataFrame:
@@ -93,6 +90,20 @@ def paper_ranks(models: list[str]) -> dict[tuple[str, str], int]:
     return found
 
 
+def in_order(leads: pd.DataFrame) -> str:
+    """`comparison.ranking` in words: a line for each noise, the network with the largest area first."""
+    lines = [
+        f"- **{title(noise)}**: {nets.title(own.iloc[0].upper)}"
+        + "".join(
+            f", {nets.title(row.lower)} by {spread(row.lead, row.low, row.high)}"
+            + ("" if row.low > 0 else " **or the other way round**")
+            for row in own.itertuples()
+        )
+        for noise, own in leads.groupby("noise", sort=False)
+    ]
+    return "\n".join(lines) or "One network alone has no ranking."
+
+
 def tests(sign_tests: pd.DataFrame) -> pd.DataFrame:
     """`comparison.sign_tests` in words: a row for each pair and level, a column for each noise."""
     told = sign_tests.assign(
@@ -106,6 +117,16 @@ def tests(sign_tests: pd.DataFrame) -> pd.DataFrame:
     order = list(dict.fromkeys(told["pair"]))
     wide = told.pivot(index=["pair", "attacks"], columns="short", values="text")
     return wide.reindex(order, level=0)[[NOISE[noise].short for noise in NOISES]].rename_axis(columns=None)
+
+
+def in_count(sign_tests: pd.DataFrame) -> str:
+    """How many of `comparison.sign_tests` find a difference, and in favour of which of the two."""
+    sure = sign_tests[sign_tests["holm"] < 0.05]
+    return (
+        f"Of {len(sign_tests)} tests {len(sure)} find a difference after the correction (p < 0.05): in "
+        f"{(sure['gain'] > 0).sum()} the deeper network of the two is better, in {(sure['gain'] < 0).sum()} the "
+        "shallower one."
+    )
 
 
 def pair(first: str, second: str) -> str:
@@ -127,6 +148,27 @@ def by_noise(table: pd.DataFrame, label: str, values: list[str], digits: int = 1
     return wide[[NOISE[noise].short for noise in NOISES]].rename_axis(columns=None)
 
 
+def leanings(found: pd.DataFrame) -> str:
+    """`foreground.sensitivity` in words, a line for each measure and leaning."""
+    told = {"background": "Black to White costs more", "foreground": "White to Black costs more"}
+    lines = [
+        f"- At **{measure}**, {told.get(leaning, leaning)}: {', '.join(map(nets.title, own['model']))}."
+        for (measure, leaning), own in found.groupby(["measure", "leaning"], sort=False)
+    ]
+    return "\n".join(sorted(lines))
+
+
+def shapes_in_words(found: pd.DataFrame) -> str:
+    """How many of the curves have the shape that the paper sees, by `shapes.compare`."""
+    remarked = found[found["paper"] != ""]
+    alike = remarked["shape"] == remarked["paper"]
+    return (
+        f"The paper says the shape of {len(remarked)} of these {len(found)} curves. Ours has the same one in "
+        f"{alike.sum()}, clearly in {(alike & remarked['clear']).sum()} of them, and clearly another one in "
+        f"{(~alike & remarked['clear']).sum()}."
+    )
+
+
 def shapes(found: pd.DataFrame) -> pd.DataFrame:
     """`shapes.compare` in words, a row for each network and noise."""
     rows = {}
@@ -143,13 +185,17 @@ def shapes(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index=["network", "noise"])
 
 
-def sensitivity(found: pd.DataFrame, paper: pd.Series) -> pd.DataFrame:
-    """`foreground.sensitivity` in words, a row for each network, with the paper's own difference (points)."""
+def sensitivity(found: pd.DataFrame, paper: pd.Series, ours: pd.Series) -> pd.DataFrame:
+    """`foreground.sensitivity` in words, a row for each network.
+
+    Args:
+        paper: the paper's own differences (points).
+        ours: ours at the paper's levels alone (`foreground.at_paper_levels`).
+    """
     rows = {}
     for row in found.itertuples():
         told = f"{spread(row.difference, row.low, row.high, sign='+')}: {row.leaning}"
         rows.setdefault(nets.title(row.model), {})[row.measure] = told
-        rows[nets.title(row.model)]["paper, equal attacks, five levels"] = (
-            f"{paper[row.model]:+.1f}" if row.model in paper else "-"
-        )
+        for name, others in (("at the paper's levels", ours), ("paper", paper)):
+            rows[nets.title(row.model)][name] = f"{others[row.model]:+.1f}" if row.model in others else "-"
     return pd.DataFrame.from_dict(rows, orient="index")

@@ -82,7 +82,7 @@ def scores(falls: dict[str, dict[str, float]], models=PAPER) -> Scores:
 ORDER = {"vgg19": 20, "fc": 30, "resnet101": 40, "resnetv2_50": 46, "resnet50": 60, "resnet34": 70, "resnet18": 80}
 TRUE = {noise: {**ORDER, "efficientnet_b1": 90} for noise in NOISES}
 TRUE["white_to_black"] = TRUE["white_to_black"] | {"vgg19": 14, "efficientnet_b1": 34, "fc": 66, "resnetv2_50": 45}
-TRUE["black_to_white"] = TRUE["black_to_white"] | {"fc": 62, "resnet18": 85}
+TRUE["black_to_white"] = TRUE["black_to_white"] | {"vgg19": 30, "fc": 62, "resnet18": 85}
 TRUE["white_to_black"]["resnet18"] = 85
 TRUE["random_pixel_invert"] = TRUE["random_pixel_invert"] | {"vgg19": 39, "fc": 38}
 
@@ -105,6 +105,12 @@ def test_a_threshold_is_found_where_there_is_one_and_depth_alone_is_none():
     even = {noise: own | {"resnet34": 60, "resnet50": 40, "resnet101": 20} for noise, own in TRUE.items()}
     assert verdict(statements(2, scores(even))) != "supported"
     assert verdict(statements(1, scores(even))) != "supported"
+    losing = {noise: own | {"resnet34": 50, "resnet50": 60, "resnet101": 55} for noise, own in TRUE.items()}
+    smaller = [own.verdict for own in statements(1, scores(losing)) if "a gain to ResNet-50" in own.says]
+    assert smaller == 4 * [FAILS], "a loss is no smaller gain"
+    small = {noise: own | {"resnet34": 78, "resnet50": 58, "resnet101": 57} for noise, own in TRUE.items()}
+    assert verdict(statements(2, scores(small))) == "contradicted", "5 points are no threshold"
+    assert statements(3, scores(small))[-1].verdict == HOLDS and statements(3, scores(steep))[-1].verdict == FAILS
     fading = {noise: own | {"resnet34": 50, "resnet50": 35, "resnet101": 30} for noise, own in TRUE.items()}
     assert verdict(statements(1, scores(fading))) == "supported"
 
@@ -162,3 +168,10 @@ def test_the_papers_own_numbers_stand_beside_ours():
     places = next(own for own in statements(7, scores(TRUE)) if own.says.startswith("EtA: rank"))
     assert places.paper == 2
     assert math.isnan(statements(2, scores(TRUE))[0].paper), "Table 1 has no 50 attacks"
+
+
+def test_ours_at_the_papers_levels_stands_beside_the_papers_number():
+    made = scores(TRUE)
+    bent = dataclasses.replace(made, accuracy=np.where(np.isin(ATTACKS, [0, 10, 40, 100, 200]), made.accuracy, 0.0))
+    vgg = statements(9, made)[0], statements(9, bent)[0]
+    assert vgg[1].coarse == pytest.approx(vgg[0].value) and vgg[1].value < vgg[0].value / 2

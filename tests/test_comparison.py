@@ -177,8 +177,10 @@ def test_networks_that_are_missing_are_named(recorded):
     assert "1 noise draw each" in chosen.heading("A") and "1 to 2 noise draws" in chosen.heading("A", common=False)
     assert chosen.table().loc["VGG-19", "measured"] == "not yet measured"
     table = tables.table_1(chosen.curves(), chosen.models)
-    assert (table.loc["VGG-19"].xs("ours", axis=1, level=1) == "not yet measured").all(axis=None)
-    assert table.loc[("VGG-19", 200), ("WtB", "paper")] == "74.83"
+    assert (table.loc["VGG-19"].xs("ours", axis=1, level=1) == "-").all(axis=None)
+    assert table.loc[("VGG-19", 200), "WtB"].tolist() == ["-", "74.83", "-"]
+    ours, paper, difference = table.loc[("FC", 200), "WtB"]
+    assert float(ours.split()[0]) - float(paper) == pytest.approx(float(difference), abs=0.011)
 
 
 def test_all_measured_reads_as_finished_and_names_the_under_trained(recorded):
@@ -240,9 +242,11 @@ def at_fifty(*accuracies):
     ("accuracies", "expected"),
     [
         ((40, 45, 80, 85), "yes"),
-        ((40, 70, 80, 85), "no"),  # the step before is larger
+        ((40, 70, 82, 85), "no"),  # the step before is larger
+        ((40, 41, 46, 47), "no"),  # larger than all others, and small
         ((40, 45, 44, 60), "no"),  # no gain at all
-        ((40, 50, 60.1, 65), "undecided"),  # hardly larger than the step before
+        ((40, 54, 68.1, 70), "undecided"),  # hardly larger than the step before
+        ((40, 42, 52.1, 54), "undecided"),  # hardly large enough
     ],
 )
 def test_a_threshold_is_a_step_larger_than_all_others(accuracies, expected):
@@ -327,7 +331,27 @@ def test_numbers_in_tables():
     curve = results.paper_table().query("model == 'fc'").assign(low=0.0, high=0.0)
     shifted = curve.assign(accuracy=curve["accuracy"] + 2, low=curve["accuracy"] - 1, high=curve["accuracy"] + 1)
     row = tables.differences(shifted).iloc[0]
-    assert (row["network"], row["cells"], row["within"]) == ("FC", 16, 16) and row["mean"] == pytest.approx(2)
+    assert (row["network"], row["cells"]) == ("FC", 16) and row["mean"] == pytest.approx(2)
+
+
+def test_findings_in_words():
+    found = at_fifty(40, 60, 70, 71)
+    assert tables.in_order(comparison.ranking(found)).count("ResNet-101, ResNet-50 by") == 4
+    assert tables.in_count(comparison.sign_tests(found, STEPS[:1], [50])).startswith("Of 4 tests 4 find a difference")
+    leanings = tables.leanings(foreground.sensitivity(found))
+    assert leanings.splitlines()[0] == (
+        "- At **equal attacks**, nearly equal: ResNet-18, ResNet-34, ResNet-50, ResNet-101."
+    )
+
+
+def test_the_difference_at_the_papers_levels_is_made_as_the_papers_own_is():
+    paper = results.paper_table().query("model == 'vgg19'").set_index(["noise", "attacks"])["accuracy"].unstack()
+    levels = np.array([0, 10, 20, 40, 100, 150, 200])
+    accuracy = np.array([[np.interp(levels, paper.columns, paper.loc[noise])] for noise in NOISES])
+    accuracy[..., [2, 5]] = 0  # levels that the paper does not have
+    found = Answers(("vgg19",), levels, 1, None, None)
+    vars(found)["accuracy"] = accuracy
+    assert foreground.at_paper_levels(found)["vgg19"] == pytest.approx(foreground.paper()["vgg19"])
 
 
 def test_a_network_that_fell_short_is_replaced_by_a_better_training(tmp_path):
