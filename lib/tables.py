@@ -23,7 +23,7 @@ def spread(value: float, low: float, high: float, digits: int = 1, sign: str = "
 def table_1(curves: pd.DataFrame, models: tuple[str, ...]) -> pd.DataFrame:
     """Ours beside the paper's in the layout of the paper's Table 1: a row for every network and number of attacks.
 
-    Under each noise `ours` with its 95 % interval, `paper`, and `difference`, ours minus the paper's (points).
+    Under each noise ours with its 95 % interval, and the paper's with the difference, ours minus it (points).
     """
     paper = results.paper_table().set_index(["model", "attacks", "noise"])["accuracy"]
     ours = curves.set_index(["model", "attacks", "noise"])
@@ -41,12 +41,11 @@ def table_1(curves: pd.DataFrame, models: tuple[str, ...]) -> pd.DataFrame:
 
 def _cells(ours: pd.DataFrame, paper: pd.Series, key: tuple[str, int, str]) -> dict[str, str]:
     row = ours.loc[key] if key in ours.index else None
-    known = key in paper.index
-    return {
-        "ours": "-" if row is None else spread(row.accuracy, row.low, row.high, digits=2),
-        "paper": f"{paper[key]:.2f}" if known else "-",
-        "difference": f"{row.accuracy - paper[key]:+.2f}" if known and row is not None else "-",
-    }
+    theirs = f"{paper[key]:.2f}" if key in paper.index else "-"
+    if row is not None and key in paper.index:
+        theirs += f" ({row.accuracy - paper[key]:+.2f})"
+    ours = "-" if row is None else spread(row.accuracy, row.low, row.high, digits=2)
+    return {"ours (95 %)": ours, "paper (difference)": theirs}
 
 
 def differences(curves: pd.DataFrame) -> pd.DataFrame:
