@@ -52,7 +52,9 @@ TRIALS = {
     for stem, network in NETWORKS.items()
     if network["attacks"]
 }
-GRIDS = {model.replace(":", "-"): Grid(model=model) for model in config.get("readings", [])}
+GRIDS = {
+    model.replace(":", "-"): Grid(model=model, **options) for model, options in config.get("readings", {}).items()
+}
 PARTS = {(stem, part.path.stem): part for stem, plan in PLANS.items() for part in plan.parts()}
 
 
@@ -72,6 +74,9 @@ def blocks(stem):
 def answers(grid):
     paths = {grid.answers_path(reading, seed): None for reading in grid.readings() for seed in grid.seeds}
     return [str(path.relative_to(ROOT)) for path in paths]
+
+
+ANSWERED = [file for grid in GRIDS.values() for file in answers(grid)]
 
 
 MEASURED = [file for stem in NETWORKS for file in [f"outputs/weights/{stem}.safetensors", *predictions(stem)]]
@@ -247,7 +252,9 @@ for number, (stem, grid) in enumerate(GRIDS.items()):
             table=update(f"outputs/readings/{grid.name}.csv"),
             notebook=update(f"outputs/readings/{stem}.ipynb"),
         params:
-            parameters=lambda wildcards, output, grid=grid: parameters({"model": grid.model}, output[0]),
+            parameters=lambda wildcards, output, grid=grid: parameters(
+                {"model": grid.model} | config["readings"][grid.model], output[0]
+            ),
         log:
             f"outputs/logs/readings/{stem}.ipynb",
         benchmark:
@@ -269,7 +276,7 @@ for notebook, drawn in STUDIES.items():
         input:
             executed(notebook),
             [] if notebook == "noise" else MEASURED,
-            ATTACKED if notebook == "claims" else [],
+            {"architectures": ANSWERED, "claims": ATTACKED}.get(notebook, []),
         output:
             notebook=update(f"outputs/{notebook}.ipynb"),
             figures=[update(f"outputs/figures/{figure}.{kind}") for figure in drawn for kind in ("png", "svg")],
@@ -293,6 +300,7 @@ rule paper:
         [local(path) for path in ["workflow/page", *glob("workflow/html/*")]],
         MEASURED,
         expand("outputs/attacks/{stem}.ipynb", stem=TRIALS),
+        expand("outputs/readings/{grid}.ipynb", grid=GRIDS),
         [f"outputs/{notebook}.ipynb" for notebook in STUDIES],
         [f"outputs/figures/{figure}.png" for figures in STUDIES.values() for figure in figures],
     output:
