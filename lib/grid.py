@@ -12,7 +12,7 @@ from lib.inference import predictor
 from lib.plan import Part
 from lib.progress import progress_bar
 from lib.readings import Grid, Reading
-from lib.records import file_hash, lock, provenance, read_arrays, write_arrays
+from lib.records import file_hash, lock, provenance, read_arrays, write_arrays, write_atomically
 from lib.sweep import predict
 from lib.training import train
 
@@ -83,8 +83,16 @@ def run(grid: Grid) -> int:
 
 
 def _train(grid: Grid, reading: Reading, seed: int) -> None:
-    """The network of the reading and, on the way to it, those of fewer epochs: each goes on where the last one ends."""
-    if grid.recipe(reading, seed).weights.is_file():
+    """The network of the reading and, on the way to it, those of fewer epochs: each goes on where the last one ends.
+
+    One that was trained by the same recipe outside the grid is taken from there.
+    """
+    wanted = grid.recipe(reading, seed)
+    if wanted.weights.is_file():
+        return
+    trained = wanted.model_copy(update={"outputs": grid.outputs})
+    if trained.weights.is_file() and nets.read_record(trained.weights)["recipe"] == trained.model_dump(mode="json"):
+        write_atomically(wanted.weights, lambda file: file.write(trained.weights.read_bytes()))
         return
     chain = sorted(
         (grid.recipe(replace(reading, epochs=epochs), seed) for epochs in grid.epochs),

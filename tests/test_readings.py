@@ -16,6 +16,7 @@ from lib.records import OUTPUTS
 from lib.statements import FAILS, HOLDS, MISSING
 from lib.study import Study
 from lib.sweep import Predictions, sweep
+from lib.training import train
 
 MODEL = "tiny:conv_net@quick"
 
@@ -247,6 +248,19 @@ def test_a_longer_training_goes_on_where_a_shorter_one_ended(small, tmp_path):
     assert all(torch.equal(one[name], other[name]) for name in one)
     with pytest.raises(ValueError, match="does not go on where"):
         grid.train(alone, then=alone.model_copy(update={"max_epochs": 1}))
+
+
+def test_a_network_that_is_trained_already_is_not_trained_again(small, tmp_path):
+    few = small.model_copy(update={"outputs": tmp_path, "seeds": [1], "epochs": [1], "revisit": [False]})
+    wanted = few.recipe(few.readings()[0], 1)
+    outside = wanted.model_copy(update={"outputs": tmp_path})
+    train(outside)
+    train(outside.model_copy(update={"model": "tiny:conv_net@other-none-e1", "max_epochs": 2}))
+    grid.run(few)
+    assert wanted.weights.read_bytes() == outside.weights.read_bytes()
+    other = few.model_copy(update={"model": "tiny:conv_net@other"})
+    grid.run(other)
+    assert nets.read_record(other.recipe(few.readings()[0], 1).weights)["recipe"]["max_epochs"] == 1, "another recipe"
 
 
 def test_the_same_cells_made_again_stand_beside_the_first(small, tmp_path):
