@@ -59,35 +59,84 @@ def distances(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     """How far each reading is from the paper, nearest first.
 
     The distance is the root mean square over the noisy cells of (mean over the training seeds - paper), in points. A
-    reading that were the paper's would have the paper's network as one training more. If all cells moved together, the
-    distance over spread x sqrt(1 + 1/seeds) would be |t| with seeds - 1 degrees of freedom; if they move more freely it
-    exceeds t's quantile more rarely. So a reading is called consistent if its distance is at most
-
-        limit = t(97.5 %, seeds - 1) x spread x sqrt(1 + 1/seeds) + the paper's rounding,
-
-    which the paper's own reading would miss with a probability of 5 % at most.
+    reading that were the paper's would have the paper's network as one training more, so that in every cell
+    (mean - paper) / (standard deviation over seeds x sqrt(1 + 1/seeds)) were Student's t with seeds - 1 degrees of
+    freedom. A cell is outside if it is beyond t's 95 % quantile for all cells together (Bonferroni; the clean images
+    are one of them) and the paper's rounding. A reading is consistent if no cell is outside, which the paper's own
+    would miss with a probability of 5 % at most, however its cells hang together.
 
     Args:
         table: `accuracies`.
         paper: rows of `results.paper_table` for the network.
 
     Returns:
-        Columns: reading, changes, seeds, distance, least and most (of the single trainings), spread (root mean square
-        over the cells of the standard deviation over seeds), limit, consistent (None with a single seed).
+        Columns: reading, changes, seeds, clean (mean accuracy, percent), a column for each noise (the distance over its
+        cells), distance, least and most (of the single trainings), behind (how much farther than the first, mean over
+        the common seeds), half (of its 95 % interval, paired over seeds), outside (cells), consistent (these two None
+        with a single seed).
     """
-    noisy = table[table["attacks"] > 0].merge(paper[[*CELL, "accuracy"]], on=CELL, suffixes=("", "_paper"))
-    rows = []
-    for (reading, changes), own in noisy.groupby(["reading", "changes"], sort=False):
-        ours = own.pivot(index="seed", columns=CELL, values="accuracy").to_numpy()  # (seeds, cells)
-        theirs = own.pivot(index="seed", columns=CELL, values="accuracy_paper").to_numpy()[0]  # (cells,)
-        seeds = len(ours)
-        distance, each = _rms(ours.mean(axis=0) - theirs), _rms(ours - theirs)
-        spread = _rms(ours.std(axis=0, ddof=1)) if seeds > 1 else np.nan
-        limit = t.ppf(0.975, seeds - 1) * spread * np.sqrt(1 + 1 / seeds) + ROUNDING if seeds > 1 else np.nan
-        consistent = bool(distance <= limit) if seeds > 1 else None
-        rows.append((reading, changes, seeds, distance, each.min(), each.max(), spread, limit, consistent))
-    columns = ["reading", "changes", "seeds", "distance", "least", "most", "spread", "limit", "consistent"]
-    return pd.DataFrame(rows, columns=columns).sort_values("distance", kind="stable").reset_index(drop=True)
+    beside = table.merge(paper[[*CELL, "accuracy"]], on=CELL, how="left", suffixes=("", "_paper"))
+    beside.loc[beside["attacks"] == 0, "accuracy_paper"] = paper.loc[paper["attacks"] == 0, "accuracy"].mean()
+    rows, single = [], {}
+    for (reading, changes), own in beside.groupby(["reading", "changes"], sort=False):
+        ours = own.pivot(index="seed", columns=CELL, values="accuracy")  # (seeds, cells)
+        apart = ours - own.drop_duplicates(CELL).set_index(CELL)["accuracy_paper"]
+        noisy = apart.loc[:, apart.columns.get_level_values("attacks") > 0]
+        single[reading] = pd.Series(_rms(noisy.to_numpy()), noisy.index)
+        mean = noisy.mean().groupby("noise", sort=False).agg(lambda cells: _rms(cells.to_numpy()))
+        outside = int((apart.mean().abs() > room(ours)).sum()) if len(ours) > 1 else None
+        rows.append(
+            {"reading": reading, "changes": changes, "seeds": len(ours)}
+            | {"clean": own.loc[own["attacks"] == 0, "accuracy"].mean()}
+            | {noise: mean.get(noise, np.nan) for noise in NOISES}
+            | {"distance": _rms(noisy.mean().to_numpy()), "least": single[reading].min(), "most": single[reading].max()}
+            | {"outside": outside, "consistent": None if outside is None else outside == 0}
+        )
+    ranked = pd.DataFrame(rows).sort_values("distance", kind="stable").reset_index(drop=True)
+    behind = [(single[reading] - single[ranked["reading"].iloc[0]]).dropna() for reading in ranked["reading"]]
+    return ranked.assign(behind=[own.mean() for own in behind], half=[half_width(own) for own in behind])
+
+
+def room(ours: pd.DataFrame) -> pd.Series:
+    """By how much the paper may differ from the mean of our trainings (seeds, cells), for each cell (points)."""
+    seeds, cells = ours.shape
+    return t.ppf(1 - 0.025 / cells, seeds - 1) * ours.std(ddof=1) * np.sqrt(1 + 1 / seeds) + ROUNDING
+
+
+def envelope(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """What all the readings together can give: a row for every noisy cell.
+
+    Columns: noise, attacks, paper, least and its reading, most and its reading (means over the seeds, percent), beyond
+    (whether the paper lies outside of them all).
+    """
+    noisy = table[table["attacks"] > 0]
+    means = noisy.groupby([*CELL, "reading"], sort=False)["accuracy"].mean().unstack("reading")
+    ends = {"least": means.min(axis=1), "with": means.idxmin(axis=1), "most": means.max(axis=1)}
+    found = pd.DataFrame(ends | {"by": means.idxmax(axis=1)}).reset_index()
+    found = paper[[*CELL, "accuracy"]].rename(columns={"accuracy": "paper"}).merge(found, on=CELL)
+    return found.assign(beyond=(found["paper"] < found["least"]) | (found["paper"] > found["most"]))
+
+
+def by_option(moved: pd.DataFrame, table: pd.DataFrame, ranked: pd.DataFrame) -> pd.DataFrame:
+    """The options by how much they move, the strongest first.
+
+    Columns: option, value, the effect on each noise with all else as ours (points), size (their root mean square),
+    nearer (mean change of the distance over all pairs of readings that differ in this option alone, points; below 0:
+    nearer to the paper; only where `ranked`, `distances`, has rows).
+    """
+    found = moved.pivot(index=["option", "value"], columns="noise", values="effect").reindex(columns=list(NOISES))
+    found = found.fillna(0.0).assign(size=lambda effects: _rms(effects.to_numpy())).reset_index()
+    if len(ranked):
+        far = table.drop_duplicates("reading")[[*OPTIONS, "reading"]].merge(ranked[["reading", "distance"]])
+        found["nearer"] = [_nearer(far, row.option, row.value) for row in found.itertuples()]
+    return found.sort_values("size", ascending=False, ignore_index=True).rename_axis(columns=None)
+
+
+def _nearer(far: pd.DataFrame, option: str, value: str) -> float:
+    others = [name for name in OPTIONS if name != option]
+    usual = Reading().labels[option]
+    pairs = far[far[option] == usual].merge(far[far[option] == value], on=others)
+    return (pairs["distance_y"] - pairs["distance_x"]).mean()
 
 
 def _rms(values: np.ndarray) -> np.ndarray:
@@ -98,7 +147,8 @@ def main_effects(table: pd.DataFrame) -> pd.DataFrame:
     """By how many points each option moves each noise, against our own value of it.
 
     Every pair of recorded readings that differ in this option alone, for the same training seed; accuracy is the mean
-    over the noisy levels.
+    over the noisy levels. Pairs that are the same in all answers count once, and a noise that an option cannot touch
+    has no row for it.
 
     Returns:
         Columns: option, value, noise; effect, low, high: with all other options as ours, mean over the seeds and its
@@ -112,8 +162,13 @@ def main_effects(table: pd.DataFrame) -> pd.DataFrame:
         for value in mean.loc[mean[option] != usual, option].drop_duplicates():
             others = [*(name for name in OPTIONS if name != option), "seed", "noise"]
             pairs = mean[mean[option] == usual].merge(mean[mean[option] == value], on=others)
-            pairs = pairs.assign(moved=pairs["accuracy_y"] - pairs["accuracy_x"])
+            pairs = pairs.assign(moved=pairs["accuracy_y"] - pairs["accuracy_x"]).sort_values(
+                "changes_x", kind="stable"
+            )
+            pairs = pairs.drop_duplicates(["seed", "noise", "accuracy_x", "accuracy_y"])
             for noise, own in pairs.groupby("noise", sort=False):
+                if not own["moved"].any():
+                    continue
                 each = own.groupby(others[:-2])["moved"].mean()
                 alone = own.loc[own["changes_x"] == 0, "moved"]
                 rows.append((option, value, noise, *_interval(alone), each.mean(), each.min(), each.max(), len(each)))

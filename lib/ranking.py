@@ -1,32 +1,37 @@
-"""Claims 6, 7 and 9 as far as three networks decide them, which are trained under two normalisations."""
+"""What of claims 6, 7 and 9 can be asked of three networks, which are trained under two normalisations.
+
+Of the five networks of these claims two are among the three. What is asked of them is what each claim needs: where it
+fails the claim fails, where it holds the claim is still open.
+"""
 
 import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import pandas as pd
 
 from lib import claims, comparison
 from lib.claims import BTW, ETA, RPI, WTB, apart, widest_gap
+from lib.estimates import area_under_curve, ranks
 from lib.foreground import NEARLY_EQUAL
+from lib.nets import title
+from lib.noise import NOISES as NOISE
 from lib.statements import Bounds, Scores, Statement, above, judge_all
-from lib.study import Chosen, Study
+from lib.study import NOISES, Chosen, Study
 
 MODELS = ("fc", "resnet18", "efficientnet_b1")
 
 
-def _efficientnet_is_lowest(scores: Scores) -> Iterator[Bounds]:
+def _efficientnet_is_lower(scores: Scores) -> Iterator[Bounds]:
     for noise in (BTW, RPI):
-        for other in ("fc", "resnet18"):
-            yield above(scores, noise, other, "efficientnet_b1")
-        yield widest_gap(scores, noise, ("fc", "resnet18"))
+        yield above(scores, noise, "fc", "efficientnet_b1")
+        yield widest_gap(scores, noise, ["fc"])
 
 
 def _fc(scores: Scores) -> Iterator[Bounds]:
-    for other in ("resnet18", "efficientnet_b1"):
-        yield above(scores, WTB, other, "fc")
+    yield above(scores, WTB, "efficientnet_b1", "fc")
     for noise in (BTW, RPI, ETA):
         yield above(scores, noise, "fc", "efficientnet_b1")
-    yield above(scores, ETA, "fc", "resnet18")
 
 
 def _background(scores: Scores) -> Iterator[Bounds]:
@@ -34,12 +39,21 @@ def _background(scores: Scores) -> Iterator[Bounds]:
     yield apart(scores, "fc", -NEARLY_EQUAL, NEARLY_EQUAL)
 
 
-CLAIMS: dict[int, Callable[[Scores], Iterator[Bounds]]] = {6: _efficientnet_is_lowest, 7: _fc, 9: _background}
+CLAIMS: dict[int, Callable[[Scores], Iterator[Bounds]]] = {6: _efficientnet_is_lower, 7: _fc, 9: _background}
 
 
 def chosen(study: Study, word: str) -> Chosen:
     """The three networks by their recipes of this word (`@none`, or nothing), sorted by whether they are recorded."""
     return study.model_copy(update={"models": [model + word for model in MODELS]}).sort()
+
+
+def places(networks: Chosen) -> pd.DataFrame:
+    """The area under the curve (percent) and the rank of each network: a row for each, a column for each noise."""
+    answers = comparison.measure(networks)
+    area = area_under_curve(answers.accuracy, answers.attacks)  # (noises, models)
+    told = np.char.add(np.char.mod("%.1f, rank ", area), ranks(area).astype(int).astype(str))
+    titles = [title(model.partition("@")[0]) for model in networks.measured]
+    return pd.DataFrame(told.T, titles, [NOISE[noise].short for noise in NOISES])
 
 
 def statements(networks: Chosen) -> dict[int, list[Statement]]:

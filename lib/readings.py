@@ -84,7 +84,7 @@ class Grid(BaseModel):
     @property
     def name(self) -> str:
         """For the table and the figures; a grid of other seeds, options or images has a name of its own."""
-        apart = {"model", "outputs", "changes"}
+        apart = {"model", "outputs"}
         chosen, stem = self.model_dump(exclude=apart), self.model.replace(":", "-")
         return stem if chosen == Grid().model_dump(exclude=apart) else f"{stem}-{recipe_hash(chosen)}"
 
