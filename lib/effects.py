@@ -1,6 +1,7 @@
 """What follows from the grid of readings: accuracies, distances to the paper, and what each option moves."""
 
 import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -201,17 +202,23 @@ def spread_of_draws(accuracy: pd.DataFrame, model: str, images: int) -> tuple[in
     return cells.shape[1], float(_rms((100 * cells / images).std(axis=1).to_numpy()))
 
 
-def trainings_in_words(outputs: Path) -> str:
-    """How far trainings of one network by our reading are apart, where the grid has several; else nothing."""
-    table = accuracies(Grid(changes=0, outputs=outputs)).query("attacks > 0")
-    seeds, cells = table["seed"].nunique(), table.groupby(CELL)["accuracy"]
-    if seeds < 2:
-        return ""
-    apart = cells.max() - cells.min()
+def trainings_in_words(outputs: Path, models: Iterable[str]) -> str:
+    """How far trainings by our reading are apart, of the networks that the grids have several of; else nothing."""
+    found = []
+    for model in models:
+        table = accuracies(Grid(model=model, changes=0, outputs=outputs)).query("attacks > 0")
+        seeds, cells = table["seed"].nunique(), table.groupby(CELL)["accuracy"]
+        if seeds > 1:
+            apart = cells.max() - cells.min()
+            found.append(
+                f"{seeds} trainings of {nets.title(model)} lie up to {apart.max():.1f} points apart in one cell of "
+                f"Table 1, {apart.mean():.1f} in the mean"
+            )
     return (
-        f"{seeds} trainings of {nets.title(Grid().model)} by the same rule, each in a noise draw of its own, lie up to "
-        f"{apart.max():.1f} points apart in one of these cells, {apart.mean():.1f} in the mean (`readings.ipynb`): far "
-        "more than any interval over images and draws tells."
+        f"{'; '.join(found)}: by the same rule, each in a noise draw of its own (`readings.ipynb`). No interval over "
+        "images and draws tells of that."
+        if found
+        else ""
     )
 
 

@@ -70,10 +70,10 @@ def network_look(model: str) -> dict:
 def attack_look(attack: str) -> dict:
     """The colour and dashes of an attack's line: thick and without markers, where a noise's is thin and has them."""
     number = list(ATTACKS).index(attack)
-    colours = COLOURS[4:]
+    colours = [*COLOURS[4:], "#882255", "#999933"]  # and two of Tol's
     return {
         "color": colours[number % len(colours)],
-        "linestyle": DASHES[number // len(colours) * 3],
+        "linestyle": "-" if number < len(COLOURS[4:]) else ":",
         "linewidth": 2.5,
         "label": title(attack),
     }
@@ -172,7 +172,8 @@ def noise_curves(curves: pd.DataFrame, heading: str, paper: pd.DataFrame | None 
                 )
         if paper is not None and len(paper):
             axes.plot([], [], linestyle="", marker="o", markersize=8, mfc="none", mec="0.4", label="paper, Table 1")
-        axes.set(xlabel="attacked pixels", ylabel="test accuracy (%)", ylim=(0, 101), title=heading)
+        axes.set(xlabel="attacked pixels", ylabel="test accuracy (%)", ylim=(0, 101))
+        axes.set_title(heading, fontsize=10)  # a network may have a long name
         axes.legend()
         figure.tight_layout()
     return figure
@@ -197,7 +198,12 @@ def bound_curves(outcomes: pd.DataFrame, heading: str) -> Figure:
         left, right = figure.axes
         left.set_xscale("symlog", linthresh=10, linscale=0.5)
         ticks = [0, 10, 20, 40, 100, 200, 400, 784]
-        left.set(xlabel="pixels changed at most (L0)", ylabel="test accuracy (%)", xlim=(0, 800), xticks=ticks)
+        left.set(
+            xlabel="pixels changed at most (L0)",
+            ylabel="images not fooled within the bound (%)",
+            xlim=(0, 800),
+            xticks=ticks,
+        )
         left.set_xticklabels(ticks)
         left.minorticks_off()
         right.set(xlabel="distance at most (L2, brightness from 0 to 1)", xlim=(0, None))

@@ -4,6 +4,7 @@ Of the five networks of these claims two are among the three. What is asked of t
 fails the claim fails, where it holds the claim is still open.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 
@@ -16,7 +17,7 @@ from lib.estimates import area_under_curve, ranks
 from lib.foreground import NEARLY_EQUAL
 from lib.nets import title
 from lib.noise import NOISES as NOISE
-from lib.statements import Bounds, Scores, Statement, above, judge_all
+from lib.statements import HOLDS, Bounds, Scores, Statement, above, judge, judge_all
 from lib.study import NOISES, Chosen, Study
 
 MODELS = ("fc", "resnet18", "efficientnet_b1")
@@ -54,6 +55,19 @@ def places(networks: Chosen) -> pd.DataFrame:
     told = np.char.add(np.char.mod("%.1f, rank ", area), ranks(area).astype(int).astype(str))
     titles = [title(model.partition("@")[0]) for model in networks.measured]
     return pd.DataFrame(told.T, titles, [NOISE[noise].short for noise in NOISES])
+
+
+def orders(networks: Chosen) -> dict[str, str]:
+    """For each noise `A > B ≈ C` by the area under the curve; `≈` where the 95 % interval of the difference has 0."""
+    scores = claims.measured(comparison.measure(networks))
+    found = {}
+    for noise in NOISES:
+        ranked = sorted(scores.models, key=lambda model: -scores.at(noise, model)[0])
+        found[noise] = title(ranked[0])
+        for one, other in itertools.pairwise(ranked):
+            sure = judge(above(scores, noise, one, other), family=1).verdict == HOLDS
+            found[noise] += f"{' > ' if sure else ' ≈ '}{title(other)}"
+    return found
 
 
 def statements(networks: Chosen) -> dict[int, list[Statement]]:

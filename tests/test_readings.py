@@ -390,6 +390,13 @@ def chance(falls: float):
     return lambda noise, attacks: 1 - falls * attacks / 200
 
 
+def test_equal_networks_are_not_put_in_an_order(tmp_path):
+    for model in ranking.MODELS:
+        pretend(tmp_path, model, chance(0.9 if model == "fc" else 0.5), 400)
+    orders = ranking.orders(ranking.chosen(Study(images=400, draws=1, outputs=tmp_path), ""))
+    assert set(orders.values()) <= {"ResNet-18 ≈ EfficientNet-B1 > FC", "EfficientNet-B1 ≈ ResNet-18 > FC"}
+
+
 def test_three_claims_are_asked_of_three_networks(tmp_path):
     for model, falls in {"fc": 0.4, "resnet18": 0.5, "efficientnet_b1": 0.9}.items():
         pretend(tmp_path, f"{model}@none", chance(falls), 400)
@@ -401,6 +408,7 @@ def test_three_claims_are_asked_of_three_networks(tmp_path):
     places = ranking.places(networks)
     assert [text.split(", ")[1] for text in places["EtA"]] == ["rank 1", "rank 2", "rank 3"]
     assert float(places.loc["FC", "WtB"].split(",")[0]) == pytest.approx(80, abs=5)
+    assert set(ranking.orders(networks).values()) == {"FC > ResNet-18 > EfficientNet-B1"}
     usual = ranking.chosen(study, "")
     assert usual.missing == ranking.MODELS
     assert {own.verdict for found in ranking.statements(usual).values() for own in found} == {MISSING}
@@ -409,7 +417,6 @@ def test_three_claims_are_asked_of_three_networks(tmp_path):
 RECORDED_GRID = Grid()
 
 
-@pytest.mark.skipif(not (RECORDED_GRID.folder / "fc.csv").is_file(), reason="the grid of fc is not recorded yet")
 def test_the_recorded_table_is_what_the_answers_give():
     recorded = pd.read_csv(RECORDED_GRID.folder / "fc.csv")
     found = effects.wide(
@@ -418,7 +425,15 @@ def test_the_recorded_table_is_what_the_answers_give():
     pd.testing.assert_frame_equal(recorded.astype({name: str for name in OPTIONS}), found.round(2), check_dtype=False)
 
 
-@pytest.mark.skipif(not (RECORDED_GRID.folder / "fc.csv").is_file(), reason="the grid of fc is not recorded yet")
+def test_how_far_recorded_trainings_are_apart():
+    cells = pd.read_csv(RECORDED_GRID.folder / "fc.csv").query("changes == 0").filter(like=" ")
+    apart = cells.max() - cells.min()
+    assert cells.shape == (3, 16)
+    words = f"lie up to {apart.max():.1f} points apart in one cell of Table 1, {apart.mean():.1f} in the mean"
+    assert f"3 trainings of FC {words}" in effects.trainings_in_words(RECORDED_GRID.outputs, ["fc", "vgg19"])
+    assert effects.trainings_in_words(RECORDED_GRID.outputs, ["vgg19"]) == ""
+
+
 def test_a_recorded_cell_comes_out_again(tmp_path):
     """One epoch of fc trained anew and swept at our reading of the attacks: other machines round otherwise."""
     one = {option: [getattr(Reading(epochs=1), option)] for option in OPTIONS}
