@@ -4,11 +4,12 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lib import bounds, data, nets, results, shapes
+from lib import bounds, data, effects, nets, results, shapes
 from lib.comparison import Answers
 from lib.depth import INITIAL, LEAST_GAIN, STEP
 from lib.estimates import ranks, resample
@@ -25,6 +26,7 @@ from lib.statements import (
     Scores,
     Statement,
     above,
+    allowing,
     judge_all,
     on,
     over,
@@ -36,6 +38,7 @@ from lib.trials import Trials
 WTB, BTW, RPI, ETA = NOISES
 RESIDUAL = ("resnet18", "resnet34", "resnet50", "resnet101", "resnetv2_50", "efficientnet_b1")
 ATTACKED = "resnet50"  # whose noises the paper's Table 2 sets beside the attacks
+FOREGROUND = "WtB over BtW"
 FEWEST = 10  # levels from which a shape can be told
 OFTEN, DIGITS = 20_000, 100  # attacks on each of so many test images, to see where an image ends
 
@@ -157,8 +160,9 @@ def _fc(scores: Scores) -> Iterator[Bounds]:
 
 
 def similar(model: str) -> str:
-    """The residual network whose number of parameters is nearest, in proportion."""
-    return min(RESIDUAL, key=lambda other: abs(math.log(nets.parameters(other) / nets.parameters(model))))
+    """The residual network whose number of parameters, without copies, is nearest, in proportion."""
+    size = nets.effective_parameters
+    return min(RESIDUAL, key=lambda other: abs(math.log(size(other) / size(model))))
 
 
 def _non_residual(scores: Scores) -> Iterator[Bounds]:
@@ -176,7 +180,7 @@ def _background(scores: Scores) -> Iterator[Bounds]:
 
 def apart(scores: Scores, model: str, least: float, most: float) -> Bounds:
     """By how much White to Black costs a network less than Black to White."""
-    return f"{title(model)}: WtB over BtW", scores.at(WTB, model) - scores.at(BTW, model), least, most
+    return f"{title(model)}: {FOREGROUND}", scores.at(WTB, model) - scores.at(BTW, model), least, most
 
 
 def _shapes(scores: Scores) -> Iterator[Bounds]:
@@ -294,8 +298,30 @@ def statements(number: int, scores: Scores) -> list[Statement]:
     return judge_all(bounds(scores), bounds(paper), bounds(scores.at_levels(paper.attacks)))
 
 
-def overview(found: dict[int, list[Statement]]) -> pd.DataFrame:
-    """A row for every claim: its verdict, and how many of its statements hold, fail and so on."""
+def chance(outputs: Path) -> dict[str, float]:
+    """How far trainings of one network lie apart at most (`effects.trainings_apart`), as `statements.within` asks."""
+    apart = effects.trainings_apart(outputs, nets.PAPER)
+    if not apart:
+        return {}
+    areas = {on(noise): apart[noise] for noise in NOISES}
+    early = {f"{on(noise)}, {INITIAL} attacks": apart[f"{noise} 40"] for noise in NOISES}
+    return areas | early | {FOREGROUND: apart["foreground"]}
+
+
+def terms_in_words(found: list[Statement]) -> str:
+    """The verdicts of claim 12 by the terms on which noises and attacks are set beside each other."""
+    by_terms = {terms: [own.verdict for own in found if f", {terms}:" in own.says] for terms in bounds.TERMS}
+    return "; ".join(
+        f"*{terms}*: " + ", ".join(f"{own.count(answer)} {answer}" for answer in dict.fromkeys(own))
+        for terms, own in by_terms.items()
+    )
+
+
+def overview(found: dict[int, list[Statement]], chance: dict[str, float]) -> pd.DataFrame:
+    """A row for every claim: its verdict, and how many of its statements hold, fail and so on.
+
+    `other trainings` is the verdict with every number undecided that another training could turn (`allowing`).
+    """
     rows = {}
     for number, own in found.items():
         answers = [statement.verdict for statement in own]
@@ -303,6 +329,7 @@ def overview(found: dict[int, list[Statement]]) -> pd.DataFrame:
         kept = sum(statement.least <= statement.paper <= statement.most for statement in known)
         rows[number] = (
             {"claim": CLAIMS[number].text, "verdict": verdict(own)}
+            | {"other trainings": verdict(allowing(own, chance))}
             | {answer: answers.count(answer) for answer in (HOLDS, FAILS, UNDECIDED, MISSING)}
             | {"paper": f"{kept} of {len(known)}" if known else "-"}
         )

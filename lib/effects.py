@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.stats import t
 
 from lib import nets
+from lib.estimates import area_under_curve
 from lib.grid import AnswerFile
 from lib.noise import NOISES
 from lib.plan import CLEAN
@@ -73,8 +74,9 @@ def distances(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns: reading, changes, seeds, clean (mean accuracy, percent), a column for each noise (the distance over its
         cells), distance, least and most (of the single trainings), behind (how much farther than the first, mean over
-        the common seeds), half (of its 95 % interval, paired over seeds), outside (cells), consistent (these two None
-        with a single seed).
+        the common seeds), half (of its 95 % interval, paired over seeds), outside (cells), consistent, alone (whether
+        the distance alone would be: at most t's 95 % quantile x root mean square of the cells' standard deviations x
+        sqrt(1 + 1/seeds), and the rounding); these three None with a single seed.
     """
     beside = table.merge(paper[[*CELL, "accuracy"]], on=CELL, how="left", suffixes=("", "_paper"))
     beside.loc[beside["attacks"] == 0, "accuracy_paper"] = paper.loc[paper["attacks"] == 0, "accuracy"].mean()
@@ -85,13 +87,15 @@ def distances(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
         noisy = apart.loc[:, apart.columns.get_level_values("attacks") > 0]
         single[reading] = pd.Series(_rms(noisy.to_numpy()), noisy.index)
         mean = noisy.mean().groupby("noise", sort=False).agg(lambda cells: _rms(cells.to_numpy()))
-        outside = int((apart.mean().abs() > room(ours)).sum()) if len(ours) > 1 else None
+        distance, several = _rms(noisy.mean().to_numpy()), len(ours) > 1
+        outside = int((apart.mean().abs() > room(ours)).sum()) if several else None
+        limit = t.ppf(0.975, len(ours) - 1) * _rms(noisy.std().to_numpy()) * np.sqrt(1 + 1 / len(ours)) + ROUNDING
         rows.append(
             {"reading": reading, "changes": changes, "seeds": len(ours)}
             | {"clean": own.loc[own["attacks"] == 0, "accuracy"].mean()}
             | {noise: mean.get(noise, np.nan) for noise in NOISES}
-            | {"distance": _rms(noisy.mean().to_numpy()), "least": single[reading].min(), "most": single[reading].max()}
-            | {"outside": outside, "consistent": None if outside is None else outside == 0}
+            | {"distance": distance, "least": single[reading].min(), "most": single[reading].max(), "outside": outside}
+            | {"consistent": outside == 0 if several else None, "alone": distance <= limit if several else None}
         )
     ranked = pd.DataFrame(rows).sort_values("distance", kind="stable").reset_index(drop=True)
     behind = [(single[reading] - single[ranked["reading"].iloc[0]]).dropna() for reading in ranked["reading"]]
@@ -107,13 +111,13 @@ def room(ours: pd.DataFrame) -> pd.Series:
 def envelope(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     """What all the readings together can give: a row for every noisy cell.
 
-    Columns: noise, attacks, paper, least and its reading, most and its reading (means over the seeds, percent), beyond
-    (whether the paper lies outside of them all).
+    Columns: noise, attacks, paper, least and its reading, most and its reading (single trainings, percent), beyond
+    (whether the paper, which is a single training too, lies outside of them all).
     """
-    noisy = table[table["attacks"] > 0]
-    means = noisy.groupby([*CELL, "reading"], sort=False)["accuracy"].mean().unstack("reading")
-    ends = {"least": means.min(axis=1), "with": means.idxmin(axis=1), "most": means.max(axis=1)}
-    found = pd.DataFrame(ends | {"by": means.idxmax(axis=1)}).reset_index()
+    single = table[table["attacks"] > 0].sort_values("changes", kind="stable").groupby(CELL, sort=False)["accuracy"]
+    least, most = table.loc[single.idxmin(), "reading"], table.loc[single.idxmax(), "reading"]
+    ends = {"least": single.min(), "with": least.to_numpy(), "most": single.max(), "by": most.to_numpy()}
+    found = pd.DataFrame(ends).reset_index()
     found = paper[[*CELL, "accuracy"]].rename(columns={"accuracy": "paper"}).merge(found, on=CELL)
     return found.assign(beyond=(found["paper"] < found["least"]) | (found["paper"] > found["most"]))
 
@@ -122,22 +126,23 @@ def by_option(moved: pd.DataFrame, table: pd.DataFrame, ranked: pd.DataFrame) ->
     """The options by how much they move, the strongest first.
 
     Columns: option, value, the effect on each noise with all else as ours (points), size (their root mean square),
-    nearer (mean change of the distance over all pairs of readings that differ in this option alone, points; below 0:
-    nearer to the paper; only where `ranked`, `distances`, has rows).
+    farther (by how much it moves the distance to the paper, points; below 0: nearer), mean, nearest and farthest (the
+    same over all pairs of readings that differ in this option alone); these only where `ranked`, `distances`, has rows.
     """
     found = moved.pivot(index=["option", "value"], columns="noise", values="effect").reindex(columns=list(NOISES))
     found = found.fillna(0.0).assign(size=lambda effects: _rms(effects.to_numpy())).reset_index()
     if len(ranked):
-        far = table.drop_duplicates("reading")[[*OPTIONS, "reading"]].merge(ranked[["reading", "distance"]])
-        found["nearer"] = [_nearer(far, row.option, row.value) for row in found.itertuples()]
+        far = table.drop_duplicates("reading")[[*OPTIONS, "reading"]].merge(ranked)
+        found = found.join(pd.DataFrame([_farther(far, row.option, row.value) for row in found.itertuples()]))
     return found.sort_values("size", ascending=False, ignore_index=True).rename_axis(columns=None)
 
 
-def _nearer(far: pd.DataFrame, option: str, value: str) -> float:
+def _farther(far: pd.DataFrame, option: str, value: str) -> dict[str, float]:
     others = [name for name in OPTIONS if name != option]
     usual = Reading().labels[option]
-    pairs = far[far[option] == usual].merge(far[far[option] == value], on=others)
-    return (pairs["distance_y"] - pairs["distance_x"]).mean()
+    pairs = far[far[option] == usual].merge(far[far[option] == value], on=others, suffixes=("", "_other"))
+    by = pairs["distance_other"] - pairs["distance"]
+    return {"farther": by[pairs["changes"] == 0].mean(), "mean": by.mean(), "nearest": by.min(), "farthest": by.max()}
 
 
 def _rms(values: np.ndarray) -> np.ndarray:
@@ -188,32 +193,62 @@ def _interval(values: pd.Series) -> tuple[float, float, float, int]:
     return values.mean(), values.mean() - half, values.mean() + half, len(values)
 
 
-def spread_of_draws(accuracy: pd.DataFrame, model: str, images: int) -> tuple[int, float]:
-    """Noise draws of one training (seed 0, our reading) and the spread of the accuracy over them, in points.
-
-    The root mean square, over the noisy cells of Table 1, of the standard deviation over draws.
+def swept(accuracy: pd.DataFrame, model: str, images: int) -> pd.DataFrame:
+    """The rows of training seed 0 by our reading, with their accuracy (percent); none if there is no such sweep.
 
     Args:
         accuracy: `results.accuracy_table`.
     """
     own = accuracy.query("model == @model and train_seed == 0 and reading == 'default' and images == @images")
     usual = own["c"] == own["noise"].map({name: float(noise.c) for name, noise in NOISES.items()})
-    cells = own[usual & own["attacks"].isin(LEVELS)].pivot(index=CELL, columns="draw", values="correct")
-    return cells.shape[1], float(_rms((100 * cells / images).std(axis=1).to_numpy()))
+    return own[usual].assign(accuracy=100 * own["correct"] / images)
+
+
+def spread_of_draws(accuracy: pd.DataFrame, model: str, images: int) -> tuple[int, float]:
+    """Noise draws of one training (`swept`) and the spread of the accuracy over them, in points.
+
+    The root mean square, over the noisy cells of Table 1, of the standard deviation over draws.
+    """
+    own = swept(accuracy, model, images)
+    cells = own[own["attacks"].isin(LEVELS)].pivot(index=CELL, columns="draw", values="accuracy")
+    return cells.shape[1], float(_rms(cells.std(axis=1).to_numpy()))
+
+
+def trainings(outputs: Path, models: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """`accuracies` by our reading, of the networks that the grids have several trainings of."""
+    found = {model: accuracies(Grid(model=model, changes=0, outputs=outputs)) for model in models}
+    return {model: table for model, table in found.items() if table["seed"].nunique() > 1}
+
+
+def trainings_apart(outputs: Path, models: Iterable[str]) -> dict[str, float]:
+    """How far `trainings` of one network lie apart at most, in points; empty if there are none.
+
+    Keys: a noise (area under the curve at the levels of Table 1), `noise 40` and so on (accuracy there), and
+    `foreground` (the area under White to Black less that under Black to White).
+    """
+    found = []
+    for table in trainings(outputs, models).values():
+        own = wide(table).drop(columns=["changes", "reading", *OPTIONS]).set_index("seed")  # (seeds, cells)
+        for noise in NOISES:
+            curve = own[["clean", *(f"{noise} {attacks}" for attacks in LEVELS[1:])]]
+            own[noise] = area_under_curve(curve.to_numpy(), LEVELS)
+        own["foreground"] = own["white_to_black"] - own["black_to_white"]
+        found.append(own.max() - own.min())
+    return pd.concat(found, axis=1).max(axis=1).to_dict() if found else {}
 
 
 def trainings_in_words(outputs: Path, models: Iterable[str]) -> str:
-    """How far trainings by our reading are apart, of the networks that the grids have several of; else nothing."""
+    """How far `trainings` are apart; else nothing."""
     found = []
-    for model in models:
-        table = accuracies(Grid(model=model, changes=0, outputs=outputs)).query("attacks > 0")
-        seeds, cells = table["seed"].nunique(), table.groupby(CELL)["accuracy"]
-        if seeds > 1:
-            apart = cells.max() - cells.min()
-            found.append(
-                f"{seeds} trainings of {nets.title(model)} lie up to {apart.max():.1f} points apart in one cell of "
-                f"Table 1, {apart.mean():.1f} in the mean"
-            )
+    for model, table in trainings(outputs, models).items():
+        cells = table[table["attacks"] > 0].groupby(CELL)["accuracy"]
+        apart, by_noise = cells.max() - cells.min(), trainings_apart(outputs, [model])
+        areas = ", ".join(f"{noise.short} {by_noise[name]:.1f}" for name, noise in NOISES.items())
+        found.append(
+            f"{table['seed'].nunique()} trainings of {nets.title(model)} lie up to {apart.max():.1f} points apart in "
+            f"one cell of Table 1, {apart.mean():.1f} in the mean, and in the area under the curve at its levels "
+            f"{areas}"
+        )
     return (
         f"{'; '.join(found)}: by the same rule, each in a noise draw of its own (`readings.ipynb`). No interval over "
         "images and draws tells of that."

@@ -200,6 +200,15 @@ def parameters(model: str) -> int:
         return sum(weights.numel() for weights in architecture(model)().parameters())
 
 
+def effective_parameters(model: str) -> int:
+    """The same without copies: VGG's pooling repeats each input of its first dense layer (`_repeats`)."""
+    with torch.device("meta"):
+        net = Net(architecture(model)())
+    repeats = _repeats(net) or 1
+    copies = net.get_parameter(FOLDED).numel() * (repeats - 1) // repeats if repeats > 1 else 0
+    return parameters(model) - copies
+
+
 def upscale(images: np.ndarray, size: int, resize: str) -> np.ndarray:
     """Images (n, H, H) uint8 as (n, size, size) uint8, as `Net` upscales them, to the nearest brightness."""
     if images.shape[1:] == (size, size):

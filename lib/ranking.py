@@ -17,7 +17,7 @@ from lib.estimates import area_under_curve, ranks
 from lib.foreground import NEARLY_EQUAL
 from lib.nets import title
 from lib.noise import NOISES as NOISE
-from lib.statements import HOLDS, Bounds, Scores, Statement, above, judge, judge_all
+from lib.statements import Bounds, Scores, Statement, above, judge, judge_all, on, over
 from lib.study import NOISES, Chosen, Study
 
 MODELS = ("fc", "resnet18", "efficientnet_b1")
@@ -26,7 +26,8 @@ MODELS = ("fc", "resnet18", "efficientnet_b1")
 def _efficientnet_is_lower(scores: Scores) -> Iterator[Bounds]:
     for noise in (BTW, RPI):
         yield above(scores, noise, "fc", "efficientnet_b1")
-        yield widest_gap(scores, noise, ["fc"])
+        _, *gap = widest_gap(scores, noise, ["fc"])
+        yield f"{on(noise)}: {over('fc', 'efficientnet_b1')}, at the attacks where most", *gap
 
 
 def _fc(scores: Scores) -> Iterator[Bounds]:
@@ -57,16 +58,28 @@ def places(networks: Chosen) -> pd.DataFrame:
     return pd.DataFrame(told.T, titles, [NOISE[noise].short for noise in NOISES])
 
 
-def orders(networks: Chosen) -> dict[str, str]:
-    """For each noise `A > B ≈ C` by the area under the curve; `≈` where the 95 % interval of the difference has 0."""
-    scores = claims.measured(comparison.measure(networks))
+def pairs(networks: Chosen, chance: dict[str, float]) -> dict[tuple[str, str, str], int]:
+    """(noise, one, other) -> 1 where one has the larger area under its curve, -1 where the other has, 0 where unsure.
+
+    Unsure: the 95 % interval of the difference has 0, or the difference is at most `chance` (noise -> points).
+    """
+    scores, found = claims.measured(comparison.measure(networks)), {}
+    for noise, (one, other) in itertools.product(NOISES, itertools.permutations(scores.models, 2)):
+        difference = judge(above(scores, noise, one, other), family=1)
+        sure = abs(difference.value) > chance.get(noise, 0) and difference.low * difference.high > 0
+        found[noise, one, other] = int(np.sign(difference.value)) * sure
+    return found
+
+
+def orders(networks: Chosen, chance: dict[str, float]) -> dict[str, str]:
+    """For each noise `A > B ≈ C` by the area under the curve; `≈` where `pairs` is unsure."""
+    scores, sure = claims.measured(comparison.measure(networks)), pairs(networks, chance)
     found = {}
     for noise in NOISES:
         ranked = sorted(scores.models, key=lambda model: -scores.at(noise, model)[0])
         found[noise] = title(ranked[0])
         for one, other in itertools.pairwise(ranked):
-            sure = judge(above(scores, noise, one, other), family=1).verdict == HOLDS
-            found[noise] += f"{' > ' if sure else ' ≈ '}{title(other)}"
+            found[noise] += f"{' > ' if sure[noise, one, other] else ' ≈ '}{title(other)}"
     return found
 
 
@@ -76,3 +89,9 @@ def statements(networks: Chosen) -> dict[int, list[Statement]]:
     if networks.measured:
         scores = claims.measured(comparison.measure(networks))
     return {number: judge_all(bounds(scores)) for number, bounds in CLAIMS.items()}
+
+
+def turned(before: dict[int, list[Statement]], after: dict[int, list[Statement]]) -> dict[str, tuple[str, str]]:
+    """What both were asked -> its two verdicts; a statement that two claims share stands once."""
+    pairs = ((one, other) for number in CLAIMS for one, other in zip(before[number], after[number], strict=True))
+    return {one.says: (one.verdict, other.verdict) for one, other in pairs}

@@ -9,7 +9,7 @@ noise draws of one training of each network.
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -128,14 +128,31 @@ def verdict(found: list[Statement]) -> str:
     return "supported" if answers == {HOLDS} else "undecided"
 
 
-def table(own: list[Statement]) -> pd.DataFrame:
-    """The statements of one claim in words."""
+def within(statement: Statement, chance: dict[str, float]) -> bool:
+    """Whether a number is no farther from its bounds than trainings of one network lie apart.
+
+    Args:
+        chance: such distances, by what a statement says before or after its colon; none for what is not listed.
+    """
+    least = max((chance.get(part, 0.0) for part in statement.says.split(": ")), default=0.0)
+    ends = [abs(statement.value - end) for end in (statement.least, statement.most) if math.isfinite(end)]
+    return statement.verdict != MISSING and min(ends) <= least
+
+
+def allowing(found: list[Statement], chance: dict[str, float]) -> list[Statement]:
+    """The same with every number undecided that is `within` chance."""
+    return [replace(own, verdict=UNDECIDED) if within(own, chance) else own for own in found]
+
+
+def table(own: list[Statement], chance: dict[str, float] | None = None) -> pd.DataFrame:
+    """The statements of one claim in words; with `chance` also which numbers are `within` it."""
     rows = [
         {
             "statement": statement.says,
             "number": spread(statement.value, statement.low, statement.high) if statement.verdict != MISSING else "-",
             "claimed": _range(statement.least, statement.most),
             "verdict": statement.verdict,
+            **({} if chance is None else {"trainings": "could turn it" if within(statement, chance) else "-"}),
             "paper": "-" if math.isnan(statement.paper) else f"{statement.paper:.1f}",
             "at its levels": "-" if math.isnan(statement.paper + statement.coarse) else f"{statement.coarse:z.1f}",
         }

@@ -164,7 +164,8 @@ class Chosen:
         if self.short:
             told += (
                 f" **Under-trained: {names(self.short)}** ended below the {PAPER_TARGET} % of validation images that "
-                "the paper's rule asks for, so what it shows below is weak evidence about the architecture."
+                "the paper's rule asks for, so what follows about "
+                f"{'it' if len(self.short) == 1 else 'them'} is weak evidence about architecture."
             )
         return told
 

@@ -11,7 +11,7 @@ from lib.bounds import TERMS
 from lib.claims import CLAIMS, statements
 from lib.comparison import Answers
 from lib.nets import PAPER
-from lib.statements import FAILS, HOLDS, MISSING, UNDECIDED, Scores, Statement, judge, verdict
+from lib.statements import FAILS, HOLDS, MISSING, UNDECIDED, Scores, Statement, allowing, judge, table, verdict
 from lib.study import NOISES
 
 ATTACKS = np.arange(0, 201, 10)
@@ -53,6 +53,25 @@ def test_both_bounds_count():
     assert judge(("5 to 10", number(6, 9), 5, 10), 1).verdict == HOLDS
     assert judge(("5 to 10", number(9, 12), 5, 10), 1).verdict == UNDECIDED
     assert judge(("5 to 10", number(11, 12), 5, 10), 1).verdict == FAILS
+
+
+def test_what_another_training_could_turn_is_undecided():
+    chance = {"WtB": 3.0, "WtB, 50 attacks": 1.0, "WtB over BtW": 4.0}
+    said = {
+        "WtB: FC over ResNet-18": (number(2, 3), 0, math.inf, UNDECIDED),  # by 2.5, and trainings are 3 apart
+        "WtB: VGG-19 over FC": (number(3, 5), 0, math.inf, HOLDS),
+        "WtB: ResNet-50 over FC": (number(-5, -3), 0, math.inf, FAILS),
+        "WtB, 50 attacks: ResNet-50 over ResNet-34": (number(1, 3), 0, math.inf, HOLDS),
+        "BtW: FC over ResNet-18": (number(0.1, 0.2), 0, math.inf, HOLDS),  # nothing known
+        "FC: WtB over BtW": (number(0, 1), -5, 5, HOLDS),  # 4.5 from the nearer bound
+        "VGG-19: WtB over BtW": (number(6, 8), -5, 5, UNDECIDED),
+        "WtB: missing": (number(math.nan, math.nan), 0, math.inf, MISSING),
+    }
+    found = [judge((says, value, least, most), 1) for says, (value, least, most, _) in said.items()]
+    assert [own.verdict for own in allowing(found, chance)] == [expected for *_, expected in said.values()]
+    assert [own.verdict for own in allowing(found, {})] == [own.verdict for own in found]
+    shown = table(found, chance)["trainings"]
+    assert list(shown[shown == "could turn it"].index) == ["WtB: FC over ResNet-18", "VGG-19: WtB over BtW"]
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,12 @@ def test_weights_come_back_as_they_were_stored(tmp_path):
         assert loaded.state_dict()[name].dtype == value.dtype
 
 
+def test_parameters_that_only_repeat_others_are_not_counted():
+    assert nets.parameters("vgg19") - nets.effective_parameters("vgg19") == (25088 - 512) * 4096
+    assert nets.effective_parameters("resnet18") == nets.parameters("resnet18")
+    assert nets.effective_parameters("fc") == nets.parameters("fc")
+
+
 def test_vgg_folds_for_storage_and_gives_the_same_logits():
     net = nets.build("vgg19").eval()
     for parameter in net.parameters():  # as far as float16 stores them without rounding, save for the folded layer

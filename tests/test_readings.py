@@ -323,10 +323,10 @@ def test_what_the_readings_can_give_lies_between_their_extremes():
     ours, other = Reading(), Reading(revisit=True)
     noise = "white_to_black"
     table = made_up({(ours, 0, noise, 10): 90.0, (other, 0, noise, 10): 80.0, (ours, 1, noise, 10): 94.0})
-    for number, beyond in ((79, True), (80, False), (85, False), (92, False), (93, True)):
+    for number, beyond in ((79, True), (80, False), (85, False), (94, False), (95, True)):
         paper = pd.DataFrame({"noise": [noise], "attacks": [10], "accuracy": [float(number)]})
         row = effects.envelope(table, paper).iloc[0]
-        assert (row["least"], row["with"], row["most"], row["by"]) == (80, "revisit yes", 92, "ours")
+        assert (row["least"], row["with"], row["most"], row["by"]) == (80, "revisit yes", 94, "ours")
         assert row["beyond"] == beyond
 
 
@@ -383,7 +383,8 @@ def test_an_option_that_cannot_touch_a_noise_has_no_row_and_copies_count_once():
     assert moved[["option", "value", "pairs"]].to_numpy().tolist() == [["normalize", "none", 1]]
     paper = pd.DataFrame({"noise": "black_to_white", "attacks": [0, 10], "accuracy": [99.0, 50.0]})
     (row,) = effects.by_option(moved, table, effects.distances(table, paper)).itertuples()
-    assert row.black_to_white == -5 and row.size == pytest.approx(2.5) and row.nearer == pytest.approx(-5)
+    assert row.black_to_white == -5 and row.size == pytest.approx(2.5)
+    assert (row.farther, row.mean, row.nearest, row.farthest) == pytest.approx((-5, -5, -5, -5))
 
 
 def chance(falls: float):
@@ -393,7 +394,7 @@ def chance(falls: float):
 def test_equal_networks_are_not_put_in_an_order(tmp_path):
     for model in ranking.MODELS:
         pretend(tmp_path, model, chance(0.9 if model == "fc" else 0.5), 400)
-    orders = ranking.orders(ranking.chosen(Study(images=400, draws=1, outputs=tmp_path), ""))
+    orders = ranking.orders(ranking.chosen(Study(images=400, draws=1, outputs=tmp_path), ""), {})
     assert set(orders.values()) <= {"ResNet-18 ≈ EfficientNet-B1 > FC", "EfficientNet-B1 ≈ ResNet-18 > FC"}
 
 
@@ -408,7 +409,13 @@ def test_three_claims_are_asked_of_three_networks(tmp_path):
     places = ranking.places(networks)
     assert [text.split(", ")[1] for text in places["EtA"]] == ["rank 1", "rank 2", "rank 3"]
     assert float(places.loc["FC", "WtB"].split(",")[0]) == pytest.approx(80, abs=5)
-    assert set(ranking.orders(networks).values()) == {"FC > ResNet-18 > EfficientNet-B1"}
+    assert set(ranking.orders(networks, {}).values()) == {"FC > ResNet-18 > EfficientNet-B1"}
+    sure = ranking.pairs(networks, {"white_to_black": 12})
+    assert sure["white_to_black", "efficientnet_b1", "fc"] == -1 == -sure["white_to_black", "fc", "efficientnet_b1"]
+    assert sure["white_to_black", "fc", "resnet18"] == 0 and sure["black_to_white", "fc", "resnet18"] == 1
+    by_chance = ranking.orders(networks, {"white_to_black": 12})
+    assert by_chance["white_to_black"] == "FC ≈ ResNet-18 > EfficientNet-B1", "5 and 20 points apart"
+    assert by_chance["black_to_white"] == "FC > ResNet-18 > EfficientNet-B1"
     usual = ranking.chosen(study, "")
     assert usual.missing == ranking.MODELS
     assert {own.verdict for found in ranking.statements(usual).values() for own in found} == {MISSING}
@@ -432,6 +439,17 @@ def test_how_far_recorded_trainings_are_apart():
     words = f"lie up to {apart.max():.1f} points apart in one cell of Table 1, {apart.mean():.1f} in the mean"
     assert f"3 trainings of FC {words}" in effects.trainings_in_words(RECORDED_GRID.outputs, ["fc", "vgg19"])
     assert effects.trainings_in_words(RECORDED_GRID.outputs, ["vgg19"]) == ""
+    by_noise = effects.trainings_apart(RECORDED_GRID.folder.parent, ["fc", "vgg19"])
+    clean = pd.read_csv(RECORDED_GRID.folder / "fc.csv").query("changes == 0")["clean"]
+    levels = [clean, *(cells[f"white_to_black {attacks}"] for attacks in (10, 40, 100, 200))]
+    areas = sum(
+        (left + right) / 2 * step / 200
+        for left, right, step in zip(levels[:-1], levels[1:], (10, 30, 60, 100), strict=True)
+    )
+    assert by_noise["white_to_black"] == pytest.approx(areas.max() - areas.min(), abs=0.011)
+    at_40 = cells["edge_to_altered 40"]
+    assert by_noise["edge_to_altered 40"] == pytest.approx(at_40.max() - at_40.min(), abs=0.011)
+    assert effects.trainings_apart(RECORDED_GRID.folder.parent, ["vgg19"]) == {}
 
 
 def test_a_recorded_cell_comes_out_again(tmp_path):
