@@ -132,11 +132,11 @@ def within(statement: Statement, chance: dict[str, float]) -> bool:
     """Whether a number is no farther from its bounds than trainings of one network lie apart.
 
     Args:
-        chance: such distances, by what a statement says before or after its colon; none for what is not listed.
+        chance: such distances, by what a statement says before or after its colon; False for what is not listed.
     """
-    least = max((chance.get(part, 0.0) for part in statement.says.split(": ")), default=0.0)
+    known = [chance[part] for part in statement.says.split(": ") if part in chance]
     ends = [abs(statement.value - end) for end in (statement.least, statement.most) if math.isfinite(end)]
-    return statement.verdict != MISSING and min(ends) <= least
+    return statement.verdict != MISSING and bool(known) and min(ends) <= max(known)
 
 
 def allowing(found: list[Statement], chance: dict[str, float]) -> list[Statement]:

@@ -66,6 +66,7 @@ def test_what_another_training_could_turn_is_undecided():
         "FC: WtB over BtW": (number(0, 1), -5, 5, HOLDS),  # 4.5 from the nearer bound
         "VGG-19: WtB over BtW": (number(6, 8), -5, 5, UNDECIDED),
         "WtB: missing": (number(math.nan, math.nan), 0, math.inf, MISSING),
+        "FC, WtB: line (1 yes, 0 no)": (number(1, 1), 1, 1, HOLDS),  # at its bound, but nothing known
     }
     found = [judge((says, value, least, most), 1) for says, (value, least, most, _) in said.items()]
     assert [own.verdict for own in allowing(found, chance)] == [expected for *_, expected in said.values()]
