@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import bounds, data, effects, nets, results, shapes
+from lib import bounds, comparison, data, effects, nets, results, shapes
 from lib.comparison import Answers
 from lib.depth import INITIAL, LEAST_GAIN, STEP
 from lib.estimates import ranks, resample
 from lib.foreground import NEARLY_EQUAL
 from lib.nets import title
 from lib.noise import perturb
+from lib.recipe import Recipe
 from lib.statements import (
     FAILS,
     HOLDS,
@@ -30,9 +31,10 @@ from lib.statements import (
     judge_all,
     on,
     over,
+    turned,
     verdict,
 )
-from lib.study import FIGURE_7, FIGURE_8, NOISES, Study
+from lib.study import FIGURE_7, FIGURE_8, NOISES, Chosen, Study
 from lib.trials import Trials
 
 WTB, BTW, RPI, ETA = NOISES
@@ -296,6 +298,46 @@ def statements(number: int, scores: Scores) -> list[Statement]:
     if bounds is _ends:  # about no network
         return judge_all(bounds(scores))
     return judge_all(bounds(scores), bounds(paper), bounds(scores.at_levels(paper.attacks)))
+
+
+def retrained(chosen: Chosen) -> dict[str, dict[int, list[Statement]]]:
+    """The claims about networks again, with a better training in the place of one that fell short (`Chosen.instead`).
+
+    Returns:
+        MODEL@WORD -> the statements of claims 1 to 10.
+    """
+    found = {}
+    for other in chosen.instead():
+        (variant,) = set(other.models) - set(chosen.models)
+        scores = measured(comparison.measure(other))
+        found[variant] = {number: statements(number, scores) for number in CLAIMS if number <= 10}
+    return found
+
+
+def retrained_in_words(
+    study: Study, by_rule: dict[int, list[Statement]], again: dict[str, dict[int, list[Statement]]]
+) -> str:
+    """How each such network was trained, and which claims and statements then have another verdict; a line each."""
+    lines = []
+    for variant, found in again.items():
+        record = study.training(variant)
+        changes = Recipe(**record["recipe"]).changes
+        recipe = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in changes.items())
+        validation, epochs = record["epochs"][-1]["accuracy"], len(record["epochs"])
+        other = [
+            f"claim {number} is {verdict(own)} instead of {verdict(by_rule[number])}"
+            for number, own in found.items()
+            if verdict(own) != verdict(by_rule[number])
+        ]
+        asked, turns = turned(by_rule, found)
+        lines.append(
+            f"- **{title(variant)}**, trained with {recipe}: {validation:.2f} % of the validation images after "
+            f"{epochs} epoch{'s' * (epochs > 1)}. "
+            f"With it {'; '.join(other) or 'each of claims 1 to 10 keeps its verdict'}. Of {asked} statements "
+            f"{len(turns)} {'has' if len(turns) == 1 else 'have'} another verdict{': ' if turns else ''}"
+            f"{'; '.join(turns)}."
+        )
+    return "\n".join(lines)
 
 
 def chance(outputs: Path) -> dict[str, float]:

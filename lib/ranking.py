@@ -89,9 +89,3 @@ def statements(networks: Chosen) -> dict[int, list[Statement]]:
     if networks.measured:
         scores = claims.measured(comparison.measure(networks))
     return {number: judge_all(bounds(scores)) for number, bounds in CLAIMS.items()}
-
-
-def turned(before: dict[int, list[Statement]], after: dict[int, list[Statement]]) -> dict[str, tuple[str, str]]:
-    """What both were asked -> its two verdicts; a statement that two claims share stands once."""
-    pairs = ((one, other) for number in CLAIMS for one, other in zip(before[number], after[number], strict=True))
-    return {one.says: (one.verdict, other.verdict) for one, other in pairs}

@@ -128,6 +128,13 @@ def verdict(found: list[Statement]) -> str:
     return "supported" if answers == {HOLDS} else "undecided"
 
 
+def turned(before: dict[int, list[Statement]], after: dict[int, list[Statement]]) -> tuple[int, list[str]]:
+    """How many statements the second was asked, each once, and those that turned, in words."""
+    pairs = [pair for number in after for pair in zip(before[number], after[number], strict=True)]
+    verdicts = {one.says: (one.verdict, other.verdict) for one, other in pairs}
+    return len(verdicts), [f"{says} ({one}, then {other})" for says, (one, other) in verdicts.items() if one != other]
+
+
 def within(statement: Statement, chance: dict[str, float]) -> bool:
     """Whether a number is no farther from its bounds than trainings of one network lie apart.
 

@@ -5,14 +5,15 @@ import math
 
 import numpy as np
 import pytest
+from pretend import pretend
 
 from lib import claims
 from lib.bounds import TERMS
 from lib.claims import CLAIMS, statements
-from lib.comparison import Answers
+from lib.comparison import Answers, measure
 from lib.nets import PAPER
 from lib.statements import FAILS, HOLDS, MISSING, UNDECIDED, Scores, Statement, allowing, judge, table, verdict
-from lib.study import NOISES
+from lib.study import NOISES, Study
 
 ATTACKS = np.arange(0, 201, 10)
 SAMPLES = 400
@@ -195,3 +196,21 @@ def test_ours_at_the_papers_levels_stands_beside_the_papers_number():
     bent = dataclasses.replace(made, accuracy=np.where(np.isin(ATTACKS, [0, 10, 40, 100, 200]), made.accuracy, 0.0))
     vgg = statements(9, made)[0], statements(9, bent)[0]
     assert vgg[1].coarse == pytest.approx(vgg[0].value) and vgg[1].value < vgg[0].value / 2
+
+
+def test_a_better_training_is_told_with_what_it_turns(tmp_path):
+    def falling(points):
+        return lambda noise, attacks: 1 - points / 100 * attacks / 200
+
+    pretend(tmp_path, "resnet18", falling(40), 200)
+    pretend(tmp_path, "resnet34", falling(90), 200, validation=96)
+    pretend(tmp_path, "resnet34@gentle", falling(5), 200, validation=99.1, decay=0.5)
+    chosen = Study(images=200, outputs=tmp_path).choose(("resnet18", "resnet34"))
+    by_rule = {number: statements(number, claims.measured(measure(chosen))) for number in CLAIMS}
+    again = claims.retrained(chosen)
+    assert list(again) == ["resnet34@gentle"] and list(again["resnet34@gentle"]) == list(range(1, 11))
+    told = claims.retrained_in_words(chosen.study, by_rule, again)
+    assert "ResNet-34 (gentle)**, trained with decay 0.5: 99.10 % of the validation images after 1 epoch." in told
+    assert "claim 1 is not yet measured instead of contradicted" in told
+    assert "WtB: ResNet-34 over ResNet-18 (fails, then holds)" in told
+    assert claims.retrained_in_words(chosen.study, by_rule, {"resnet34@gentle": by_rule}).count("claim") == 1
