@@ -104,14 +104,22 @@ def in_turn(parts: list) -> Iterator:
 
 
 def predict(part: Part, probabilities: Predictor, images, labels, record: dict, bar: tqdm) -> Predictions:
-    """What a network answers for every image and level of a part; `bar` is moved on by an image at a time."""
+    """What a network answers for every image and level of a part; `bar` is moved on by an image at a time.
+
+    An image that the attacks since the last level have left as it was (nothing eligible left) is not asked again.
+    """
     levels = part.recipe["levels"]
     noisy, attacked = part.attack(images, np.arange(len(images)), levels)  # (levels, n, H, W), (levels, n)
     predicted = np.empty(attacked.shape, np.uint8)
     probability = np.empty(attacked.shape, np.float16)
+    altered = np.arange(len(images))
     for level in range(len(levels)):
-        for start in range(0, len(images), BLOCK):
-            block = slice(start, start + BLOCK)
+        if level:
+            predicted[level], probability[level] = predicted[level - 1], probability[level - 1]
+            altered = np.flatnonzero((noisy[level] != noisy[level - 1]).any(axis=(1, 2)))
+        bar.update(len(images) - len(altered))
+        for start in range(0, len(altered), BLOCK):
+            block = altered[start : start + BLOCK]
             found = probabilities(noisy[level, block])  # (block, 10)
             predicted[level, block] = found.argmax(axis=1)
             probability[level, block] = found[np.arange(len(found)), labels[block]]

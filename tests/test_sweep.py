@@ -8,12 +8,13 @@ import torch
 from conftest import run_python, start_python
 from pydantic import ValidationError
 from torch.nn import functional
+from tqdm import tqdm
 
 from lib import data, nets, results
 from lib.inference import predictor
 from lib.noise import NOISES, Noise, perturb
 from lib.plan import CLEAN, Plan
-from lib.sweep import Predictions, in_turn, sweep
+from lib.sweep import Predictions, in_turn, predict, sweep
 
 MODEL = "tiny:conv_net@quick"
 
@@ -54,6 +55,24 @@ def test_a_sweep_records_what_the_network_answers(outputs):
                 np.testing.assert_allclose(recorded.probability[row], found[np.arange(150), labels], atol=1e-3)
     clean = Predictions.read(plan(outputs).part(CLEAN).path)
     np.testing.assert_array_equal(clean.predicted[0], naive_probabilities(outputs, images).argmax(axis=1))
+
+
+def test_an_image_that_attacks_no_longer_alter_is_not_asked_again(outputs):
+    images = np.zeros((3, 28, 28), np.uint8)  # the last has no white pixel at all
+    images[0, :2, :20] = 255  # 40 white pixels: none is left from 40 attacks on
+    images[1, :10, :20] = 255
+    part, labels, asked = plan(outputs, levels=[20, 50, 100]).part("white_to_black"), np.zeros(3, int), []
+
+    def probabilities(block):
+        asked.append(len(block))
+        return naive_probabilities(outputs, block)
+
+    found = predict(part, probabilities, images, labels, {}, tqdm(disable=True))
+    assert asked == [3, 2, 1]
+    for row, noisy in enumerate(part.attack(images, np.arange(3), [20, 50, 100])[0]):
+        answers = naive_probabilities(outputs, noisy)
+        np.testing.assert_array_equal(found.predicted[row], answers.argmax(axis=1))
+        np.testing.assert_allclose(found.probability[row], answers[:, 0], atol=1e-3)
 
 
 def test_records_name_what_made_them(outputs):
