@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from lib.nets import CLASSES, SIZE, Net, memory_format
+from lib.nets import CLASSES, SIZE, Net, folded, memory_format
 
 HEIGHT = 28  # pixels a side before the upscaling
 BLOCK = 100  # images a forward pass; larger ones are not faster on a CPU
@@ -35,6 +35,7 @@ def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int 
         engine = "torch" if torch.cuda.is_available() else "openvino"
     if bfloat16 and engine == "openvino":
         raise ValueError("bfloat16 is for engine='torch'")
+    net = folded(net)
     net = nn.Sequential(_collapsed(net) if size == HEIGHT else net, nn.Softmax(dim=1)).eval()
     forward = _torch(net, bfloat16) if engine == "torch" else _openvino(net, size)
 

@@ -246,7 +246,7 @@ def as_stored(net: Net) -> dict[str, Tensor]:
     """
     weights = net.state_dict()
     if repeats := _repeats(net):
-        weights[FOLDED] = weights[FOLDED].unflatten(1, (-1, repeats)).sum(dim=2)  # (4096, 512)
+        weights[FOLDED] = _fold(weights[FOLDED], repeats)
     return {
         name: (value.half() if value.is_floating_point() and value.ndim > 1 else value).contiguous()
         for name, value in weights.items()
@@ -266,6 +266,27 @@ def _repeats(net: Net) -> int:
     The copies' weights then act as their sum alone, and share it equally when restored. 0 for other networks.
     """
     return math.prod(net.body.avgpool.output_size) if isinstance(net.body, tv.VGG) else 0
+
+
+def _fold(weights: Tensor, repeats: int) -> Tensor:
+    return weights.unflatten(1, (-1, repeats)).sum(dim=2)  # (4096, 512)
+
+
+def folded(net: Net) -> Net:
+    """VGG without its pooling, and the first dense layer folded (`_repeats`): the same logits, a quarter of the weights.
+
+    Any other network as it is.
+    """
+    if not (repeats := _repeats(net)):
+        return net
+    first, *rest = net.body.classifier
+    dense = nn.Linear(first.in_features // repeats, first.out_features)
+    with torch.no_grad():
+        dense.weight.copy_(_fold(first.weight, repeats))
+        dense.bias.copy_(first.bias)
+    small = Net(nn.Sequential(net.body.features, nn.Flatten(), dense, *rest), resize=net.resize)
+    small.mean, small.deviation = net.mean, net.deviation
+    return small.train(net.training)
 
 
 def save_weights(net: Net, path: Path, record: dict) -> None:

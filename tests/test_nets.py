@@ -137,6 +137,19 @@ def test_vgg_folds_for_storage_and_gives_the_same_logits():
     assert all(torch.equal(again[name], stored[name]) for name in stored)
 
 
+@pytest.mark.parametrize("resize", nets.RESIZE)
+def test_a_folded_vgg_gives_the_same_logits(resize):
+    net = nets.build("vgg19", normalize="imagenet", resize=resize).eval()
+    small = nets.folded(net)
+    assert sum(weights.numel() for weights in small.parameters()) == nets.effective_parameters("vgg19")
+    images = torch.rand(3, 1, 28, 28)
+    with torch.inference_mode():
+        logits = net(images)
+        torch.testing.assert_close(small(images), logits, rtol=0, atol=1e-4 * float(logits.std()))
+    other = nets.build("resnet18")
+    assert nets.folded(other) is other
+
+
 @pytest.mark.parametrize(("capability", "efficientnet"), [("AVX2", "contiguous_format"), ("AVX512", "channels_last")])
 def test_memory_format_follows_network_and_processor(monkeypatch, capability, efficientnet):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
