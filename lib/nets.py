@@ -273,9 +273,9 @@ def _fold(weights: Tensor, repeats: int) -> Tensor:
 
 
 def folded(net: Net) -> Net:
-    """VGG without its pooling, and the first dense layer folded (`_repeats`): the same logits, a quarter of the weights.
+    """VGG without its pooling and with its first dense layer folded (`_repeats`); any other network as it is.
 
-    Any other network as it is.
+    The logits are the same, with a quarter of the weights.
     """
     if not (repeats := _repeats(net)):
         return net
