@@ -246,8 +246,8 @@ def trainings_in_words(outputs: Path, models: Iterable[str]) -> str:
         areas = ", ".join(f"{noise.short} {by_noise[name]:.1f}" for name, noise in NOISES.items())
         found.append(
             f"{table['seed'].nunique()} trainings of {nets.title(model)} lie up to {apart.max():.1f} points apart in "
-            f"one cell of Table 1, {apart.mean():.1f} in the mean, and in the area under the curve at its levels "
-            f"{areas}"
+            f"one cell of Table 1, {apart.mean():.1f} in the mean, and in the area under the curve, taken "
+            f"from the levels of Table 1, {areas}"
         )
     return (
         f"{'; '.join(found)}: by the same rule, each in a noise draw of its own (`readings.ipynb`). No interval over "

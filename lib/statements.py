@@ -21,6 +21,7 @@ from lib.study import NOISES
 from lib.tables import spread
 
 HOLDS, FAILS, UNDECIDED, MISSING = "holds", "fails", "undecided", "not yet measured"
+FOREGROUND = "WtB over BtW"  # a number of one network
 
 Number = np.ndarray  # (1 + samples,): over the images, then over each bootstrap sample of them; nan: not measured
 Bounds = tuple[str, Number, float, float]  # what is said of a number, and the least and the most it may be
@@ -136,14 +137,18 @@ def turned(before: dict[int, list[Statement]], after: dict[int, list[Statement]]
 
 
 def within(statement: Statement, chance: dict[str, float]) -> bool:
-    """Whether a number is no farther from its bounds than trainings of one network lie apart.
+    """Whether other trainings of the networks in a number could carry it over one of its bounds.
+
+    Each of them may move it as far as trainings of one network lie apart: `FOREGROUND` once, "A over B" twice, and a
+    gain beside another gain, (C - B) - (B - A), four times.
 
     Args:
         chance: such distances, by what a statement says before or after its colon; False for what is not listed.
     """
     known = [chance[part] for part in statement.says.split(": ") if part in chance]
+    times = 4 if "gain" in statement.says else 1 if FOREGROUND in statement.says else 2
     ends = [abs(statement.value - end) for end in (statement.least, statement.most) if math.isfinite(end)]
-    return statement.verdict != MISSING and bool(known) and min(ends) <= max(known)
+    return statement.verdict != MISSING and bool(known) and min(ends) <= times * max(known)
 
 
 def allowing(found: list[Statement], chance: dict[str, float]) -> list[Statement]:

@@ -163,8 +163,8 @@ def shapes_in_words(found: pd.DataFrame) -> str:
     alike = remarked["shape"] == remarked["paper"]
     return (
         f"The paper says the shape of {len(remarked)} of these {len(found)} curves. Ours has the same one in "
-        f"{alike.sum()}, clearly in {(alike & remarked['clear']).sum()} of them, and clearly another one in "
-        f"{(~alike & remarked['clear']).sum()}."
+        f"{alike.sum()} ({(alike & remarked['clear']).sum()} clearly) and another one in {(~alike).sum()} "
+        f"({(~alike & remarked['clear']).sum()} clearly)."
     )
 
 

@@ -410,10 +410,10 @@ def test_three_claims_are_asked_of_three_networks(tmp_path):
     assert [text.split(", ")[1] for text in places["EtA"]] == ["rank 1", "rank 2", "rank 3"]
     assert float(places.loc["FC", "WtB"].split(",")[0]) == pytest.approx(80, abs=5)
     assert set(ranking.orders(networks, {}).values()) == {"FC > ResNet-18 > EfficientNet-B1"}
-    sure = ranking.pairs(networks, {"white_to_black": 12})
+    sure = ranking.pairs(networks, {"white_to_black": 6})
     assert sure["white_to_black", "efficientnet_b1", "fc"] == -1 == -sure["white_to_black", "fc", "efficientnet_b1"]
     assert sure["white_to_black", "fc", "resnet18"] == 0 and sure["black_to_white", "fc", "resnet18"] == 1
-    by_chance = ranking.orders(networks, {"white_to_black": 12})
+    by_chance = ranking.orders(networks, {"white_to_black": 6})
     assert by_chance["white_to_black"] == "FC ≈ ResNet-18 > EfficientNet-B1", "5 and 20 points apart"
     assert by_chance["black_to_white"] == "FC > ResNet-18 > EfficientNet-B1"
     usual = ranking.chosen(study, "")
