@@ -17,7 +17,7 @@ from lib.estimates import area_under_curve, ranks
 from lib.foreground import NEARLY_EQUAL
 from lib.nets import title
 from lib.noise import NOISES as NOISE
-from lib.statements import Bounds, Scores, Statement, above, judge, judge_all, on, over
+from lib.statements import Bounds, Scores, Statement, above, judge, judge_all, on, over, within
 from lib.study import NOISES, Chosen, Study
 
 MODELS = ("fc", "resnet18", "efficientnet_b1")
@@ -61,13 +61,13 @@ def places(networks: Chosen) -> pd.DataFrame:
 def pairs(networks: Chosen, chance: dict[str, float]) -> dict[tuple[str, str, str], int]:
     """(noise, one, other) -> 1 where one has the larger area under its curve, -1 where the other has, 0 where unsure.
 
-    Unsure: the 95 % interval of the difference has 0, or the difference is at most twice `chance` (noise -> points),
-    once for each of the two.
+    Unsure: the 95 % interval of the difference has 0, or the difference is `within` chance (noise -> points).
     """
     scores, found = claims.measured(comparison.measure(networks)), {}
+    areas = {on(noise): chance[noise] for noise in NOISES if noise in chance}
     for noise, (one, other) in itertools.product(NOISES, itertools.permutations(scores.models, 2)):
         difference = judge(above(scores, noise, one, other), family=1)
-        sure = abs(difference.value) > 2 * chance.get(noise, 0) and difference.low * difference.high > 0
+        sure = not within(difference, areas) and difference.low * difference.high > 0
         found[noise, one, other] = int(np.sign(difference.value)) * sure
     return found
 
