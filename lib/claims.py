@@ -19,7 +19,6 @@ from lib.noise import perturb
 from lib.recipe import PAPER_TARGET, Recipe
 from lib.statements import (
     FAILS,
-    FOREGROUND,
     HOLDS,
     MISSING,
     UNDECIDED,
@@ -90,7 +89,7 @@ def _depth_helps(scores: Scores) -> Iterator[Bounds]:
             gain = scores.gain(noise, *after)
             smaller = np.minimum(gain, scores.gain(noise, *before) - gain)  # a loss is no smaller gain
             says = f"{on(noise)}: a gain to {title(after[1])}, and below that to {title(before[1])}"
-            yield says, smaller, 0, math.inf
+            yield Bounds(says, smaller, 0, math.inf, noise, 4)
 
 
 def _excess(scores: Scores, noise: str) -> Iterator[tuple[str, Number]]:
@@ -102,11 +101,12 @@ def _excess(scores: Scores, noise: str) -> Iterator[tuple[str, Number]]:
 
 
 def _threshold(scores: Scores) -> Iterator[Bounds]:
-    step = over(STEP[1], STEP[0])
     for noise in (WTB, BTW, RPI):
-        yield f"{on(noise)}, {INITIAL} attacks: {step}", scores.gain(noise, *STEP, INITIAL), LEAST_GAIN, math.inf
+        where, moved_by = f"{on(noise)}, {INITIAL} attacks", f"{noise} {INITIAL}"
+        gain = scores.gain(noise, *STEP, INITIAL)
+        yield Bounds(f"{where}: {over(STEP[1], STEP[0])}", gain, LEAST_GAIN, math.inf, moved_by, 2)
         for other, excess in _excess(scores, noise):
-            yield f"{on(noise)}, {INITIAL} attacks: that gain over that from {other}", excess, 0, math.inf
+            yield Bounds(f"{where}: that gain over that from {other}", excess, 0, math.inf, moved_by, 4)
 
 
 def _edges_by_depth(scores: Scores) -> Iterator[Bounds]:
@@ -115,12 +115,12 @@ def _edges_by_depth(scores: Scores) -> Iterator[Bounds]:
     beyond = scores.gain(ETA, *STEP, INITIAL) - LEAST_GAIN
     least = np.min([beyond, *(excess for _, excess in _excess(scores, ETA))], axis=0)
     says = f"the gain to {title(STEP[1])} beyond {LEAST_GAIN:g} points, or beyond another step's, the least of them"
-    yield f"EtA, {INITIAL} attacks: {says}", least, -math.inf, 0
+    yield Bounds(f"EtA, {INITIAL} attacks: {says}", least, -math.inf, 0, f"{ETA} {INITIAL}", 4)
 
 
 def _preactivation(scores: Scores) -> Iterator[Bounds]:
     for noise in NOISES:
-        yield f"{on(noise)}: {over('resnetv2_50', 'resnet50')}", scores.gain(noise, "resnet50", "resnetv2_50"), 5, 10
+        yield above(scores, noise, "resnetv2_50", "resnet50")._replace(least=5, most=10)
 
 
 def _vgg_is_best(scores: Scores) -> Iterator[Bounds]:
@@ -129,14 +129,14 @@ def _vgg_is_best(scores: Scores) -> Iterator[Bounds]:
         for other in others:
             yield above(scores, noise, "vgg19", other)
     best = np.max([scores.gain(RPI, "vgg19", other) for other in others], axis=0)
-    yield "RPI: the best other network over VGG-19", best, 0, math.inf
+    yield Bounds("RPI: the best other network over VGG-19", best, 0, math.inf, RPI, 2)
 
 
 def _efficientnet_is_low(scores: Scores) -> Iterator[Bounds]:
     own = FIGURE_7.index("efficientnet_b1")
     places = [ranks(np.stack([scores.at(noise, model) for model in FIGURE_7], axis=-1))[:, own] for noise in NOISES]
     low = np.sum(np.stack(places) >= len(FIGURE_7) - 1, axis=0) + 0 * np.sum(places, axis=0)  # nan stays nan
-    yield "noises on which EfficientNet-B1 is last or last but one of five", low, 3, 4
+    yield Bounds("noises on which EfficientNet-B1 is last or last but one of five", low, 3, 4)
     others = [model for model in FIGURE_7 if model != "efficientnet_b1"]
     for noise in (BTW, RPI):
         yield widest_gap(scores, noise, others)
@@ -148,7 +148,8 @@ def widest_gap(scores: Scores, noise: str, others: Iterable[str]) -> Bounds:
         np.min([scores.gain(noise, "efficientnet_b1", other, attacks) for other in others], axis=0)
         for attacks in scores.attacks
     ]
-    return f"{on(noise)}, where most: the next lowest over EfficientNet-B1", np.max(gaps, axis=0), 20, math.inf
+    says = f"{on(noise)}, where most: the next lowest over EfficientNet-B1"
+    return Bounds(says, np.max(gaps, axis=0), 20, math.inf)
 
 
 def _fc(scores: Scores) -> Iterator[Bounds]:
@@ -158,7 +159,7 @@ def _fc(scores: Scores) -> Iterator[Bounds]:
     for noise in (BTW, RPI, ETA):
         yield above(scores, noise, "fc", "efficientnet_b1")
     places = ranks(np.stack([scores.at(ETA, model) for model in FIGURE_7], axis=-1))[:, FIGURE_7.index("fc")]
-    yield "EtA, rank of FC among five", places + 0 * scores.at(ETA, "fc"), 2, 2
+    yield Bounds("EtA, rank of FC among five", places + 0 * scores.at(ETA, "fc"), 2, 2)
 
 
 def similar(model: str) -> str:
@@ -182,7 +183,8 @@ def _background(scores: Scores) -> Iterator[Bounds]:
 
 def apart(scores: Scores, model: str, least: float, most: float) -> Bounds:
     """By how much White to Black costs a network less than Black to White."""
-    return f"{title(model)}: {FOREGROUND}", scores.at(WTB, model) - scores.at(BTW, model), least, most
+    costs_less = scores.at(WTB, model) - scores.at(BTW, model)
+    return Bounds(f"{title(model)}: WtB over BtW", costs_less, least, most, "foreground", 1)
 
 
 def _shapes(scores: Scores) -> Iterator[Bounds]:
@@ -195,7 +197,7 @@ def _shapes(scores: Scores) -> Iterator[Bounds]:
             best = np.full(len(curves), np.nan)
         else:
             best = 1.0 * (shapes.lowest(curves, scores.attacks) == list(shapes.SHAPES).index(shape))
-        yield f"{title(model)}, {on(noise)}: {shape} (1 yes, 0 no)", best, 1, 1
+        yield Bounds(f"{title(model)}, {on(noise)}: {shape} (1 yes, 0 no)", best, 1, 1)
 
 
 def _ends(_: Scores) -> Iterator[Bounds]:
@@ -203,10 +205,10 @@ def _ends(_: Scores) -> Iterator[Bounds]:
     images = data.load().test_images[:DIGITS]
     for c in (1.25, 2.0, 5.0):
         ended = perturb(images, "random_pixel_invert", OFTEN, c=c, seed=0, revisit=True)
-        yield f"c = {c}: pixels near black or white (%)", _share((ended < 32) | (ended > 223)), 90, 100
+        yield Bounds(f"c = {c}: pixels near black or white (%)", _share((ended < 32) | (ended > 223)), 90, 100)
     for c in (0.5, 0.8):
         ended = perturb(images, "random_pixel_invert", OFTEN, c=c, seed=0, revisit=True)
-        yield f"c = {c}: grey pixels, 96 to 159 (%)", _share((ended >= 96) & (ended <= 159)), 90, 100
+        yield Bounds(f"c = {c}: grey pixels, 96 to 159 (%)", _share((ended >= 96) & (ended <= 159)), 90, 100)
 
 
 def _share(pixels: np.ndarray) -> Number:
@@ -219,7 +221,7 @@ def _near_pointwise(scores: Scores) -> Iterator[Bounds]:
     for terms in bounds.TERMS:
         for noise in NOISES:
             margin = scores.margins.get((noise, terms), np.full(len(scores.accuracy), np.nan))
-            yield f"{on(noise)}, {terms}: nearer to Pointwise by", margin, 0, math.inf
+            yield Bounds(f"{on(noise)}, {terms}: nearer to Pointwise by", margin, 0, math.inf)
 
 
 @dataclass(frozen=True)
@@ -350,16 +352,13 @@ def retrained_in_words(
 
 
 def chance(outputs: Path) -> dict[str, float]:
-    """How far trainings of one network lie apart at most (`effects.trainings_apart`), as `statements.within` asks.
+    """How far trainings of one network lie apart at most (`effects.trainings_apart`), by what they move.
 
     At 50 attacks, where none were compared, the larger of the distances at 40 and at 100.
     """
     apart = effects.trainings_apart(outputs, nets.PAPER)
-    if not apart:
-        return {}
-    areas = {on(noise): apart[noise] for noise in NOISES}
-    early = {f"{on(noise)}, {INITIAL} attacks": max(apart[f"{noise} 40"], apart[f"{noise} 100"]) for noise in NOISES}
-    return areas | early | {FOREGROUND: apart["foreground"]}
+    early = {f"{noise} {INITIAL}": max(apart[f"{noise} 40"], apart[f"{noise} 100"]) for noise in NOISES if apart}
+    return apart | early
 
 
 def terms_in_words(found: list[Statement]) -> str:

@@ -26,8 +26,8 @@ MODELS = ("fc", "resnet18", "efficientnet_b1")
 def _efficientnet_is_lower(scores: Scores) -> Iterator[Bounds]:
     for noise in (BTW, RPI):
         yield above(scores, noise, "fc", "efficientnet_b1")
-        _, *gap = widest_gap(scores, noise, ["fc"])
-        yield f"{on(noise)}, where most: {over('fc', 'efficientnet_b1')}", *gap
+        says = f"{on(noise)}, where most: {over('fc', 'efficientnet_b1')}"
+        yield widest_gap(scores, noise, ["fc"])._replace(says=says)
 
 
 def _fc(scores: Scores) -> Iterator[Bounds]:
@@ -61,13 +61,12 @@ def places(networks: Chosen) -> pd.DataFrame:
 def pairs(networks: Chosen, chance: dict[str, float]) -> dict[tuple[str, str, str], int]:
     """(noise, one, other) -> 1 where one has the larger area under its curve, -1 where the other has, 0 where unsure.
 
-    Unsure: the 95 % interval of the difference has 0, or the difference is `within` chance (noise -> points).
+    Unsure: the 95 % interval of the difference has 0, or the difference is `within` chance.
     """
     scores, found = claims.measured(comparison.measure(networks)), {}
-    areas = {on(noise): chance[noise] for noise in NOISES if noise in chance}
     for noise, (one, other) in itertools.product(NOISES, itertools.permutations(scores.models, 2)):
         difference = judge(above(scores, noise, one, other), family=1)
-        sure = not within(difference, areas) and difference.low * difference.high > 0
+        sure = not within(difference, chance) and difference.low * difference.high > 0
         found[noise, one, other] = int(np.sign(difference.value)) * sure
     return found
 

@@ -10,6 +10,7 @@ noise draws of one training of each network.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,10 +22,19 @@ from lib.study import NOISES
 from lib.tables import spread
 
 HOLDS, FAILS, UNDECIDED, MISSING = "holds", "fails", "undecided", "not yet measured"
-FOREGROUND = "WtB over BtW"  # a number of one network
 
 Number = np.ndarray  # (1 + samples,): over the images, then over each bootstrap sample of them; nan: not measured
-Bounds = tuple[str, Number, float, float]  # what is said of a number, and the least and the most it may be
+
+
+class Bounds(NamedTuple):
+    """What is said of a number, and between which bounds it must lie."""
+
+    says: str
+    number: Number
+    least: float
+    most: float
+    moved_by: str = ""  # the key, in `claims.chance`, of what another training of one of its networks moves
+    times: int = 0  # how often that enters the number: a difference of two networks 2, of two differences 4
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,7 @@ def over(one: str, other: str) -> str:
 
 def above(scores: Scores, noise: str, one: str, other: str) -> Bounds:
     """That one network has the larger area under its curve than another."""
-    return f"{on(noise)}: {over(one, other)}", scores.gain(noise, other, one), 0, math.inf
+    return Bounds(f"{on(noise)}: {over(one, other)}", scores.gain(noise, other, one), 0, math.inf, noise, 2)
 
 
 @dataclass(frozen=True)
@@ -87,19 +97,21 @@ class Statement:
     verdict: str
     paper: float = math.nan  # the number by the paper's own tables
     coarse: float = math.nan  # ours at the levels of these tables alone
+    moved_by: str = ""  # as in `Bounds`
+    times: int = 0
 
 
 def judge(bounds: Bounds, family: int, paper: float = math.nan, coarse: float = math.nan) -> Statement:
     """A statement that is one of `family`, all of which a claim needs."""
-    says, number, least, most = bounds
+    says, number, least, most, *moved = bounds
     if np.isnan(number).any():
-        return Statement(says, *3 * [math.nan], least, most, MISSING, paper, coarse)
+        return Statement(says, *3 * [math.nan], least, most, MISSING, paper, coarse, *moved)
     low, high = map(float, limits(number[1:]))
     widest = limits(number[1:], family)
     holds = (least < low if math.isinf(most) else least <= low) and high <= most  # "above" is not "at"
     fails = widest[1] < least or widest[0] > most
     verdict = HOLDS if holds else FAILS if fails else UNDECIDED
-    return Statement(says, float(number[0]), low, high, least, most, verdict, paper, coarse)
+    return Statement(says, float(number[0]), low, high, least, most, verdict, paper, coarse, *moved)
 
 
 def judge_all(
@@ -113,7 +125,7 @@ def judge_all(
     """
     bounds = list(bounds)
     beside = [
-        len(bounds) * [math.nan] if other is None else [float(number[0]) for _, number, *_ in other]
+        len(bounds) * [math.nan] if other is None else [float(each.number[0]) for each in other]
         for other in (printed, coarse)
     ]
     return [judge(own, len(bounds), *others) for own, *others in zip(bounds, *beside, strict=True)]
@@ -139,16 +151,15 @@ def turned(before: dict[int, list[Statement]], after: dict[int, list[Statement]]
 def within(statement: Statement, chance: dict[str, float]) -> bool:
     """Whether other trainings of the networks in a number could carry it over one of its bounds.
 
-    Each of them may move it as far as trainings of one network lie apart: `FOREGROUND` once, "A over B" twice, and a
-    gain beside another gain, (C - B) - (B - A), four times.
+    Each of its `times` may move it as far as trainings of one network lie apart.
 
     Args:
-        chance: such distances, by what a statement says before or after its colon; False for what is not listed.
+        chance: such distances by `moved_by`; False for what is not listed.
     """
-    known = [chance[part] for part in statement.says.split(": ") if part in chance]
-    times = 4 if "gain" in statement.says else 1 if FOREGROUND in statement.says else 2
+    if statement.verdict == MISSING or statement.moved_by not in chance:
+        return False
     ends = [abs(statement.value - end) for end in (statement.least, statement.most) if math.isfinite(end)]
-    return statement.verdict != MISSING and bool(known) and min(ends) <= times * max(known)
+    return min(ends) <= statement.times * chance[statement.moved_by]
 
 
 def allowing(found: list[Statement], chance: dict[str, float]) -> list[Statement]:

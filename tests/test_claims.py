@@ -12,7 +12,7 @@ from lib.bounds import TERMS
 from lib.claims import CLAIMS, statements
 from lib.comparison import Answers, measure
 from lib.nets import PAPER
-from lib.statements import FAILS, HOLDS, MISSING, UNDECIDED, Scores, Statement, allowing, judge, table, verdict
+from lib.statements import FAILS, HOLDS, MISSING, UNDECIDED, Bounds, Scores, Statement, allowing, judge, table, verdict
 from lib.study import NOISES, Study
 
 ATTACKS = np.arange(0, 201, 10)
@@ -37,43 +37,43 @@ def number(low: float, high: float) -> np.ndarray:
     ],
 )
 def test_a_statement_is_judged_by_its_interval(low, high, family, expected):
-    assert judge(("above 0", number(low, high), 0, math.inf), family).verdict == expected
+    assert judge(Bounds("above 0", number(low, high), 0, math.inf), family).verdict == expected
 
 
 def test_exactly_the_bound_is_not_above_it():
-    assert judge(("above 0", number(0, 0), 0, math.inf), 12).verdict == UNDECIDED
-    assert judge(("1", number(1, 1), 1, 1), 12).verdict == HOLDS
-    assert judge(("at most 0", number(0, 0), -math.inf, 0), 1).verdict == HOLDS
+    assert judge(Bounds("above 0", number(0, 0), 0, math.inf), 12).verdict == UNDECIDED
+    assert judge(Bounds("1", number(1, 1), 1, 1), 12).verdict == HOLDS
+    assert judge(Bounds("at most 0", number(0, 0), -math.inf, 0), 1).verdict == HOLDS
 
 
 def test_a_statement_without_its_network_is_not_yet_measured():
-    assert judge(("?", np.full(SAMPLES + 1, np.nan), 0, math.inf), 3).verdict == MISSING
+    assert judge(Bounds("?", np.full(SAMPLES + 1, np.nan), 0, math.inf), 3).verdict == MISSING
 
 
 def test_both_bounds_count():
-    assert judge(("5 to 10", number(6, 9), 5, 10), 1).verdict == HOLDS
-    assert judge(("5 to 10", number(9, 12), 5, 10), 1).verdict == UNDECIDED
-    assert judge(("5 to 10", number(11, 12), 5, 10), 1).verdict == FAILS
+    assert judge(Bounds("5 to 10", number(6, 9), 5, 10), 1).verdict == HOLDS
+    assert judge(Bounds("5 to 10", number(9, 12), 5, 10), 1).verdict == UNDECIDED
+    assert judge(Bounds("5 to 10", number(11, 12), 5, 10), 1).verdict == FAILS
 
 
 def test_what_another_training_could_turn_is_undecided():
-    chance = {"WtB": 3.0, "WtB, 50 attacks": 1.0, "WtB over BtW": 4.0}
+    chance = {"white_to_black": 3.0, "white_to_black 50": 1.0, "foreground": 4.0}
+    one_noise, early = ("white_to_black", 2), ("white_to_black 50", 2)
     said = {
-        "WtB: FC over ResNet-18": (number(2, 3), 0, math.inf, UNDECIDED),  # by 2.5, and trainings of either are 3 apart
-        "WtB: VGG-19 over FC": (number(6.1, 8), 0, math.inf, HOLDS),
-        "WtB: ResNet-50 over FC": (number(-8, -6.1), 0, math.inf, FAILS),
-        "WtB, 50 attacks: ResNet-50 over ResNet-34": (number(2, 3), 0, math.inf, HOLDS),  # two networks, 1 each
-        "WtB, 50 attacks: that gain over that from ResNet-18 to ResNet-34": (number(2, 3), 0, math.inf, UNDECIDED),
-        "WtB: a gain to ResNet-50, and below that to ResNet-34": (number(-13, -10), 0, math.inf, UNDECIDED),
-        "WtB, rank of FC among five": (number(1, 1), 2, 2, FAILS),  # of ranks nothing is known
-        "WtB, where most: the next lowest over EfficientNet-B1": (number(21, 22), 20, math.inf, HOLDS),
-        "BtW: FC over ResNet-18": (number(0.1, 0.2), 0, math.inf, HOLDS),  # nothing known
-        "FC: WtB over BtW": (number(0, 1), -5, 5, HOLDS),  # 4.5 from the nearer bound
-        "VGG-19: WtB over BtW": (number(6, 8), -5, 5, UNDECIDED),
-        "WtB: missing": (number(math.nan, math.nan), 0, math.inf, MISSING),
-        "FC, WtB: line (1 yes, 0 no)": (number(1, 1), 1, 1, HOLDS),  # at its bound, but nothing known
+        "2.5, where two trainings may move 3 each": (number(2, 3), 0, math.inf, *one_noise, UNDECIDED),
+        "further than both": (number(6.1, 8), 0, math.inf, *one_noise, HOLDS),
+        "further below than both": (number(-8, -6.1), 0, math.inf, *one_noise, FAILS),
+        "at 50 attacks 1 each": (number(2, 3), 0, math.inf, *early, HOLDS),
+        "at 50 attacks, two gains": (number(2, 3), 0, math.inf, "white_to_black 50", 4, UNDECIDED),
+        "two gains": (number(-13, -10), 0, math.inf, "white_to_black", 4, UNDECIDED),
+        "of ranks nothing is known": (number(1, 1), 2, 2, "", 0, FAILS),
+        "at its bound, but nothing is known": (number(1, 1), 1, 1, "", 0, HOLDS),
+        "of this noise nothing is known": (number(0.1, 0.2), 0, math.inf, "black_to_white", 2, HOLDS),
+        "4.5 from the nearer bound": (number(0, 1), -5, 5, "foreground", 1, HOLDS),
+        "2 from the nearer bound": (number(6, 8), -5, 5, "foreground", 1, UNDECIDED),
+        "not measured": (number(math.nan, math.nan), 0, math.inf, *one_noise, MISSING),
     }
-    found = [judge((says, value, least, most), 1) for says, (value, least, most, _) in said.items()]
+    found = [judge(Bounds(says, *bounds), 1) for says, (*bounds, _) in said.items()]
     assert [own.verdict for own in allowing(found, chance)] == [expected for *_, expected in said.values()]
     assert [own.verdict for own in allowing(found, {})] == [own.verdict for own in found]
     shown = table(found, chance)["trainings"]
