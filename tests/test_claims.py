@@ -114,6 +114,23 @@ TRUE["white_to_black"]["resnet18"] = 85
 TRUE["random_pixel_invert"] = TRUE["random_pixel_invert"] | {"vgg19": 39, "fc": 38}
 
 
+def test_every_number_knows_how_often_other_trainings_enter_it():
+    found = {
+        own.says: (own.moved_by, own.times)
+        for claim in (1, 2, 3, 4, 6, 7, 9)
+        for own in statements(claim, scores(TRUE))
+    }
+    assert found["WtB: ResNet-34 over ResNet-18"] == ("white_to_black", 2)
+    assert found["WtB: a gain to ResNet-50, and below that to ResNet-34"] == ("white_to_black", 4)
+    assert found["BtW, 50 attacks: ResNet-50 over ResNet-34"] == ("black_to_white 50", 2)
+    assert found["BtW, 50 attacks: that gain over that from ResNet-18 to ResNet-34"] == ("black_to_white 50", 4)
+    assert next(own for says, own in found.items() if says.startswith("EtA, 50 attacks")) == ("edge_to_altered 50", 4)
+    assert found["RPI: ResNet-50V2 over ResNet-50"] == ("random_pixel_invert", 2)
+    assert found["FC: WtB over BtW"] == ("foreground", 1)
+    assert found["EtA, rank of FC among five"] == ("", 0), "of ranks nothing is known"
+    assert found["BtW, where most: the next lowest over EfficientNet-B1"] == ("", 0)
+
+
 @pytest.mark.parametrize("claim", [3, 4, 5, 7, 9])
 def test_a_claim_that_is_true_is_supported(claim):
     found = statements(claim, scores(TRUE))
