@@ -7,7 +7,6 @@ finds is its adversarial image; what a noise finds is the first of its levels, i
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ import pandas as pd
 from lib import data
 from lib.attacks import ATTACKS, WHITE, distances
 from lib.estimates import limits, resample
-from lib.noise import NOISES
+from lib.paper import PAPER_NOISES, read_table_2
 from lib.plan import CLEAN, Plan
 from lib.results import interval
 from lib.sweep import Predictions, recorded
@@ -28,7 +27,7 @@ TERMS = ("200 attacks, L2 ≤ 1.5", "40 and 200 attacks, L2 ≤ 1.5", "equal pix
 
 
 def swept(trials: Trials) -> Plan | None:
-    """The recorded sweep of the trials' network over all noises, or None where there is none by its weights."""
+    """The recorded sweep of the trials' network over the paper's noises, or None where there is none by its weights."""
     plan = Plan(model=trials.model, train_seed=trials.train_seed, draws=1, outputs=trials.outputs)
     return plan if recorded(plan) else None
 
@@ -70,7 +69,7 @@ def by_steps(trials: Trials) -> pd.DataFrame:
 
 def pictures(trials: Trials, method: str, images: list[int]) -> np.ndarray:
     """What a method found for these test images, as (n, 28, 28) uint8; the images themselves where it found nothing."""
-    if method in NOISES:
+    if method in PAPER_NOISES:
         return _first_wrong(swept(trials), method, trials.images)[0][images]
     found = np.concatenate([found.adversarial for _, found in findings(trials.alone(method))])
     return np.rint(found[images] / (WHITE / 255)).astype(np.uint8)
@@ -131,11 +130,6 @@ def at_levels(trials: Trials) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["method", "attacks", "accuracy", "low", "high", "n", "l0", "l2"])
 
 
-def paper_table() -> pd.DataFrame:
-    """The paper's Table 2: method, attacks (pixels, of the noises), accuracy (percent)."""
-    return pd.read_csv(Path(__file__).with_name("table2.csv"))
-
-
 def table2(trials: Trials, outcomes: pd.DataFrame) -> pd.DataFrame:
     """Table 2 with all that a row needs to be repeated, and the paper's accuracy where it has one.
 
@@ -148,7 +142,7 @@ def table2(trials: Trials, outcomes: pd.DataFrame) -> pd.DataFrame:
     noises = at_levels(trials).query("attacks in @LEVELS").rename(columns={"attacks": "bound"})
     noises = noises.assign(norm="pixels attacked", steps=noises["bound"], seed=0, unstarted=0)
     rows = pd.concat([attacks, noises]) if len(noises) else attacks
-    paper = paper_table().rename(columns={"attacks": "bound", "accuracy": "paper"}).fillna({"bound": L2_BOUND})
+    paper = read_table_2().rename(columns={"attacks": "bound", "accuracy": "paper"}).fillna({"bound": L2_BOUND})
     columns = ["method", "paper", "accuracy", "low", "high", "norm", "bound", "n", "steps", "seed", "unstarted"]
     return rows.merge(paper, on=["method", "bound"], how="left")[columns]
 
@@ -222,7 +216,7 @@ def margins(found: list[Nearness]) -> pd.DataFrame:
 
 def paper_margins() -> pd.DataFrame:
     """The same margins from the paper's own Table 2: method, terms (the first two of TERMS), margin (points)."""
-    paper = paper_table().fillna({"attacks": 0}).set_index(["method", "attacks"])["accuracy"]
+    paper = read_table_2().fillna({"attacks": 0}).set_index(["method", "attacks"])["accuracy"]
     quoted = [paper[attack, 0] for attack in QUOTED]
     noises = [method for method, attacks in paper.index if attacks == max(LEVELS)]
     rows = [

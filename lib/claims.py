@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import bounds, comparison, data, effects, nets, results, shapes
+from lib import bounds, comparison, data, effects, nets, shapes
 from lib.comparison import Answers
 from lib.depth import INITIAL, LEAST_GAIN, STEP
 from lib.estimates import ranks, resample
 from lib.foreground import NEARLY_EQUAL
 from lib.nets import title
 from lib.noise import perturb
-from lib.recipe import PAPER_TARGET, Recipe
+from lib.paper import FIGURE_7, FIGURE_8, PAPER_NOISES, PAPER_TARGET, read_table_1
+from lib.recipe import Recipe
 from lib.statements import (
     FAILS,
     HOLDS,
@@ -34,10 +35,10 @@ from lib.statements import (
     turned,
     verdict,
 )
-from lib.study import FIGURE_7, FIGURE_8, NOISES, Chosen, Study
+from lib.study import Chosen, Study
 from lib.trials import Trials
 
-WTB, BTW, RPI, ETA = NOISES
+WTB, BTW, RPI, ETA = PAPER_NOISES
 RESIDUAL = ("resnet18", "resnet34", "resnet50", "resnet101", "resnetv2_50", "efficientnet_b1")
 ATTACKED = "resnet50"  # whose noises the paper's Table 2 sets beside the attacks
 FEWEST = 10  # levels from which a shape can be told
@@ -72,16 +73,16 @@ def attacked(study: Study) -> dict[tuple[str, str], Number]:
 
 def printed() -> Scores:
     """The paper's own Tables 1 and 2, which have no samples and fewer levels."""
-    table = results.paper_table().set_index(["noise", "model", "attacks"])["accuracy"].unstack()
+    table = read_table_1().set_index(["noise", "model", "attacks"])["accuracy"].unstack()
     accuracy = table.to_numpy().reshape(1, *map(len, table.index.levels), -1)
     noises, models = (list(level) for level in table.index.levels)
-    accuracy = accuracy[:, [noises.index(noise) for noise in NOISES]]
+    accuracy = accuracy[:, [noises.index(noise) for noise in PAPER_NOISES]]
     margins = {(row.method, row.terms): np.array([row.margin]) for row in bounds.paper_margins().itertuples()}
     return Scores(tuple(models), table.columns.to_numpy(), accuracy, margins)
 
 
 def _depth_helps(scores: Scores) -> Iterator[Bounds]:
-    for noise in NOISES:
+    for noise in PAPER_NOISES:
         steps = list(pairwise(FIGURE_8))
         for first, second in steps:
             yield above(scores, noise, second, first)
@@ -119,7 +120,7 @@ def _edges_by_depth(scores: Scores) -> Iterator[Bounds]:
 
 
 def _preactivation(scores: Scores) -> Iterator[Bounds]:
-    for noise in NOISES:
+    for noise in PAPER_NOISES:
         yield above(scores, noise, "resnetv2_50", "resnet50")._replace(least=5, most=10)
 
 
@@ -134,7 +135,9 @@ def _vgg_is_best(scores: Scores) -> Iterator[Bounds]:
 
 def _efficientnet_is_low(scores: Scores) -> Iterator[Bounds]:
     own = FIGURE_7.index("efficientnet_b1")
-    places = [ranks(np.stack([scores.at(noise, model) for model in FIGURE_7], axis=-1))[:, own] for noise in NOISES]
+    places = [
+        ranks(np.stack([scores.at(noise, model) for model in FIGURE_7], axis=-1))[:, own] for noise in PAPER_NOISES
+    ]
     low = np.sum(np.stack(places) >= len(FIGURE_7) - 1, axis=0) + 0 * np.sum(places, axis=0)  # nan stays nan
     yield Bounds("noises on which EfficientNet-B1 is last or last but one of five", low, 3, 4)
     others = [model for model in FIGURE_7 if model != "efficientnet_b1"]
@@ -170,7 +173,7 @@ def similar(model: str) -> str:
 
 def _non_residual(scores: Scores) -> Iterator[Bounds]:
     for model in ("vgg19", "fc"):
-        for noise in NOISES:
+        for noise in PAPER_NOISES:
             yield above(scores, noise, model, similar(model))
 
 
@@ -219,7 +222,7 @@ def _share(pixels: np.ndarray) -> Number:
 
 def _near_pointwise(scores: Scores) -> Iterator[Bounds]:
     for terms in bounds.TERMS:
-        for noise in NOISES:
+        for noise in PAPER_NOISES:
             margin = scores.margins.get((noise, terms), np.full(len(scores.accuracy), np.nan))
             yield Bounds(f"{on(noise)}, {terms}: nearer to Pointwise by", margin, 0, math.inf)
 
@@ -357,7 +360,7 @@ def chance(outputs: Path) -> dict[str, float]:
     At 50 attacks, where none were compared, the larger of the distances at 40 and at 100.
     """
     apart = effects.trainings_apart(outputs, nets.PAPER)
-    early = {f"{noise} {INITIAL}": max(apart[f"{noise} 40"], apart[f"{noise} 100"]) for noise in NOISES if apart}
+    early = {f"{noise} {INITIAL}": max(apart[f"{noise} 40"], apart[f"{noise} 100"]) for noise in PAPER_NOISES if apart}
     return apart | early
 
 

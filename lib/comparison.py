@@ -15,8 +15,9 @@ from statsmodels.stats.multitest import multipletests
 
 from lib import data
 from lib.estimates import area_under_curve, attacks_until, limits, ranks, resample
+from lib.paper import PAPER_NOISES
 from lib.plan import CLEAN
-from lib.study import NOISES, Chosen
+from lib.study import Chosen
 from lib.sweep import Predictions
 
 Statistic = Callable[[np.ndarray], np.ndarray]  # accuracies (..., noises, models, levels) -> (..., anything)
@@ -56,14 +57,14 @@ def measure(chosen: Chosen) -> Answers:
     for model in chosen.measured:
         plan = chosen.study.plan(model)
         clean = Predictions.read(plan.part(CLEAN).path)
-        for noise in NOISES:
+        for noise in PAPER_NOISES:
             parts = [Predictions.read(plan.part(noise, draw).path) for draw in range(draws)]
             found = [np.concatenate([clean.predicted, part.predicted]) == labels for part in parts]  # (levels, images)
             right.append(np.sum(found, axis=0, dtype=np.uint8))
             attacked.append(np.mean([np.concatenate([clean.attacked, part.attacked]) for part in parts], axis=0))
-    shape = (len(chosen.measured), len(NOISES), *right[0].shape)
+    shape = (len(chosen.measured), len(PAPER_NOISES), *right[0].shape)
     cube = np.stack(right).reshape(shape).swapaxes(0, 1)
-    pixels = np.stack(attacked[: len(NOISES)]).astype(np.float32)  # the same for every network
+    pixels = np.stack(attacked[: len(PAPER_NOISES)]).astype(np.float32)  # the same for every network
     return Answers(chosen.measured, np.array(plan.levels), draws, cube, pixels)
 
 
@@ -84,7 +85,9 @@ def summaries(answers: Answers) -> pd.DataFrame:
         "half": partial(attacks_until, attacks=answers.attacks),
         "rank": lambda accuracy: ranks(area(accuracy)),
     }
-    table = pd.DataFrame([(noise, model) for noise in NOISES for model in answers.models], columns=["noise", "model"])
+    table = pd.DataFrame(
+        [(noise, model) for noise in PAPER_NOISES for model in answers.models], columns=["noise", "model"]
+    )
     for name, statistic in statistics.items():
         for suffix, values in zip(("", "_low", "_high"), estimate(answers, statistic), strict=True):
             table[name + suffix] = values.ravel()
@@ -106,7 +109,9 @@ def gains(answers: Answers, pairs: list[Pair], attacks: int | None = None) -> pd
             score = accuracy[..., _level(answers, attacks)]
         return score[..., second] - score[..., first]
 
-    rows = pd.DataFrame([(noise, *pair) for noise in NOISES for pair in pairs], columns=["noise", "first", "second"])
+    rows = pd.DataFrame(
+        [(noise, *pair) for noise in PAPER_NOISES for pair in pairs], columns=["noise", "first", "second"]
+    )
     gain, low, high = (values.ravel() for values in estimate(answers, difference))
     return rows.assign(gain=gain, low=low, high=high)
 
@@ -114,7 +119,7 @@ def gains(answers: Answers, pairs: list[Pair], attacks: int | None = None) -> pd
 def ranking(answers: Answers) -> pd.DataFrame:
     """Each network and the next one by area under the curve, noise by noise: the rows of `gains`, here the lead."""
     rows = []
-    for number, noise in enumerate(NOISES):
+    for number, noise in enumerate(PAPER_NOISES):
         order = area_under_curve(answers.accuracy[number], answers.attacks).argsort(kind="stable")
         models = [answers.models[place] for place in order]
         table = gains(answers, list(pairwise(models)))
@@ -148,7 +153,7 @@ def sign_tests(answers: Answers, pairs: list[Pair], attacks: list[int]) -> pd.Da
 
 def _only(answers: Answers, row, attacks: int) -> tuple[int, int]:
     """Images that the first, and that the second network of the row gets right in more draws than the other."""
-    cube = answers.right[NOISES.index(row.noise), :, _level(answers, attacks)].astype(int)  # (models, images)
+    cube = answers.right[PAPER_NOISES.index(row.noise), :, _level(answers, attacks)].astype(int)  # (models, images)
     ahead = cube[answers.models.index(row.second)] - cube[answers.models.index(row.first)]
     return int((ahead < 0).sum()), int((ahead > 0).sum())
 

@@ -12,7 +12,7 @@ from lib import nets
 from lib.estimates import HALF
 from lib.figures import STYLE, network_look, noise_look, title
 from lib.foreground import NEARLY_EQUAL
-from lib.study import NOISES
+from lib.paper import PAPER_NOISES
 
 SHAPE_LOOKS = {
     "line": {"color": "0.45", "linestyle": ":"},
@@ -33,7 +33,7 @@ def panels(curves: pd.DataFrame, heading: str) -> Figure:
     with rc_context(STYLE):
         figure = Figure(figsize=(9, 7.6), layout="constrained")
         axes = figure.subplots(2, 2, sharex=True, sharey=True)
-        for panel, noise in zip(axes.flat, NOISES, strict=True):
+        for panel, noise in zip(axes.flat, PAPER_NOISES, strict=True):
             for model, curve in curves[curves["noise"] == noise].groupby("model", sort=False):
                 _curve(panel, curve, network_look(model))
             panel.set(title=title(noise), ylim=(0, 101))
@@ -50,7 +50,7 @@ def beside_paper(curves: pd.DataFrame, paper: pd.DataFrame, heading: str) -> Fig
 
     Args:
         curves: rows of `results.curves` with a column `model`.
-        paper: as `results.paper_table` gives it; networks that are not in `curves` are left out.
+        paper: as `paper.read_table_1` gives it; networks that are not in `curves` are left out.
     """
     models = list(curves["model"].unique())
     with rc_context(STYLE):
@@ -126,7 +126,7 @@ def areas(summaries: pd.DataFrame, heading: str) -> Figure:
     with rc_context(STYLE):
         figure = Figure(figsize=(9, 1.9 + 0.62 * count), layout="constrained")
         axes = figure.subplots(2, 2, sharex=True)
-        for panel, noise in zip(axes.flat, NOISES, strict=True):
+        for panel, noise in zip(axes.flat, PAPER_NOISES, strict=True):
             table = summaries[summaries["noise"] == noise].sort_values("area")
             for place, row in enumerate(table.itertuples()):
                 _dot(panel, place, row.area, row.area_low, row.area_high, network_look(row.model))
@@ -149,11 +149,11 @@ def against_depth(resilience: pd.DataFrame, heading: str) -> Figure:
         figure = Figure(figsize=(9, 4.4), layout="constrained")
         axes = figure.subplots(1, 2, sharey=True)
         for panel, (column, (label, unit)) in zip(axes, scales.items(), strict=True):
-            for noise in NOISES:
+            for noise in PAPER_NOISES:
                 table = resilience[resilience["noise"] == noise].sort_values(column)
                 error = [table["area"] - table["low"], table["high"] - table["area"]]
                 panel.errorbar(table[column] * unit, table["area"], error, capsize=3, **noise_look(noise))
-            table = resilience[resilience["noise"] == NOISES[0]]
+            table = resilience[resilience["noise"] == PAPER_NOISES[0]]
             panel.set_xticks(table[column] * unit, [f"{value:.3g}" for value in table[column] * unit])
             panel.set_xlabel(label)
         names = [f"{nets.title(row.model)}: {row.parameters / 1e6:.3g}" for row in table.itertuples()]
@@ -207,23 +207,23 @@ def _dot(axes: Axes, place: float, value: float, low: float, high: float, look: 
 
 def _grid(rows: int) -> Figure:
     figure = Figure(figsize=(10, 1.2 + 1.9 * rows), layout="constrained")
-    figure.subplots(rows, len(NOISES), sharex=True, sharey=True, squeeze=False)
+    figure.subplots(rows, len(PAPER_NOISES), sharex=True, sharey=True, squeeze=False)
     return figure
 
 
 def _panels(figure: Figure, models: list[str]) -> Iterator[tuple[str, str, Axes]]:
     """Every panel of a grid with its network and noise; the outer ones get their labels."""
     for number, axes in enumerate(figure.axes):
-        row, column = divmod(number, len(NOISES))
+        row, column = divmod(number, len(PAPER_NOISES))
         axes.axhline(HALF, color="0.85", linewidth=0.8, zorder=0)
         axes.set(ylim=(0, 104))
         if row == 0:
-            axes.set_title(title(NOISES[column]), fontsize=10)
+            axes.set_title(title(PAPER_NOISES[column]), fontsize=10)
         if row == len(models) - 1:
             axes.set_xlabel(ATTACKS)
         if column == 0:
             axes.set_ylabel(f"{nets.title(models[row])}\n%")
-        yield models[row], NOISES[column], axes
+        yield models[row], PAPER_NOISES[column], axes
 
 
 def _finish(figure: Figure, labelled: Axes, heading: str) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 from lib import nets
 from lib.comparison import Answers, Pair, estimate, gains
 from lib.estimates import area_under_curve, verdict
-from lib.study import NOISES
+from lib.paper import PAPER_NOISES
 
 LAYERS = {"resnet18": 18, "resnet34": 34, "resnet50": 50, "resnet101": 101, "resnetv2_50": 50}
 INITIAL = 50  # attacks: "in order to survive the initial 50 attacks" (section 4.3)
@@ -33,7 +33,7 @@ def resilience(answers: Answers) -> pd.DataFrame:
     """Area under the curve beside depth and size: noise, model, layers, parameters, area, low, high (percent)."""
     found = estimate(answers, lambda accuracy: area_under_curve(accuracy, answers.attacks))
     size = {model: (layers(model), nets.parameters(model)) for model in answers.models}
-    rows = [(noise, model, *size[model]) for noise in NOISES for model in answers.models]
+    rows = [(noise, model, *size[model]) for noise in PAPER_NOISES for model in answers.models]
     area, low, high = (values.ravel() for values in found)
     return pd.DataFrame(rows, columns=["noise", "model", "layers", "parameters"]).assign(area=area, low=low, high=high)
 
@@ -99,4 +99,4 @@ def _difference(answers: Answers, first: Pair, second: Pair, attacks: int | None
         gained = [score[..., place(after)] - score[..., place(before)] for before, after in (first, second)]
         return gained[0] - gained[1]
 
-    return zip(NOISES, *estimate(answers, excess), strict=True)
+    return zip(PAPER_NOISES, *estimate(answers, excess), strict=True)

@@ -12,8 +12,9 @@ from lib import nets
 from lib.estimates import area_under_curve
 from lib.grid import AnswerFile
 from lib.noise import NOISES
-from lib.plan import CLEAN
-from lib.readings import LEVELS, OPTIONS, Grid, Reading
+from lib.paper import TABLE_1_LEVELS
+from lib.plan import CLEAN, USUAL_NOISES
+from lib.readings import OPTIONS, Grid, Reading
 from lib.records import OUTPUTS
 
 ROUNDING = 0.005  # points; the paper gives two decimals
@@ -69,7 +70,7 @@ def distances(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         table: `accuracies`.
-        paper: rows of `results.paper_table` for the network.
+        paper: rows of `paper.read_table_1` for the network.
 
     Returns:
         Columns: reading, changes, seeds, clean (mean accuracy, percent), a column for each noise (the distance over its
@@ -93,7 +94,7 @@ def distances(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {"reading": reading, "changes": changes, "seeds": len(ours)}
             | {"clean": own.loc[own["attacks"] == 0, "accuracy"].mean()}
-            | {noise: mean.get(noise, np.nan) for noise in NOISES}
+            | {noise: mean.get(noise, np.nan) for noise in USUAL_NOISES}
             | {"distance": distance, "least": single[reading].min(), "most": single[reading].max(), "outside": outside}
             | {"consistent": outside == 0 if several else None, "alone": distance <= limit if several else None}
         )
@@ -129,7 +130,7 @@ def by_option(moved: pd.DataFrame, table: pd.DataFrame, ranked: pd.DataFrame) ->
     farther (by how much it moves the distance to the paper, points; below 0: nearer), mean, nearest and farthest (the
     same over all pairs of readings that differ in this option alone); these only where `ranked`, `distances`, has rows.
     """
-    found = moved.pivot(index=["option", "value"], columns="noise", values="effect").reindex(columns=list(NOISES))
+    found = moved.pivot(index=["option", "value"], columns="noise", values="effect").reindex(columns=list(USUAL_NOISES))
     found = found.fillna(0.0).assign(size=lambda effects: _rms(effects.to_numpy())).reset_index()
     if len(ranked):
         far = table.drop_duplicates("reading")[[*OPTIONS, "reading"]].merge(ranked)
@@ -210,7 +211,7 @@ def spread_of_draws(accuracy: pd.DataFrame, model: str, images: int) -> tuple[in
     The root mean square, over the noisy cells of Table 1, of the standard deviation over draws.
     """
     own = swept(accuracy, model, images)
-    cells = own[own["attacks"].isin(LEVELS)].pivot(index=CELL, columns="draw", values="accuracy")
+    cells = own[own["attacks"].isin(TABLE_1_LEVELS)].pivot(index=CELL, columns="draw", values="accuracy")
     return cells.shape[1], float(_rms(cells.std(axis=1).to_numpy()))
 
 
@@ -229,9 +230,9 @@ def trainings_apart(outputs: Path, models: Iterable[str]) -> dict[str, float]:
     found = []
     for table in trainings(outputs, models).values():
         own = wide(table).drop(columns=["changes", "reading", *OPTIONS]).set_index("seed")  # (seeds, cells)
-        for noise in NOISES:
-            curve = own[["clean", *(f"{noise} {attacks}" for attacks in LEVELS[1:])]]
-            own[noise] = area_under_curve(curve.to_numpy(), LEVELS)
+        for noise in USUAL_NOISES:
+            curve = own[["clean", *(f"{noise} {attacks}" for attacks in TABLE_1_LEVELS[1:])]]
+            own[noise] = area_under_curve(curve.to_numpy(), TABLE_1_LEVELS)
         own["foreground"] = own["white_to_black"] - own["black_to_white"]
         found.append(own.max() - own.min())
     return pd.concat(found, axis=1).max(axis=1).to_dict() if found else {}
@@ -243,7 +244,7 @@ def trainings_in_words(outputs: Path, models: Iterable[str]) -> str:
     for model, table in trainings(outputs, models).items():
         cells = table[table["attacks"] > 0].groupby(CELL)["accuracy"]
         apart, by_noise = cells.max() - cells.min(), trainings_apart(outputs, [model])
-        areas = ", ".join(f"{noise.short} {by_noise[name]:.1f}" for name, noise in NOISES.items())
+        areas = ", ".join(f"{NOISES[noise].short} {by_noise[noise]:.1f}" for noise in USUAL_NOISES)
         found.append(
             f"{table['seed'].nunique()} trainings of {nets.title(model)} lie up to {apart.max():.1f} points apart in "
             f"one cell of Table 1, {apart.mean():.1f} in the mean, and in the area under the curve, taken "

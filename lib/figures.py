@@ -149,7 +149,7 @@ def noise_curves(curves: pd.DataFrame, heading: str, paper: pd.DataFrame | None 
     Args:
         curves: as `results.curves` gives it.
         heading: above the axes.
-        paper: rows of `results.paper_table` to mark as open symbols.
+        paper: rows of `paper.read_table_1` to mark as open symbols.
     """
     with rc_context(STYLE):
         figure = Figure(figsize=(7, 4.4))

@@ -8,20 +8,20 @@ Black has really altered.
 import numpy as np
 import pandas as pd
 
-from lib import data, results
+from lib import data
 from lib.comparison import Answers
 from lib.estimates import area_under_curve, limits, resample
 from lib.noise import eligible_pixels
-from lib.study import NOISES
+from lib.paper import PAPER_NOISES, read_table_1
 
-WHITE, BLACK = (NOISES.index(noise) for noise in ("white_to_black", "black_to_white"))
+WHITE, BLACK = (PAPER_NOISES.index(noise) for noise in ("white_to_black", "black_to_white"))
 NEARLY_EQUAL = 5.0  # points of area; the paper's own curves for the networks it calls nearly equal differ by less
 
 
 def pixels(images: int) -> dict[str, float]:
     """White (b > 0) and black (b < 100) pixels of the mean digit, and the share of digits with fewer than 200 white."""
     digits = data.load().test_images[:images]
-    white, black = (eligible_pixels(digits, NOISES[noise]).sum(axis=(1, 2)) for noise in (WHITE, BLACK))
+    white, black = (eligible_pixels(digits, PAPER_NOISES[noise]).sum(axis=(1, 2)) for noise in (WHITE, BLACK))
     return {"white": float(white.mean()), "black": float(black.mean()), "short": float((white < 200).mean())}
 
 
@@ -73,14 +73,14 @@ def leaning(low: float, high: float) -> str:
 
 def at_paper_levels(answers: Answers) -> pd.Series:
     """The difference in area at equal attacks as the paper has it: from its five levels alone (points)."""
-    place = np.isin(answers.attacks, results.paper_table()["attacks"])
+    place = np.isin(answers.attacks, read_table_1()["attacks"])
     areas = area_under_curve(answers.accuracy[..., place], answers.attacks[place])  # (noises, models)
     return pd.Series(areas[WHITE] - areas[BLACK], answers.models)
 
 
 def paper() -> pd.Series:
     """The paper's own difference in area for each of its networks, from the five levels of Table 1 (points)."""
-    table = results.paper_table().pivot(index=["model", "attacks"], columns="noise", values="accuracy")
-    apart = table[NOISES[WHITE]] - table[NOISES[BLACK]]
+    table = read_table_1().pivot(index=["model", "attacks"], columns="noise", values="accuracy")
+    apart = table[PAPER_NOISES[WHITE]] - table[PAPER_NOISES[BLACK]]
     wide = apart.unstack("attacks")
     return pd.Series(area_under_curve(wide.to_numpy(), wide.columns.to_numpy()), wide.index)

@@ -11,10 +11,12 @@ from lib import nets
 from lib.inference import ENGINES
 from lib.nets import Known
 from lib.noise import NOISES, Noise, deciding, default_c, find, perturb_and_count, white_to_black
+from lib.paper import LEVELS, PAPER_NOISES
 from lib.records import ROOT, recipe_hash
 
 CLEAN = "none"  # the noise of level 0, which is measured once
 WHITE = "white_to_black"  # the noise whose threshold may be chosen
+USUAL_NOISES = tuple(noise for noise in NOISES if noise in PAPER_NOISES)  # of a sweep that names none, in its order
 READING = {"revisit", "space", "white_above", "eligibility"}  # what the paper leaves open about an attack
 
 
@@ -25,8 +27,8 @@ class Plan(BaseModel):
 
     model: Known
     train_seed: int = Field(0, ge=0)
-    noises: list[str] | None = Field(None, min_length=1)  # None: all
-    levels: list[int] = Field(list(range(0, 201, 10)), min_length=1)  # pixels attacked
+    noises: list[str] | None = Field(None, min_length=1)  # None: the paper's four
+    levels: list[int] = Field(list(LEVELS), min_length=1)  # pixels attacked
     draws: int | None = Field(None, ge=1)  # None: those recorded, at least one
     draw: int | None = Field(None, ge=0)  # this draw alone, counted from 0; None: the first `draws`
     images: int = Field(10_000, ge=1, le=10_000)  # the first of the test images
@@ -43,7 +45,7 @@ class Plan(BaseModel):
     @field_validator("noises")
     @classmethod
     def _known_noises(cls, noises: list[str] | None) -> list[str]:
-        return [find(noise).name for noise in (NOISES if noises is None else noises)]
+        return [find(noise).name for noise in (USUAL_NOISES if noises is None else noises)]
 
     @field_validator("engine")
     @classmethod

@@ -16,9 +16,10 @@ from lib.claims import BTW, ETA, RPI, WTB, apart, widest_gap
 from lib.estimates import area_under_curve, ranks
 from lib.foreground import NEARLY_EQUAL
 from lib.nets import title
-from lib.noise import NOISES as NOISE
+from lib.noise import NOISES
+from lib.paper import PAPER_NOISES
 from lib.statements import Bounds, Scores, Statement, above, judge, judge_all, on, over, within
-from lib.study import NOISES, Chosen, Study
+from lib.study import Chosen, Study
 
 MODELS = ("fc", "resnet18", "efficientnet_b1")
 
@@ -55,7 +56,7 @@ def places(networks: Chosen) -> pd.DataFrame:
     area = area_under_curve(answers.accuracy, answers.attacks)  # (noises, models)
     told = np.char.add(np.char.mod("%.1f, rank ", area), ranks(area).astype(int).astype(str))
     titles = [title(model.partition("@")[0]) for model in networks.measured]
-    return pd.DataFrame(told.T, titles, [NOISE[noise].short for noise in NOISES])
+    return pd.DataFrame(told.T, titles, [NOISES[noise].short for noise in PAPER_NOISES])
 
 
 def pairs(networks: Chosen, chance: dict[str, float]) -> dict[tuple[str, str, str], int]:
@@ -64,7 +65,7 @@ def pairs(networks: Chosen, chance: dict[str, float]) -> dict[tuple[str, str, st
     Unsure: the 95 % interval of the difference has 0, or the difference is `within` chance.
     """
     scores, found = claims.measured(comparison.measure(networks)), {}
-    for noise, (one, other) in itertools.product(NOISES, itertools.permutations(scores.models, 2)):
+    for noise, (one, other) in itertools.product(PAPER_NOISES, itertools.permutations(scores.models, 2)):
         difference = judge(above(scores, noise, one, other), family=1)
         sure = not within(difference, chance) and difference.low * difference.high > 0
         found[noise, one, other] = int(np.sign(difference.value)) * sure
@@ -75,7 +76,7 @@ def orders(networks: Chosen, chance: dict[str, float]) -> dict[str, str]:
     """For each noise `A > B ≈ C` by the area under the curve; `≈` where `pairs` is unsure."""
     scores, sure = claims.measured(comparison.measure(networks)), pairs(networks, chance)
     found = {}
-    for noise in NOISES:
+    for noise in PAPER_NOISES:
         ranked = sorted(scores.models, key=lambda model: -scores.at(noise, model)[0])
         found[noise] = title(ranked[0])
         for one, other in itertools.pairwise(ranked):

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lib.figures import STYLE, noise_look, title
-from lib.noise import NOISES
+from lib.plan import USUAL_NOISES
 
 
 def main_effects(effects: pd.DataFrame, heading: str) -> Figure:
@@ -16,7 +16,7 @@ def main_effects(effects: pd.DataFrame, heading: str) -> Figure:
     the range and the mean over all pairs of readings. A row is empty where the option cannot touch the noise.
     """
     rows = effects[["option", "value"]].drop_duplicates().reset_index(drop=True)
-    noises = [noise for noise in NOISES if noise in set(effects["noise"])]
+    noises = [noise for noise in USUAL_NOISES if noise in set(effects["noise"])]
     with rc_context(STYLE):
         figure = Figure(figsize=(10, 1.8 + 0.42 * len(rows)), layout="constrained")
         panels = figure.subplots(1, len(noises), sharex=True, sharey=True, squeeze=False)[0]

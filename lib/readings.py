@@ -9,11 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lib import nets
 from lib.nets import Known
+from lib.paper import TABLE_1_LEVELS
 from lib.plan import READING, Part, Plan
 from lib.recipe import Recipe
 from lib.records import ROOT, recipe_hash
-
-LEVELS = [0, 10, 40, 100, 200]  # attacked pixels: those of Table 1
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,12 @@ class Grid(BaseModel):
         chosen = {option: getattr(reading, option) for option in READING}
         recipe = self.recipe(reading, seed)
         return Plan(
-            model=recipe.model, train_seed=seed, levels=LEVELS, images=self.images, outputs=recipe.outputs, **chosen
+            model=recipe.model,
+            train_seed=seed,
+            levels=list(TABLE_1_LEVELS),
+            images=self.images,
+            outputs=recipe.outputs,
+            **chosen,
         )
 
     def parts(self, reading: Reading, seed: int) -> list[Part]:

@@ -7,9 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lib import nets
 from lib.nets import Known
+from lib.paper import PAPER_TARGET
 from lib.records import ROOT
-
-PAPER_TARGET = 99.0  # percent of the validation images; the fully connected net has no target (section 3.3)
 
 
 def paper_target(model: str) -> float:

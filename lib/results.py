@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lib import data, nets
+from lib.paper import read_table_1
 from lib.plan import CLEAN, READING, Plan
 from lib.records import OUTPUTS, file_hash, lock, write_atomically
 from lib.sweep import Predictions
@@ -117,15 +118,10 @@ def beside_paper(curves: pd.DataFrame, model: str) -> pd.DataFrame:
     Columns: noise, attacks, ours (percent), low, high, paper, difference (ours - paper). Empty where the paper has
     neither the network nor the level.
     """
-    paper = paper_table().query("model == @model").drop(columns="model").rename(columns={"accuracy": "paper"})
+    paper = read_table_1().query("model == @model").drop(columns="model").rename(columns={"accuracy": "paper"})
     ours = curves[["noise", "attacks", "accuracy", "low", "high"]].rename(columns={"accuracy": "ours"})
     table = ours.merge(paper, on=["noise", "attacks"])
     return table.assign(difference=table["ours"] - table["paper"])
-
-
-def paper_table() -> pd.DataFrame:
-    """The paper's Table 1: model, noise, attacks, accuracy (percent)."""
-    return pd.read_csv(Path(__file__).with_name("table1.csv"))
 
 
 def fooled(plan: Plan, noise: str, attacks: int) -> pd.DataFrame:

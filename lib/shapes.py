@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from lib.comparison import Answers
-from lib.study import NOISES
+from lib.paper import PAPER_NOISES
 
 COARSE = (41, 40)  # values of m and of w tried first
 FINE = 5  # times that the neighbourhood of the best is then searched, four times as finely each
@@ -43,9 +43,9 @@ PARAMETERS = {"line": 3, "sigmoid": 5, "inverted sigmoid": 5}  # fitted, with th
 
 # What section 4.1 says of a shape; of VGG-19 it says nothing.
 PAPER = (
-    {("efficientnet_b1", noise): "sigmoid" for noise in NOISES}
-    | {("fc", noise): "line" for noise in NOISES}
-    | {(model, noise): "sigmoid" for model in ("resnet50", "resnetv2_50") for noise in NOISES}
+    {("efficientnet_b1", noise): "sigmoid" for noise in PAPER_NOISES}
+    | {("fc", noise): "line" for noise in PAPER_NOISES}
+    | {(model, noise): "sigmoid" for model in ("resnet50", "resnetv2_50") for noise in PAPER_NOISES}
     | {
         (model, noise): "inverted sigmoid"
         for model in ("resnet50", "resnetv2_50")
@@ -136,7 +136,7 @@ def compare(answers: Answers) -> pd.DataFrame:
     criterion = np.stack([aicc(fits[name][0], levels, PARAMETERS[name]) for name in names])
     elsewhere = lowest(again, answers.attacks).reshape(-1, len(curves))  # (RESAMPLES, curves)
     rows = []
-    for number, (noise, model) in enumerate((noise, model) for noise in NOISES for model in answers.models):
+    for number, (noise, model) in enumerate((noise, model) for noise in PAPER_NOISES for model in answers.models):
         best, second = criterion[:, number].argsort()[:2]
         row = {"noise": noise, "model": model, "shape": names[best]}
         row["lead"] = criterion[second, number] - criterion[best, number]
@@ -159,7 +159,7 @@ def examples(attacks: np.ndarray) -> dict[str, np.ndarray]:
 def lines(answers: Answers) -> dict[tuple[str, str], dict[str, np.ndarray]]:
     """The fitted curves for a figure: (noise, model) -> shape -> (levels,) percent."""
     drawn = {}
-    for noise, curves in zip(NOISES, answers.accuracy, strict=True):
+    for noise, curves in zip(PAPER_NOISES, answers.accuracy, strict=True):
         for model, curve in zip(answers.models, curves, strict=True):
             found = {name: fit(curve[None], answers.attacks, name) for name in SHAPES}
             drawn[noise, model] = {

@@ -17,8 +17,8 @@ import pandas as pd
 
 from lib.estimates import area_under_curve, limits
 from lib.nets import title
-from lib.noise import NOISES as NOISE
-from lib.study import NOISES
+from lib.noise import NOISES
+from lib.paper import PAPER_NOISES
 from lib.tables import spread
 
 HOLDS, FAILS, UNDECIDED, MISSING = "holds", "fails", "undecided", "not yet measured"
@@ -50,7 +50,7 @@ class Scores:
         """(1 + samples, levels); nan where the network is not measured."""
         if model not in self.models:
             return np.full((len(self.accuracy), len(self.attacks)), np.nan)
-        return self.accuracy[:, NOISES.index(noise), self.models.index(model)]
+        return self.accuracy[:, PAPER_NOISES.index(noise), self.models.index(model)]
 
     def at(self, noise: str, model: str, attacks: int | None = None) -> Number:
         """Accuracy at a level, or the area under the curve; nan where it is not measured."""
@@ -72,7 +72,7 @@ class Scores:
 
 
 def on(noise: str) -> str:
-    return NOISE[noise].short
+    return NOISES[noise].short
 
 
 def over(one: str, other: str) -> str:

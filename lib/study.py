@@ -8,15 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lib import nets, results
 from lib.nets import Known
+from lib.paper import PAPER_NOISES, PAPER_TARGET
 from lib.plan import Plan
-from lib.recipe import PAPER_TARGET, Recipe, paper_target
+from lib.recipe import Recipe, paper_target
 from lib.records import ROOT
 from lib.sweep import recorded
-
-# In the paper's order: Table 1 and Figure 7, then Figure 8.
-FIGURE_7 = ("resnet50", "resnetv2_50", "vgg19", "efficientnet_b1", "fc")
-FIGURE_8 = ("resnet18", "resnet34", "resnet50", "resnet101")
-NOISES = ("white_to_black", "black_to_white", "random_pixel_invert", "edge_to_altered")
 
 
 class Study(BaseModel):
@@ -42,7 +38,7 @@ class Study(BaseModel):
         return Plan(
             model=model,
             train_seed=self.train_seed,
-            noises=list(NOISES),
+            noises=list(PAPER_NOISES),
             draws=self.draws,
             images=self.images,
             outputs=self.outputs,

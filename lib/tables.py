@@ -7,8 +7,8 @@ import pandas as pd
 from lib import nets, results
 from lib.estimates import area_under_curve, ranks
 from lib.figures import title
-from lib.noise import NOISES as NOISE
-from lib.study import NOISES
+from lib.noise import NOISES
+from lib.paper import PAPER_NOISES, read_table_1
 
 BOUND = "\N{NO-BREAK SPACE}"  # where a cell of a table must not break
 
@@ -25,14 +25,14 @@ def table_1(curves: pd.DataFrame, models: tuple[str, ...]) -> pd.DataFrame:
 
     Under each noise ours with its 95 % interval, and the paper's with the difference, ours minus it (points).
     """
-    paper = results.paper_table().set_index(["model", "attacks", "noise"])["accuracy"]
+    paper = read_table_1().set_index(["model", "attacks", "noise"])["accuracy"]
     ours = curves.set_index(["model", "attacks", "noise"])
     rows = {}
     for model in models:
         for attacks in sorted(paper.index.unique("attacks")):
             rows[nets.title(model), attacks] = {
-                (NOISE[noise].short, column): text
-                for noise in NOISES
+                (NOISES[noise].short, column): text
+                for noise in PAPER_NOISES
                 for column, text in _cells(ours, paper, (model, attacks, noise)).items()
             }
     table = pd.DataFrame.from_dict(rows, orient="index")
@@ -80,7 +80,7 @@ def summary(summaries: pd.DataFrame) -> pd.DataFrame:
 
 def paper_ranks(models: list[str]) -> dict[tuple[str, str], int]:
     """(noise, model) -> rank by the area under the paper's five levels, among those of `models` in its Table 1."""
-    table = results.paper_table().query("model in @models")
+    table = read_table_1().query("model in @models")
     found = {}
     for noise, part in table.groupby("noise"):
         wide = part.pivot(index="model", columns="attacks", values="accuracy")
@@ -111,11 +111,11 @@ def tests(sign_tests: pd.DataFrame) -> pd.DataFrame:
             f"{spread(row.gain, row.low, row.high, sign='+')}, {probability(row.holm)}"
             for row in sign_tests.itertuples()
         ],
-        short=[NOISE[noise].short for noise in sign_tests["noise"]],
+        short=[NOISES[noise].short for noise in sign_tests["noise"]],
     )
     order = list(dict.fromkeys(told["pair"]))
     wide = told.pivot(index=["pair", "attacks"], columns="short", values="text")
-    return wide.reindex(order, level=0)[[NOISE[noise].short for noise in NOISES]].rename_axis(columns=None)
+    return wide.reindex(order, level=0)[[NOISES[noise].short for noise in PAPER_NOISES]].rename_axis(columns=None)
 
 
 def in_count(sign_tests: pd.DataFrame) -> str:
@@ -140,11 +140,11 @@ def by_noise(table: pd.DataFrame, label: str, values: list[str], digits: int = 1
     """Rows of a comparison as a table of words, one column for each noise: `values` names value, low and high."""
     told = table.assign(
         text=[spread(*(getattr(row, name) for name in values), digits, sign) for row in table.itertuples()],
-        short=[NOISE[noise].short for noise in table["noise"]],
+        short=[NOISES[noise].short for noise in table["noise"]],
     )
     order = list(dict.fromkeys(told[label]))
     wide = told.pivot(index=label, columns="short", values="text").reindex(order)
-    return wide[[NOISE[noise].short for noise in NOISES]].rename_axis(columns=None)
+    return wide[[NOISES[noise].short for noise in PAPER_NOISES]].rename_axis(columns=None)
 
 
 def leanings(found: pd.DataFrame) -> str:
@@ -173,7 +173,7 @@ def shapes(found: pd.DataFrame) -> pd.DataFrame:
     rows = {}
     ordered = [row for _, own in found.groupby("model", sort=False) for row in own.to_dict("records")]
     for row in ordered:
-        rows[nets.title(row["model"]), NOISE[row["noise"]].short] = {
+        rows[nets.title(row["model"]), NOISES[row["noise"]].short] = {
             "shape": row["shape"].replace(" ", BOUND),
             "clear": "yes" if row["clear"] else "no",
             "paper": (row["paper"] or "-").replace(" ", BOUND),

@@ -12,8 +12,9 @@ from lib.bounds import TERMS
 from lib.claims import CLAIMS, statements
 from lib.comparison import Answers, measure
 from lib.nets import PAPER
+from lib.paper import PAPER_NOISES
 from lib.statements import FAILS, HOLDS, MISSING, UNDECIDED, Bounds, Scores, Statement, allowing, judge, table, verdict
-from lib.study import NOISES, Study
+from lib.study import Study
 
 ATTACKS = np.arange(0, 201, 10)
 SAMPLES = 400
@@ -99,7 +100,7 @@ def test_the_verdict_needs_all_statements_and_one_failure_is_enough(answers, exp
 def scores(falls: dict[str, dict[str, float]], models=PAPER) -> Scores:
     """Straight curves from 99 % down by so many points at 200 attacks, for each noise and network."""
     random = np.random.default_rng(0)
-    ends = np.array([[falls[noise][model] for model in models] for noise in NOISES])  # (noises, models)
+    ends = np.array([[falls[noise][model] for model in models] for noise in PAPER_NOISES])  # (noises, models)
     curves = 99 - ends[..., None] * ATTACKS / 200
     samples = curves + random.normal(0, 0.05, (SAMPLES, *ends.shape, 1)) * (ATTACKS > 0)
     return Scores(tuple(models), ATTACKS, np.concatenate([curves[None], samples]))
@@ -107,7 +108,7 @@ def scores(falls: dict[str, dict[str, float]], models=PAPER) -> Scores:
 
 # A world in which claims 3, 4, 5, 7, 8 and 9 are true: points lost at 200 attacks.
 ORDER = {"vgg19": 20, "fc": 30, "resnet101": 40, "resnetv2_50": 46, "resnet50": 60, "resnet34": 70, "resnet18": 80}
-TRUE = {noise: {**ORDER, "efficientnet_b1": 90} for noise in NOISES}
+TRUE = {noise: {**ORDER, "efficientnet_b1": 90} for noise in PAPER_NOISES}
 TRUE["white_to_black"] = TRUE["white_to_black"] | {"vgg19": 14, "efficientnet_b1": 34, "fc": 66, "resnetv2_50": 45}
 TRUE["black_to_white"] = TRUE["black_to_white"] | {"vgg19": 30, "fc": 62, "resnet18": 85}
 TRUE["white_to_black"]["resnet18"] = 85
@@ -191,7 +192,7 @@ def test_where_the_noise_ends_needs_no_network():
 
 @pytest.mark.parametrize(("low", "expected"), [(1, "supported"), (-1, "undecided"), (-40, "contradicted")])
 def test_the_noises_are_near_to_pointwise_if_every_margin_is_above_0(low, expected):
-    margins = {(noise, terms): number(10, 20) for noise in NOISES for terms in TERMS}
+    margins = {(noise, terms): number(10, 20) for noise in PAPER_NOISES for terms in TERMS}
     margins["edge_to_altered", TERMS[1]] = number(low, low + 20)
     found = statements(12, dataclasses.replace(scores(TRUE), margins=margins))
     assert verdict(found) == expected and len(found) == 16

@@ -9,7 +9,8 @@ from statsmodels.stats.contingency_tables import mcnemar
 
 from lib import comparison, depth, estimates, foreground, nets, results, tables
 from lib.comparison import Answers
-from lib.study import FIGURE_7, FIGURE_8, NOISES, Study
+from lib.paper import FIGURE_7, FIGURE_8, PAPER_NOISES, read_table_1
+from lib.study import Study
 
 
 def answers(right, draws=1, models=None, attacks=None, attacked=None):
@@ -144,10 +145,10 @@ def test_holm_multiplies_the_smallest_by_all_the_next_by_one_less():
 
 def test_the_ranking_names_each_and_the_next():
     found = comparison.ranking(answers(counted([50, 30], [90, 70], [60, 40])))
-    first = found[found["noise"] == NOISES[0]]
+    first = found[found["noise"] == PAPER_NOISES[0]]
     assert list(zip(first["upper"], first["lower"], strict=True)) == [("resnet18", "resnet34"), ("resnet34", "fc")]
     np.testing.assert_allclose(first["lead"], [30, 10])
-    ranks = comparison.summaries(answers(counted([50, 30], [90, 70], [60, 40]))).query("noise == @NOISES[0]")
+    ranks = comparison.summaries(answers(counted([50, 30], [90, 70], [60, 40]))).query("noise == @PAPER_NOISES[0]")
     assert ranks[["rank", "rank_low", "rank_high"]].to_numpy().tolist() == [[3, 3, 3], [1, 1, 1], [2, 2, 2]]
 
 
@@ -205,7 +206,7 @@ def test_paired_answers_give_the_accuracies_of_the_curves(recorded):
     found = comparison.measure(chosen)
     assert found.draws == 2 and found.right.shape == (4, 1, 21, 60)
     curves = results.curves(chosen.study.plan("fc")).set_index(["noise", "attacks"])["accuracy"].unstack()
-    np.testing.assert_allclose(found.accuracy[:, 0], curves.loc[list(NOISES)])
+    np.testing.assert_allclose(found.accuracy[:, 0], curves.loc[list(PAPER_NOISES)])
     assert (found.attacked[foreground.BLACK, -1] == 200).all() and (found.attacked[foreground.WHITE, -1] < 200).any()
     beside = comparison.measure(Study(models=["fc", "resnet18"], images=60, outputs=recorded).choose(FIGURE_7))
     assert beside.draws == 1, "the draws that both have seen"
@@ -262,7 +263,7 @@ def test_no_threshold_is_found_without_the_networks_it_needs():
 
 def test_gains_that_shrink_and_gains_for_ten_layers():
     found = at_fifty(40, 60, 70, 71)
-    steps = depth.steps(found, STEPS).query("noise == @NOISES[0]")
+    steps = depth.steps(found, STEPS).query("noise == @PAPER_NOISES[0]")
     shares = np.array([10 / 16, 10 / 16, 10 / 51])
     np.testing.assert_allclose(steps["ten"], steps["gain"] * shares)
     np.testing.assert_allclose(steps["gain"], np.array([20, 10, 1]) * (0.5 * 50 + 150) / 200)
@@ -272,7 +273,7 @@ def test_gains_that_shrink_and_gains_for_ten_layers():
 
 
 def test_resilience_stands_beside_depth_and_size():
-    table = depth.resilience(at_fifty(40, 60, 70, 71)).query("noise == @NOISES[0]")
+    table = depth.resilience(at_fifty(40, 60, 70, 71)).query("noise == @PAPER_NOISES[0]")
     assert table["layers"].tolist() == [18, 34, 50, 101]
     sizes = [sum(p.numel() for p in nets.build(model).parameters()) for model in ("resnet18", "resnet34")]
     assert table["parameters"].tolist()[:2] == sizes
@@ -328,7 +329,7 @@ def test_numbers_in_tables():
     assert tables.spread(np.inf, np.inf, np.inf) == "not reached"
     assert tables.spread(np.inf, 190.2, np.inf, 0).replace(tables.BOUND, " ") == "not reached (190 to not reached)"
     assert tables.paper_ranks(["vgg19", "fc"])["edge_to_altered", "fc"] == 2
-    curve = results.paper_table().query("model == 'fc'").assign(low=0.0, high=0.0)
+    curve = read_table_1().query("model == 'fc'").assign(low=0.0, high=0.0)
     shifted = curve.assign(accuracy=curve["accuracy"] + 2, low=curve["accuracy"] - 1, high=curve["accuracy"] + 1)
     row = tables.differences(shifted).iloc[0]
     assert (row["network"], row["cells"]) == ("FC", 16) and row["mean"] == pytest.approx(2)
@@ -345,9 +346,9 @@ def test_findings_in_words():
 
 
 def test_the_difference_at_the_papers_levels_is_made_as_the_papers_own_is():
-    paper = results.paper_table().query("model == 'vgg19'").set_index(["noise", "attacks"])["accuracy"].unstack()
+    paper = read_table_1().query("model == 'vgg19'").set_index(["noise", "attacks"])["accuracy"].unstack()
     levels = np.array([0, 10, 20, 40, 100, 150, 200])
-    accuracy = np.array([[np.interp(levels, paper.columns, paper.loc[noise])] for noise in NOISES])
+    accuracy = np.array([[np.interp(levels, paper.columns, paper.loc[noise])] for noise in PAPER_NOISES])
     accuracy[..., [2, 5]] = 0  # levels that the paper does not have
     found = Answers(("vgg19",), levels, 1, None, None)
     vars(found)["accuracy"] = accuracy

@@ -305,7 +305,7 @@ def test_accuracy_counts_what_was_right(outputs):
 def test_a_new_noise_joins_by_its_declaration_alone(outputs, monkeypatch):
     grey_to_white = Noise("grey_to_white", "GtW", alter=lambda b, c: 255, c=1, eligible=lambda b: 0 < b < 255)
     monkeypatch.setitem(NOISES, grey_to_white.name, grey_to_white)
-    five = plan(outputs, noises=None, draws=1)
+    five = plan(outputs, noises=list(NOISES), draws=1)
     assert sweep(five)["computed"] == 6
     assert results.curves(five)["noise"].nunique() == 5
     assert "grey_to_white" in set(results.accuracy_table(outputs)["noise"])

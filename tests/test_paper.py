@@ -1,0 +1,62 @@
+"""A noise of one's own joins what asks for it and changes nothing that is recorded."""
+
+import math
+
+import pytest
+
+from lib import bounds, claims, effects, paper
+from lib.noise import NOISES, Noise
+from lib.plan import Plan
+from lib.readings import Grid
+from lib.records import OUTPUTS
+from lib.study import Study
+
+GREY_TO_WHITE = Noise("grey_to_white", "GtW", alter=lambda b, c: 255, c=1, eligible=lambda b: 0 < b < 255)
+
+
+def parts(plan: Plan) -> list[str]:
+    return [plan.name, *(part.path.name for part in plan.parts())]
+
+
+def table_2() -> set[str]:
+    trials = claims.trials_of(Study())
+    return set(bounds.table2(trials, bounds.outcomes(trials))["method"])
+
+
+def claim_12_is_measured() -> bool:
+    margins = claims.attacked(Study())
+    return not any(math.isnan(margins[noise, terms][0]) for noise in paper.PAPER_NOISES for terms in bounds.TERMS)
+
+
+RECORDED = {
+    "draws of a sweep": lambda: Plan(model="fc").recorded_draws(),
+    "files of a sweep": lambda: parts(Plan(model="fc")),
+    "figures of another sweep": lambda: parts(Plan(model="fc", images=50, levels=[0, 20])),
+    "parts of the readings": lambda: [part.path.name for part in Grid().parts(Grid().readings()[3], 1)],
+    "other trainings": lambda: claims.chance(OUTPUTS),
+    "other trainings in words": lambda: effects.trainings_in_words(OUTPUTS, ["fc"]),
+    "Table 2": table_2,
+    "claim 12": claim_12_is_measured,
+}
+
+
+@pytest.mark.parametrize("recorded", RECORDED)
+def test_a_new_noise_changes_nothing_recorded(monkeypatch, recorded):
+    before = RECORDED[recorded]()
+    assert before, "it is recorded"
+    monkeypatch.setitem(NOISES, GREY_TO_WHITE.name, GREY_TO_WHITE)
+    assert RECORDED[recorded]() == before
+
+
+def test_a_new_noise_joins_the_sweep_that_asks_for_it(monkeypatch):
+    monkeypatch.setitem(NOISES, GREY_TO_WHITE.name, GREY_TO_WHITE)
+    asked = Plan(model="fc", noises=["grey_to_white"])
+    assert asked.noises == ["grey_to_white"] and asked.recorded_draws() == 0
+    assert asked.parts()[1].path.name.startswith("grey_to_white-draw0-")
+    assert Plan(model="fc").recorded_draws() == 5
+
+
+def test_table_1_is_of_the_papers_noises_networks_and_levels():
+    table = paper.read_table_1()
+    assert list(table["model"].drop_duplicates()) == list(paper.FIGURE_7)
+    assert set(table["noise"]) == set(paper.PAPER_NOISES) and set(table["attacks"]) == set(paper.TABLE_1_LEVELS)
