@@ -48,7 +48,7 @@ def from_file(content: bytes, name: str) -> np.ndarray:
     if grey.shape == (SIDE, SIDE) and grey.max() > 127:
         return grey
     try:
-        return centred(grey)
+        return centred(np.clip(grey - np.median(_border(grey)), 0, None))  # the paper is not quite even
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 
@@ -79,17 +79,16 @@ def _border(grey: np.ndarray) -> np.ndarray:
 
 
 def centred(ink: np.ndarray) -> np.ndarray:
-    """Ink (H, W) uint8 on black, scaled into 20 x 20 and with its centre of mass in the middle of 28 x 28.
+    """Ink (H, W), 0 to 255 on black, scaled into 20 x 20 and with its centre of mass in the middle of 28 x 28.
 
     That is how MNIST was made (LeCun et al. 1998), so a network sees one's own digit as it saw its training images.
 
     Raises:
         ValueError: if there is no ink.
     """
-    ink = ink.astype(float) - np.median(_border(ink))
     if ink.max() < 32:  # of 255: less is the grain of a photograph
         raise ValueError("there is no digit on it")
-    ink = np.clip(ink / ink.max() * 255, 0, 255).astype(np.uint8)
+    ink = (ink / ink.max() * 255).astype(np.uint8)
     rows, columns = (np.flatnonzero((ink > 64).any(axis=axis)) for axis in (1, 0))
     cut = Image.fromarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
     scale = BOX / max(cut.size)
