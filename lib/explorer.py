@@ -1,5 +1,6 @@
 """What the viewers show: one state, and what a network makes of the digit that the state names; no widgets here."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -8,14 +9,17 @@ from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+from safetensors import SafetensorError
 
 from lib import data, nets
 from lib.inference import Predictor, predictor
 from lib.noise import default_c, perturb_and_count
 from lib.records import OUTPUTS, ROOT
 
-ATTACKS = 200  # the paper's highest level
+MOST_ATTACKS = 200  # the paper's highest level
 SMALLEST_C, LARGEST_C = 0.1, 10.0
+# Of what is counted; everything begins at 0.
+LARGEST = {"number": 9_999, "attacks": MOST_ATTACKS, "draw": 2**31, "train_seed": 2**31}
 # The stops of c's knob, closer together where they make more of a difference; the noises' own c are among them.
 STOPS = [*(n / 20 for n in range(2, 40)), *(n / 4 for n in range(8, 20)), *(n / 2 for n in range(10, 21))]
 BLOCK = 25  # images in one step of work: short, so that a newer state or a cancel never waits long
@@ -43,13 +47,17 @@ class State:
 
     def __post_init__(self):
         nets.architecture(self.model)
+        if not isinstance(self.noise, str):
+            raise ValueError(f"noise must be a name, not {self.noise!r}")
         object.__setattr__(self, "c", default_c(self.noise, self.c))
         if not SMALLEST_C <= self.c <= LARGEST_C:
             raise ValueError(f"c must be {SMALLEST_C} to {LARGEST_C:g} here, not {self.c:g}")
-        for name, largest in (("number", 9_999), ("attacks", ATTACKS), ("draw", 2**31), ("train_seed", 2**31)):
+        for name, largest in LARGEST.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= largest:
                 raise ValueError(f"{name} must be an integer from 0 to {largest}, not {value!r}")
+        if not isinstance(self.revisit, bool):
+            raise ValueError(f"revisit must be True or False, not {self.revisit!r}")
         if self.own is not None and len(self.own) != 28 * 28:
             raise ValueError(f"a digit has 28 x 28 brightnesses, not {len(self.own)}")
 
@@ -81,12 +89,12 @@ class Opening(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = "resnet18"
-    train_seed: int = Field(0, ge=0)
-    digit: int = Field(279, ge=0, le=9_999)
+    train_seed: int = Field(0, ge=0, le=LARGEST["train_seed"])
+    digit: int = Field(279, ge=0, le=LARGEST["number"])
     noise: str = "white_to_black"
     c: float | None = Field(None, ge=SMALLEST_C, le=LARGEST_C)
-    attacks: int = Field(10, ge=0, le=ATTACKS)
-    draw: int = Field(0, ge=0)
+    attacks: int = Field(10, ge=0, le=LARGEST["attacks"])
+    draw: int = Field(0, ge=0, le=LARGEST["draw"])
     revisit: bool = False
     images: int = Field(500, ge=1, le=10_000)
     outputs: Path = Path("outputs")  # from the repository's root
@@ -141,8 +149,33 @@ def digits() -> data.Digits:
 
 
 def trained(outputs: Path = OUTPUTS, train_seed: int = 0) -> list[str]:
-    """The networks of the paper whose weights are on disk, in the paper's order."""
-    return [model for model in nets.PAPER if nets.weights_path(model, train_seed, outputs).is_file()]
+    """The networks whose weights are on disk: the paper's in its order, then all others, recipes of one's own too.
+
+    A file that does not say which network it holds is left out, with a warning in the log.
+    """
+    paper = [model for model in nets.PAPER if nets.weights_path(model, train_seed, outputs).is_file()]
+    found = set()
+    for path in (outputs / "weights").glob(f"*-seed{train_seed}.safetensors"):
+        try:
+            model = nets.read_record(path)["recipe"]["model"]
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            logging.getLogger(__name__).warning("%s does not say which network it holds: %r", path, error)
+        else:
+            if nets.weights_path(model, train_seed, outputs) == path:  # not a copy under another name
+                found.add(model)
+    return sorted({*paper, *found}, key=_in_order)
+
+
+def networks(state: State) -> list[str]:
+    """The networks that a viewer offers: the trained ones and the state's own, be it trained or not."""
+    return sorted({*trained(state.outputs, state.train_seed), state.model}, key=_in_order)
+
+
+def _in_order(model: str) -> tuple:
+    """The paper's networks first, then the others of `NETS`, then one's own; a recipe of its own behind the paper's."""
+    known = list(nets.NETS)
+    name = model.partition("@")[0]
+    return model not in nets.PAPER, known.index(name) if name in known else len(known), model
 
 
 def look(state: State) -> Look:
@@ -162,7 +195,7 @@ def look(state: State) -> Look:
 def _trail(state: State) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The digit after 0..200 attacks (201, 28, 28), the attacks that found a pixel and the pixels left, (201,) each."""
     noisy, attacked, left = perturb_and_count(
-        state.image[None], attacks=range(ATTACKS + 1), index=[state.number], **state.noise_arguments
+        state.image[None], attacks=range(MOST_ATTACKS + 1), index=[state.number], **state.noise_arguments
     )
     return noisy[:, 0], attacked[:, 0], left[:, 0]
 
@@ -177,8 +210,8 @@ def strips(state: State) -> Iterator[Strip]:
         yield _strips[key]
         return
     noisy = _trail(key)[0]
-    probability = np.full(ATTACKS + 1, np.nan, np.float32)
-    predicted = np.full(ATTACKS + 1, -1)
+    probability = np.full(MOST_ATTACKS + 1, np.nan, np.float32)
+    predicted = np.full(MOST_ATTACKS + 1, -1)
     truth = state.label
     for chosen in _coarse_first():
         found = probabilities(state, noisy[chosen])
@@ -195,7 +228,7 @@ def strips(state: State) -> Iterator[Strip]:
 def _coarse_first() -> Iterator[np.ndarray]:
     """0..200 in blocks: first every eighth level, then those between."""
     for start, step in ((0, 8), (4, 8), (2, 4), (1, 2)):
-        levels = np.arange(start, ATTACKS + 1, step)
+        levels = np.arange(start, MOST_ATTACKS + 1, step)
         yield from (levels[i : i + STRIP_BLOCK] for i in range(0, len(levels), STRIP_BLOCK))
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import ipywidgets as widgets
 from ipywidgets import Layout
+from traitlets import TraitError
 
 from lib import explorer, figures
-from lib.explorer import ATTACKS, STOPS, State
+from lib.explorer import LARGEST, STOPS, State
 from lib.noise import NOISES
+from lib.panels import Fail, told
 
 Show = Callable[[], None]  # puts a finished picture into its widget
 WIDE = Layout(width="390px", max_width="99%")
@@ -24,10 +26,10 @@ class Newest:
 
     Args:
         steps: what to do for one thing asked; every step computes and yields a function that shows the outcome.
-        fail: is told, in one line, why a step failed.
+        fail: is told, in one line, why a step failed, whatever it was; nothing of what was overtaken meanwhile.
     """
 
-    def __init__(self, steps: Callable[[Any], Iterator[Show]], fail: Callable[[str], None]):
+    def __init__(self, steps: Callable[[Any], Iterator[Show]], fail: Fail):
         self._steps, self._fail = steps, fail
         self._wanted, self._overtaken = None, False
         self._task: asyncio.Task | None = None
@@ -57,35 +59,38 @@ class Newest:
             wanted, self._overtaken = self._wanted, False
             if wanted is None:
                 return
-            steps = self._steps(wanted)
             try:
+                steps = self._steps(wanted)
                 while not self._overtaken and (show := await asyncio.to_thread(next, steps, None)):
                     show()
-            except (ValueError, OSError) as error:
-                self._fail(str(error))
+            except Exception as error:  # a task that ends by one tells nobody, and its viewer would wait for ever
+                line = told(error)
+                if not self._overtaken:
+                    self._fail(line)
 
+
+# The knobs that offer a list: what is on it, the state's own value always.
+CHOICES: dict[str, Callable[[State], list]] = {
+    "model": explorer.networks,
+    "noise": lambda _: [(figures.title(noise), noise) for noise in NOISES],
+    "c": lambda state: [(repr(c).removesuffix(".0"), c) for c in sorted({*STOPS, state.c})],
+}
 
 # What each knob is; its name is that of the state's field.
 KNOBS: dict[str, Callable[[State], widgets.ValueWidget]] = {
-    "model": lambda state: widgets.Dropdown(
-        options=explorer.trained(state.outputs, state.train_seed), description="Network"
-    ),
+    "model": lambda state: widgets.Dropdown(options=CHOICES["model"](state), description="Network"),
     "number": lambda state: widgets.BoundedIntText(
-        min=0, max=9_999, description="Digit number", tooltip="Which of the 10,000 test images"
+        min=0, max=LARGEST["number"], description="Digit number", tooltip="Which of the 10,000 test images"
     ),
-    "noise": lambda state: widgets.Dropdown(
-        options=[(figures.title(noise), noise) for noise in NOISES], description="Noise"
-    ),
+    "noise": lambda state: widgets.Dropdown(options=CHOICES["noise"](state), description="Noise"),
     "c": lambda state: widgets.SelectionSlider(
-        options=[(f"{c:g}", c) for c in sorted({*STOPS, state.c})],
-        description="c (strength)",
-        tooltip="c of equations (3) and (4)",
+        options=CHOICES["c"](state), description="c (strength)", tooltip="c of equations (3) and (4)"
     ),
     "attacks": lambda state: widgets.IntSlider(
-        min=0, max=ATTACKS, description="Attacks", tooltip="How many pixels are attacked, one after another"
+        min=0, max=LARGEST["attacks"], description="Attacks", tooltip="How many pixels are attacked, one after another"
     ),
     "draw": lambda state: widgets.BoundedIntText(
-        min=0, max=999_999, description="Draw", tooltip="Another draw attacks other pixels at random"
+        min=0, max=LARGEST["draw"], description="Draw", tooltip="Another draw attacks other pixels at random"
     ),
     "revisit": lambda state: widgets.Checkbox(
         description="a pixel may be attacked again", indent=True, tooltip="Off: every pixel is attacked once at most"
@@ -100,25 +105,47 @@ class Knobs:
         state: to begin with.
         names: which knobs.
         changed: is told every new state.
+        fail: is told why a knob could not be turned; the knobs then show the state as it is.
     """
 
-    def __init__(self, state: State, names: list[str], changed: Callable[[State], None]):
-        self.state, self._changed, self._mirroring = state, changed, False
+    def __init__(self, state: State, names: list[str], changed: Callable[[State], None], fail: Fail):
+        self.state, self._changed, self._fail, self._mirroring = state, changed, fail, False
         self.widgets = {name: KNOBS[name](state) for name in names}
+        self._mirror()
         for name, widget in self.widgets.items():
-            widget.value, widget.style, widget.layout = getattr(state, name), STYLE, WIDE
+            widget.style, widget.layout = STYLE, WIDE
             widget.observe(partial(self._turned, name), "value")
 
     def _turned(self, name: str, change: dict) -> None:
-        if not self._mirroring:
+        if self._mirroring:
+            return
+        try:
             self.turn(name, **{name: change["new"]})
+        except Exception as error:  # an observer's exception is seen by nobody
+            self._mirror()
+            self._fail(told(error))
 
     def turn(self, by: str | None = None, /, **changes) -> None:
         """Change the state; the knobs show it, except `by`, which is under the reader's hand."""
         self.state = self.state.turned(**changes)
-        self._mirroring = True
-        for name, widget in self.widgets.items():
-            if name != by:
-                widget.value = getattr(self.state, name)
-        self._mirroring = False
+        self._mirror(by)
         self._changed(self.state)
+
+    def _mirror(self, by: str | None = None) -> None:
+        """Let the knobs show the state, all of them or all but one."""
+        self._mirroring = True
+        try:
+            for name, widget in self.widgets.items():
+                if name != by:
+                    self._show(name, widget)
+        finally:
+            self._mirroring = False
+
+    def _show(self, name: str, widget: widgets.ValueWidget) -> None:
+        value = getattr(self.state, name)
+        try:
+            widget.value = value
+        except TraitError:  # not on the knob's list
+            with widget.hold_sync():
+                widget.options = CHOICES[name](self.state)
+                widget.value = value

@@ -1,7 +1,10 @@
 """What all viewers are laid out with: boxes that wrap on a phone, pictures, buttons and lines of text."""
 
 import html
+import logging
+import textwrap
 from collections.abc import Callable
+from functools import wraps
 
 import ipywidgets as widgets
 from ipywidgets import Layout
@@ -40,10 +43,39 @@ def picture() -> widgets.Image:
     return widgets.Image(format="png", layout=Layout(width=f"{pictures.WIDTH}px", max_width="99%", margin="4px 0"))
 
 
-def button(text: str, tooltip: str, act: Callable[[], None], **options) -> widgets.Button:
+Fail = Callable[[str], None]  # is told in one line what went wrong
+
+
+def button(text: str, tooltip: str, act: Callable[[], None], fail: Fail, **options) -> widgets.Button:
+    """`fail` is told why a click could not be answered."""
     made = widgets.Button(description=text, tooltip=tooltip, layout=Layout(width="auto"), **options)
-    made.on_click(lambda _: act())
+    made.on_click(guarded(lambda _: act(), fail))
     return made
+
+
+def guarded(act: Callable[..., None], fail: Fail) -> Callable[..., None]:
+    """`act` as a callback of widgets, whose exceptions nobody sees: the log has them all, `fail` a line of each."""
+
+    @wraps(act)
+    def safely(*arguments) -> None:
+        try:
+            act(*arguments)
+        except Exception as error:  # whatever it is, no caller above would show it to the reader
+            fail(told(error))
+
+    return safely
+
+
+def told(error: Exception) -> str:
+    """An exception in one line for the reader; its traceback goes to the log.
+
+    `ValueError` and `OSError` are written for readers, so their text is enough; any other is told with its type.
+    """
+    foreseen = isinstance(error, (ValueError, OSError)) and str(error)
+    level = logging.INFO if foreseen else logging.ERROR
+    logging.getLogger(__name__).log(level, "a viewer could not do what was asked", exc_info=error)
+    text = textwrap.shorten(str(error), 500)
+    return text if foreseen else ": ".join(filter(None, [type(error).__name__, text]))
 
 
 class Line(widgets.HTML):

@@ -12,7 +12,7 @@ import numpy as np
 from IPython import display
 from PIL import Image, ImageDraw, ImageFont
 
-from lib.explorer import ATTACKS, Look, Strip
+from lib.explorer import MOST_ATTACKS, Look, Strip
 from lib.figures import COLOURS
 from lib.surveys import Fooled
 
@@ -124,16 +124,16 @@ def strip(strip: Strip, attacks: int) -> Image.Image:
     left, right, top, bottom = 40, WIDTH - 14, 32, 122
     sheet = Sheet(bottom + 46)
     known = np.flatnonzero(strip.predicted >= 0)
-    x = left + (right - left) * np.arange(ATTACKS + 1) / ATTACKS
+    x = left + (right - left) * np.arange(MOST_ATTACKS + 1) / MOST_ATTACKS
     y = bottom - (bottom - top) * np.nan_to_num(strip.probability)
-    half = (right - left) / ATTACKS / 2
+    half = (right - left) / MOST_ATTACKS / 2
     for level in known[strip.predicted[known] != strip.truth]:
         sheet.box(max(left, x[level] - half), top, min(right, x[level] + half), bottom, FOOLED)
     for share in (0, 50, 100):
         height = bottom - (bottom - top) * share / 100
         sheet.line([(left, height), (right, height)], "#D0D0D0", 1)
         sheet.text((left - 6, height), f"{share}", "rm", GREY)
-    for level in range(0, ATTACKS + 1, 50):
+    for level in range(0, MOST_ATTACKS + 1, 50):
         sheet.text((x[level], bottom + 19), f"{level}", "mm", GREY)
     sheet.line(list(zip(x[known], y[known], strict=True)), BLUE, 2)
     sheet.text((left - 34, 11), f"% sure that it is a {strip.truth}", colour=BLUE)

@@ -6,11 +6,11 @@ from functools import partial
 import ipywidgets as widgets
 from ipywidgets import Layout
 
-from lib import explorer, figures, pictures, surveys
+from lib import explorer, figures, nets, pictures, surveys
 from lib.explorer import State
 from lib.knobs import STYLE, WIDE, Knobs, Newest, Show
 from lib.noise import default_c
-from lib.panels import Line, Viewer, button, column, picture, rows, wrapped
+from lib.panels import Line, Viewer, button, column, guarded, picture, rows, wrapped
 from lib.surveys import Fooled, LiveCurves
 
 MOST_NETWORKS = 3  # in one picture of curves
@@ -24,19 +24,21 @@ class AllDigits(Viewer):
         self.picture.layout.width = "600px"
         self.boxes = {
             model: widgets.Checkbox(
-                value=model == state.model, description=model, indent=False, layout=Layout(width="auto")
+                value=model == state.model, description=nets.title(model), indent=False, layout=Layout(width="auto")
             )
-            for model in explorer.trained(state.outputs, state.train_seed)
+            for model in explorer.networks(state)
         }
         for box in self.boxes.values():
-            box.observe(self._ticked, "value")
-        self.knobs = Knobs(state, ["noise", "c"], lambda _: self._changed())
+            box.observe(guarded(self._ticked, self._failed), "value")
+        self.knobs = Knobs(state, ["noise", "c"], lambda _: self._changed(), self._failed)
         self.newest = Newest(self._steps, self._failed)
         self.bar = widgets.IntProgress(
             description="Progress", layout=WIDE, style={"bar_color": figures.COLOURS[0]} | STYLE
         )
-        self.start = button(f"Compute on {images:,} digits", "Level by level", self._start, button_style="primary")
-        self.stop = button("Cancel", "Stop computing and keep what is drawn", self._stop, disabled=True)
+        self.start = button(
+            f"Compute on {images:,} digits", "Level by level", self._start, self._failed, button_style="primary"
+        )
+        self.stop = button("Cancel", "Stop computing and keep what is drawn", self._stop, self._failed, disabled=True)
         self.newest.now(([], state))
         chosen = wrapped(widgets.Label("Networks (up to three):"), *self.boxes.values())
         knobs = rows(*self.knobs.widgets.values(), wrapped(self.start, self.stop), self.bar)
@@ -121,7 +123,8 @@ class Gallery(Viewer):
 
     def __init__(self, state: State):
         self.message, self.picture = Line(), picture()
-        self.knobs = Knobs(state, ["model", "noise", "c", "attacks", "draw"], lambda now: self.newest.ask(now))
+        names = ["model", "noise", "c", "attacks", "draw"]
+        self.knobs = Knobs(state, names, lambda now: self.newest.ask(now), self.message.warn)
         self.newest = Newest(self._steps, self.message.warn)
         self.newest.now(state)
         knobs = column(*self.knobs.widgets.values())

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from lib import results
-from lib.explorer import ATTACKS, BLOCK, State, digits, probabilities
+from lib.explorer import BLOCK, MOST_ATTACKS, State, digits, probabilities
 from lib.noise import perturb
 from lib.plan import Plan
 from lib.sweep import recorded
 
-LEVELS = list(range(0, ATTACKS + 1, 10))  # of a live curve, as in the paper's figures
+LEVELS = list(range(0, MOST_ATTACKS + 1, 10))  # of a live curve, as in the paper's figures
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from ipycanvas import Canvas, hold_canvas
 from ipywidgets import Layout
 
 from lib import explorer, handwriting, pictures, surveys
-from lib.explorer import ATTACKS, Look, State, Strip
+from lib.explorer import MOST_ATTACKS, Look, State, Strip
 from lib.knobs import Knobs, Newest, Show
-from lib.panels import Line, Viewer, button, column, picture, rows, wrapped
+from lib.panels import Line, Viewer, button, column, guarded, picture, rows, wrapped
 
 CANVAS, PEN = 280, 24  # the side of the canvas and the width of the pen, in units of a web page
 SEVEN = [[(70.0, 70.0), (205.0, 70.0), (125.0, 225.0)]]  # what the canvas opens with
@@ -26,13 +26,18 @@ class Attack:
     def __init__(self, state: State, names: list[str]):
         self.message, self.verdict = Line(), Line()
         self.digit, self.bars, self.strip = picture(), picture(), picture()
-        self.jump = button("", "Set the attacks to the fewest that fool the network", self._jump)
+        self.jump = button("", "Set the attacks to the fewest that fool the network", self._jump, self.message.warn)
         self.first_fooled: int | None = None
-        self.knobs = Knobs(state, names, self._changed)
-        self.newest = Newest(self._steps, self.message.warn)
+        self.knobs = Knobs(state, names, self._changed, self.message.warn)
+        self.newest = Newest(self._steps, self._failed)
         slider = self.knobs.widgets["attacks"]
         self.play = widgets.Play(
-            min=0, max=ATTACKS, interval=100, value=state.attacks, show_repeat=False, description="Play the attacks"
+            min=0,
+            max=MOST_ATTACKS,
+            interval=100,
+            value=state.attacks,
+            show_repeat=False,
+            description="Play the attacks",
         )
         self.link = widgets.jslink((self.play, "value"), (slider, "value"))
         self.before_change = lambda: None  # a search of the viewer around it ends here
@@ -52,6 +57,11 @@ class Attack:
         self.before_change()
         self.message.value = ""
         self.newest.ask(state)
+
+    def _failed(self, text: str) -> None:
+        self.first_fooled, self.jump.disabled = None, True
+        self.jump.description = "The first level that fools it is not known"
+        self.message.warn(text)
 
     def _jump(self) -> None:
         if self.first_fooled is not None:
@@ -77,7 +87,7 @@ class Attack:
             if not strip.complete
             else f"Go to {self.first_fooled}, where it is first fooled"
             if self.first_fooled is not None
-            else f"Never fooled up to {ATTACKS}"
+            else f"Never fooled up to {MOST_ATTACKS}"
         )
 
 
@@ -106,6 +116,7 @@ class OneDigit(Viewer):
             "Next digit this network gets wrong at this level",
             "Search the test images after this one",
             lambda: self.search.ask(self.attack.knobs.state),
+            self.attack.message.warn,
         )
         knobs = self.attack.knobs.widgets
         super().__init__("One digit", self.attack.box(knobs["model"], knobs["number"], self.next))
@@ -136,20 +147,23 @@ class OwnDigit(Viewer):
         self.canvas = Canvas(
             width=CANVAS, height=CANVAS, layout=Layout(width=f"{CANVAS}px", border="1px solid #8C8C8C")
         )
-        self.canvas.on_client_ready(self._repaint)
-        self.canvas.on_mouse_down(self._press)
-        self.canvas.on_mouse_move(self._move)
-        self.canvas.on_mouse_up(self._release)
-        self.canvas.on_mouse_out(self._release)
-        self.canvas.on_touch_start(lambda points: self._press(*points[0]))
-        self.canvas.on_touch_move(lambda points: self._move(*points[0]))
-        self.canvas.on_touch_end(lambda points: self._release())
-        self.canvas.on_touch_cancel(lambda points: self._release())
-        self.clear = button("Clear", "Wipe the canvas", self._clear)
+        for listen, act in (
+            (self.canvas.on_client_ready, self._repaint),
+            (self.canvas.on_mouse_down, self._press),
+            (self.canvas.on_mouse_move, self._move),
+            (self.canvas.on_mouse_up, self._release),
+            (self.canvas.on_mouse_out, self._release),
+            (self.canvas.on_touch_start, lambda points: self._press(*points[0])),
+            (self.canvas.on_touch_move, lambda points: self._move(*points[0])),
+            (self.canvas.on_touch_end, self._release),
+            (self.canvas.on_touch_cancel, self._release),
+        ):
+            listen(guarded(act, self.attack.message.warn))
+        self.clear = button("Clear", "Wipe the canvas", self._clear, self.attack.message.warn)
         self.upload = widgets.FileUpload(
             accept="image/*", multiple=False, description="Upload a picture", layout=Layout(width="auto")
         )
-        self.upload.observe(self._uploaded, "value")
+        self.upload.observe(guarded(self._uploaded, self.attack.message.warn), "value")
         hint = widgets.HTML("Draw a digit with the mouse or a finger:")
         buttons = wrapped(self.clear, self.upload)
         box = self.attack.box(hint, self.canvas, buttons, self.attack.knobs.widgets["model"])
@@ -188,14 +202,10 @@ class OwnDigit(Viewer):
 
     def _uploaded(self, change: dict) -> None:
         for file in change["new"]:
-            try:
-                digit = handwriting.from_file(bytes(file["content"]), file["name"])
-            except ValueError as error:
-                self.attack.message.warn(str(error))
-            else:
-                self.strokes = []
-                self._repaint()
-                self._take(digit.tobytes())
+            digit = handwriting.from_file(bytes(file["content"]), file["name"])
+            self.strokes = []
+            self._repaint()
+            self._take(digit.tobytes())
 
     def _take(self, digit: bytes) -> None:
         self.attack.knobs.turn(own=digit)

@@ -1,17 +1,23 @@
 import asyncio
 import io
+import logging
+import shutil
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from lib import data, explorer, figures, handwriting, nets, pictures, surveys
-from lib.explorer import ATTACKS, Opening, State, look, strips
+from lib.explorer import MOST_ATTACKS, Opening, State, look, strips
 from lib.inference import predictor
-from lib.knobs import Knobs, Newest
+from lib.knobs import KNOBS, Knobs, Newest
 from lib.noise import NOISES, perturb, perturb_and_count
+from lib.panels import button
 from lib.plan import Plan
 from lib.results import curves
 from lib.survey_viewers import AllDigits, Gallery, missing
@@ -63,19 +69,19 @@ def test_a_look_is_what_perturb_and_the_network_say(state, fc, noise, revisit):
 def test_a_strip_gives_every_level_and_the_first_that_fools(state, fc):
     *partial, strip = strips(replace(state, draw=5))
     assert partial and not any(p.complete for p in partial) and strip.complete
-    noisy = perturb(data.load().test_images[[613]], state.noise, range(ATTACKS + 1), seed=5, index=[613])[:, 0]
+    noisy = perturb(data.load().test_images[[613]], state.noise, range(MOST_ATTACKS + 1), seed=5, index=[613])[:, 0]
     found = fc(noisy)
     np.testing.assert_allclose(strip.probability, found[:, 2], atol=1e-4)
     np.testing.assert_array_equal(strip.predicted, found.argmax(axis=1))
-    wrong = [level for level in range(ATTACKS + 1) if found[level].argmax() != 2]
+    wrong = [level for level in range(MOST_ATTACKS + 1) if found[level].argmax() != 2]
     assert strip.first_fooled == wrong[0] > 0
     assert list(strips(replace(state, draw=5, attacks=77))) == [strip]  # remembered, whatever the level
 
 
 def test_a_strip_of_a_digit_that_is_never_fooled_has_no_first_level():
-    answer = np.full(ATTACKS + 1, 3)
-    assert explorer.Strip(np.ones(ATTACKS + 1), answer, 3).first_fooled is None
-    assert explorer.Strip(np.ones(ATTACKS + 1), answer, 4).first_fooled == 0
+    answer = np.full(MOST_ATTACKS + 1, 3)
+    assert explorer.Strip(np.ones(MOST_ATTACKS + 1), answer, 3).first_fooled is None
+    assert explorer.Strip(np.ones(MOST_ATTACKS + 1), answer, 4).first_fooled == 0
 
 
 def test_the_next_wrong_digit_is_the_next_one(state, fc):
@@ -146,6 +152,9 @@ def test_turning_the_noise_brings_its_own_c(state):
         ({"attacks": 201}, "attacks must be an integer from 0 to 200, not 201"),
         ({"attacks": 1.5}, "attacks must be an integer"),
         ({"draw": -1}, "draw must be an integer"),
+        ({"draw": 2**31 + 1}, "draw must be an integer from 0 to 2147483648, not 2147483649"),
+        ({"revisit": "yes"}, "revisit must be True or False, not 'yes'"),
+        ({"noise": NOISES["white_to_black"]}, "noise must be a name"),
         ({"own": b"abc"}, "a digit has 28 x 28 brightnesses, not 3"),
     ],
 )
@@ -263,6 +272,22 @@ def test_nothing_drawn_is_told():
         handwriting.from_strokes([], 280, 24)
 
 
+@given(
+    st.lists(st.lists(st.tuples(st.floats(0, 280), st.floats(0, 280)), min_size=1, max_size=5), min_size=1, max_size=4)
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_drawn_on_the_canvas_is_a_digit(strokes):
+    assert handwriting.from_strokes(strokes, 280, 24).max() > 127
+
+
+@pytest.mark.parametrize("frame", [[(2, 2), (278, 2), (278, 278), (2, 278), (2, 2)], [(0, 0), (280, 0)]])
+def test_a_stroke_along_the_edge_is_ink_and_not_ground(frame):
+    digit = handwriting.from_strokes([frame], 280, 24)
+    assert digit.max() > 200 and (digit < 32).mean() > 0.3
+    if len(frame) == 5:
+        assert digit[13:15, 13:15].max() < 32, "a frame is empty in its middle"
+
+
 def test_only_the_newest_state_is_worked_on():
     shown, begun, go = [], [], threading.Event()
 
@@ -328,15 +353,221 @@ def test_a_failing_step_is_told_and_the_next_works():
     assert told == ["c must be a finite number above 0"] and shown == ["good"]
 
 
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (KeyError("recipe"), "KeyError: 'recipe'"),
+        (RuntimeError("size mismatch:\n\tbody.1.weight"), "RuntimeError: size mismatch: body.1.weight"),
+        (AssertionError(), "AssertionError"),
+        (ValueError(), "ValueError"),
+        (FileNotFoundError("not trained;\nmake train"), "not trained; make train"),
+    ],
+)
+def test_any_exception_is_told_in_one_line_and_logged(error, line, caplog):
+    told, shown = [], []
+
+    def steps(wanted):
+        yield lambda: shown.append(wanted)
+        if wanted == "bad":
+            raise error
+        if wanted == "bad to show":
+            yield lambda: [][1]
+
+    async def ask():
+        newest = Newest(steps, told.append)
+        for wanted in ("bad", "bad to show", "good"):
+            newest.ask(wanted)
+            await newest.settled()
+        newest = Newest(lambda _: [][1], told.append)
+        newest.ask("no steps at all")
+        await newest.settled()
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(ask())
+    assert told == [line, *["IndexError: list index out of range"] * 2] and shown == ["bad", "bad to show", "good"]
+    assert [record.exc_info[0] for record in caplog.records] == [type(error), IndexError, IndexError]
+    assert all("Traceback" in text for text in caplog.text.split("a viewer could not do what was asked")[1:])
+
+
+def test_a_failure_of_what_was_overtaken_is_logged_alone(caplog):
+    told, go = [], threading.Event()
+
+    def steps(wanted):
+        go.wait(5)
+        if wanted == "old":
+            raise KeyError(wanted)
+        yield lambda: None
+
+    async def overtake():
+        newest = Newest(steps, told.append)
+        newest.ask("old")
+        await asyncio.sleep(0.05)
+        newest.ask("new")
+        go.set()
+        await newest.settled()
+
+    asyncio.run(overtake())
+    assert told == [] and "KeyError: 'old'" in caplog.text
+
+
+def raising(*_):
+    raise RuntimeError("no such thing")
+
+
+def test_viewers_stay_usable_after_any_exception(state, monkeypatch):
+    async def fail_and_go_on():
+        one, every, shown = OneDigit(state), AllDigits(state, images=50), Gallery(replace(state, attacks=40))
+        with monkeypatch.context() as broken:
+            broken.setattr(explorer, "probabilities", raising)
+            broken.setattr(surveys, "probabilities", raising)
+            one.attack.knobs.widgets["draw"].value = 3
+            every.start.click()
+            shown.knobs.widgets["draw"].value = 3
+            for newest in (one.attack.newest, every.newest, shown.newest):
+                await newest.settled()
+            for message in (one.attack.message, every.message, shown.message):
+                assert "alert" in message.value and "RuntimeError: no such thing" in message.value
+            assert not every.start.disabled and every.stop.disabled
+            assert one.attack.jump.disabled and "not known" in one.attack.jump.description
+            one.next.click()
+            one.attack.message.value = ""
+            await one.search.settled()
+            assert "RuntimeError: no such thing" in one.attack.message.value
+        one.attack.knobs.widgets["draw"].value = 4
+        every.start.click()
+        shown.knobs.widgets["draw"].value = 4
+        for newest in (one.attack.newest, every.newest, shown.newest):
+            await newest.settled()
+        assert one.attack.message.value == "" and "Go to" in one.attack.jump.description
+        assert every.bar.value == every.bar.max and not every.start.disabled
+        assert "alert" not in shown.message.value
+
+    asyncio.run(fail_and_go_on())
+
+
+def test_exceptions_of_clicks_boxes_strokes_and_uploads_are_told(state, monkeypatch):
+    told = []
+    button("Go", "", raising, told.append).click()
+    assert told == ["RuntimeError: no such thing"]
+
+    async def touch():
+        own, every = OwnDigit(state), AllDigits(state, images=50)
+        message, canvas = own.attack.message, own.canvas
+        monkeypatch.setattr(handwriting, "from_strokes", raising)
+        monkeypatch.setattr(handwriting, "from_file", raising)
+        monkeypatch.setattr(own, "strokes", [])
+        for events in (
+            [{"event": "mouse_down", "x": 9, "y": 9}, {"event": "mouse_out", "x": 0, "y": 9}],
+            [{"event": "touch_start", "touches": [{"x": 9, "y": 9}]}, {"event": "touch_end", "touches": []}],
+        ):
+            message.value = ""
+            for event in events:
+                canvas._handle_frontend_event(canvas, event, [])
+            assert "RuntimeError: no such thing" in message.value and not own.drawing
+        message.value = ""
+        uploaded(own, "7.png", b"whatever")
+        assert "RuntimeError: no such thing" in message.value
+        monkeypatch.setattr(surveys, "live_curves", None)
+        monkeypatch.setattr(every.newest, "ask", raising)
+        every.start.click()
+        assert "RuntimeError" in every.message.value and not every.start.disabled
+        every.message.value = ""
+        every.boxes["resnet18"].value = True
+        assert "RuntimeError" in every.message.value
+        every.message.value = ""
+        every.knobs.widgets["c"].value = 3.0
+        assert "RuntimeError" in every.message.value
+
+    asyncio.run(touch())
+
+
+def uploaded(viewer: OwnDigit, name: str, content: bytes) -> None:
+    """As the browser hands a file over."""
+    file = {"name": name, "type": "image/png", "size": len(content), "content": memoryview(content)}
+    viewer.upload.value = ({**file, "last_modified": datetime.now(UTC)},)
+
+
+def test_every_network_on_disk_is_offered(state, trained, tmp_path, caplog):
+    offered = explorer.trained()
+    assert offered[:2] == ["fc", "resnet18"] and {"cnn@slow", "fc@none", "efficientnet_b1@slow"} <= set(offered)
+    paper = [model for model in offered if model in nets.PAPER]
+    assert offered[: len(paper)] == [model for model in nets.PAPER if model in paper], "the paper's order first"
+    assert len(set(offered)) == len(offered)
+    own = State(model="tiny:conv_net@quick", outputs=trained)
+    assert explorer.trained(trained) == [own.model] == explorer.networks(own), "the record knows the colon"
+    assert explorer.trained(trained, train_seed=1) == []
+    assert explorer.networks(replace(own, train_seed=1)) == [own.model], "the state's own, though not trained"
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    shutil.copy(nets.weights_path("fc"), weights / "another-seed0.safetensors")
+    (weights / "pointer-seed0.safetensors").write_text("version https://git-lfs.github.com/spec/v1")
+    assert explorer.trained(tmp_path) == [] and "pointer-seed0.safetensors does not say" in caplog.text
+
+
+@pytest.mark.parametrize("change", [{"model": "cnn@slow"}, {"c": 3.3}, {"draw": 2_000_000}])
+def test_viewers_open_on_any_state(state, change):
+    asked = Opening(**{"model": "fc", "digit": 613} | change).state()
+    ((name, value),) = change.items()
+
+    async def open_them():
+        for viewer in (OneDigit(asked).attack, OwnDigit(asked).attack, AllDigits(asked, images=50), Gallery(asked)):
+            if name in viewer.knobs.widgets:
+                assert viewer.knobs.widgets[name].value == value == getattr(viewer.knobs.state, name)
+        assert AllDigits(asked, images=50).chosen == [asked.model]
+
+    asyncio.run(open_them())
+
+
+models = st.sampled_from(["fc", "vgg19", "cnn", "cnn@slow", "resnet50@mine", "timm:resnet10t", "timm:vit@small"])
+states = st.builds(
+    State,
+    model=models,
+    number=st.integers(0, explorer.LARGEST["number"]),
+    noise=st.sampled_from(list(NOISES)),
+    c=st.none() | st.floats(explorer.SMALLEST_C, explorer.LARGEST_C),
+    attacks=st.integers(0, explorer.LARGEST["attacks"]),
+    draw=st.integers(0, explorer.LARGEST["draw"]),
+    revisit=st.booleans(),
+)
+
+
+@given(states, st.lists(states, max_size=3))
+@settings(max_examples=40, deadline=None)
+def test_any_valid_state_is_shown_by_all_knobs(first, others):
+    seen = []
+    knobs = Knobs(first, list(KNOBS), seen.append, pytest.fail)
+    for wanted in (first, *others):
+        if wanted is not first:
+            knobs.turn(**{name: getattr(wanted, name) for name in KNOBS})
+        assert knobs.state == wanted and {n: w.value for n, w in knobs.widgets.items()} == {
+            name: getattr(wanted, name) for name in KNOBS
+        }
+        assert float(knobs.widgets["c"].label) == wanted.c and knobs.widgets["model"].label == wanted.model
+    assert seen == others, "a knob that shows a state does not turn it"
+
+
+def test_a_knob_that_cannot_be_turned_goes_back(state, monkeypatch):
+    told, seen = [], []
+    monkeypatch.setattr(explorer, "trained", lambda *_: ["fc", "gone:net@mine"])
+    knobs = Knobs(state, ["model", "c"], seen.append, told.append)
+    knobs.widgets["model"].value = "gone:net@mine"
+    assert "cannot import model 'gone:net@mine'" in told[0] and seen == []
+    assert knobs.state == state and knobs.widgets["model"].value == "fc"
+    with pytest.raises(ValueError, match="c must be"):
+        knobs.turn(c=11)
+    knobs.widgets["c"].value = 3.0
+    assert seen == [state.turned(c=3.0)], "the knobs are alive"
+
+
 def test_knobs_turn_the_state_and_follow_it(state):
     seen = []
-    knobs = Knobs(state, ["model", "noise", "c", "attacks", "draw", "revisit"], seen.append)
+    knobs = Knobs(state, ["model", "noise", "c", "attacks", "draw", "revisit"], seen.append, pytest.fail)
     knobs.widgets["attacks"].value = 30
     knobs.widgets["noise"].value = "random_pixel_invert"
     assert [s.attacks for s in seen] == [30, 30] and seen[1].c == 1.25 == knobs.widgets["c"].value
     knobs.turn(attacks=7, draw=3)
     assert knobs.widgets["attacks"].value == 7 and knobs.widgets["draw"].value == 3 and len(seen) == 3
-    assert "vgg19" in knobs.widgets["model"].options or knobs.widgets["model"].options == tuple(explorer.trained())
+    assert knobs.widgets["model"].options == tuple(explorer.trained())
 
 
 def test_one_digit_shows_what_the_knobs_say(state):
@@ -387,12 +618,12 @@ def test_an_uploaded_picture_is_attacked_and_anything_else_told(state, drawn):
     async def upload():
         viewer = OwnDigit(state)
         before = viewer.attack.digit.value
-        viewer._uploaded({"new": ({"name": "<b>.png", "content": memoryview(b"no picture")},)})
+        uploaded(viewer, "<b>.png", b"no picture")
         assert (
             "&lt;b&gt;.png is not an image" in viewer.attack.message.value and "<b>" not in viewer.attack.message.value
         )
         assert viewer.attack.digit.value == before
-        viewer._uploaded({"new": ({"name": "7.png", "content": memoryview(drawn)},)})
+        uploaded(viewer, "7.png", drawn)
         await viewer.attack.newest.settled()
         assert viewer.attack.digit.value != before and viewer.attack.message.value == ""
         assert viewer.attack.knobs.state.own == handwriting.from_file(drawn, "7.png").tobytes()
@@ -403,6 +634,10 @@ def test_an_uploaded_picture_is_attacked_and_anything_else_told(state, drawn):
         await viewer.attack.newest.settled()
         line = handwriting.from_strokes(viewer.strokes, 280, 24)
         assert len(viewer.strokes) == 1 and viewer.attack.knobs.state.own == line.tobytes()
+        viewer.clear.click()
+        viewer.canvas._handle_frontend_event(viewer.canvas, {"event": "mouse_down", "x": 340, "y": 340}, [])
+        viewer.canvas._handle_frontend_event(viewer.canvas, {"event": "mouse_out", "x": 340, "y": 340}, [])
+        assert "there is no digit on it" in viewer.attack.message.value, "a stroke beside the canvas is told"
 
     asyncio.run(upload())
 
