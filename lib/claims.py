@@ -329,7 +329,7 @@ def retrained_in_words(
     lines = []
     for variant, found in again.items():
         record = chosen.study.training(variant)
-        changes = Recipe(**record["recipe"]).changes
+        changes = Recipe.of(record).changes
         recipe = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in changes.items())
         validation, epochs = record["epochs"][-1]["accuracy"], len(record["epochs"])
         other = [

@@ -91,7 +91,7 @@ def _train(grid: Grid, reading: Reading, seed: int) -> None:
     if wanted.weights.is_file():
         return
     trained = wanted.model_copy(update={"outputs": grid.outputs})
-    if trained.weights.is_file() and nets.read_record(trained.weights)["recipe"] == trained.model_dump(mode="json"):
+    if trained.weights.is_file() and trained.of(nets.read_record(trained.weights)).recorded == trained.recorded:
         write_atomically(wanted.weights, lambda file: file.write(trained.weights.read_bytes()))
         return
     chain = sorted(

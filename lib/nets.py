@@ -312,7 +312,9 @@ def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Net:
     if not path.is_file():
         command = f"make train MODEL={model}" + (f" SEED={train_seed}" if train_seed else "")
         raise FileNotFoundError(f"{model} with seed {train_seed} is not trained: no {path}; make it with: {command}")
-    recipe = read_record(path)["recipe"]
-    net = build(model, train_seed, normalize=recipe["normalize"], resize=recipe["resize"])
+    from lib.recipe import Recipe  # which knows networks itself
+
+    recipe = Recipe.of(read_record(path))
+    net = build(model, train_seed, normalize=recipe.normalize, resize=recipe.resize)
     restore(net, load_file(path))
     return net.eval()

@@ -1,7 +1,7 @@
 """The paper's rule of training (section 3.3) as parameters, and what else may be chosen."""
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -23,6 +23,8 @@ class Recipe(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    VERSION: ClassVar[int] = 2  # of `recorded`: of its defaults. 1: records that hold every field, without a version
 
     model: Known
     seed: int = Field(0, ge=0)  # initial weights, order of the images, dropout
@@ -51,6 +53,24 @@ class Recipe(BaseModel):
     def changes(self) -> dict:
         """In what it is not the paper's rule."""
         return self.model_dump(exclude={"model", "seed"}, exclude_defaults=True)
+
+    @property
+    def recorded(self) -> dict:
+        """As a record holds it: the network, the seed, and what differs from the defaults of `VERSION`."""
+        chosen = self.model_dump(mode="json", exclude_defaults=True)
+        return {"model": self.model, "seed": self.seed} | chosen
+
+    @classmethod
+    def of(cls, record: dict) -> Self:
+        """The recipe in the record of a training; what the record does not name is as by default.
+
+        Raises:
+            ValueError: if a later version of this code made the record.
+        """
+        version = record.get("recipe_version", 1)
+        if version > cls.VERSION:
+            raise ValueError(f"a recipe of version {version}; this code knows those up to {cls.VERSION}")
+        return cls(**record["recipe"])
 
     @property
     def weights(self) -> Path:

@@ -53,8 +53,8 @@ class Study(BaseModel):
         pattern = nets.weights_path(f"{model}@*", self.train_seed, ROOT / self.outputs)
         paths = sorted(pattern.parent.glob(pattern.name))
         seen = {name: Recipe.model_fields[name].default for name in ("normalize", "resize", "train_images")}
-        recipes = (nets.read_record(path)["recipe"] for path in paths)
-        return [recipe["model"] for recipe in recipes if {name: recipe[name] for name in seen} == seen]
+        recipes = (Recipe.of(nets.read_record(path)) for path in paths)
+        return [recipe.model for recipe in recipes if seen == {name: getattr(recipe, name) for name in seen}]
 
     def choose(self, usual: tuple[str, ...]) -> "Chosen":
         """The networks asked for, `usual` where none are named, sorted by whether they are recorded.

@@ -51,7 +51,8 @@ def train(recipe: Recipe, then: Recipe | None = None) -> dict:
             would reach from the start.
 
     Returns:
-        the record in the header of the weights file: `recipe`, `epochs` (a dict each), `losses` (one a batch),
+        the record in the header of the weights file: `recipe` (`Recipe.recorded`) with its version, `epochs` (a dict
+        each), `losses` (one a batch),
         `stored_accuracy` (percent of the validation images, with the weights as stored), versions, commit.
 
     Raises:
@@ -59,20 +60,20 @@ def train(recipe: Recipe, then: Recipe | None = None) -> dict:
     """
     if then is not None and not then.begins_with(recipe):
         raise ValueError(f"{then} does not go on where {recipe} ends")
-    made_by = recipe.model_dump(mode="json")
     checkpoint = _checkpoint(recipe)
     with lock(checkpoint):
         if recipe.weights.is_file() and not recipe.recompute:
             record = nets.read_record(recipe.weights)
-            if record["recipe"] != made_by:
+            if recipe.of(record).recorded != recipe.recorded:
                 raise ValueError(
                     f"{recipe.weights} was made by another recipe: {record['recipe']}; choose another "
-                    f"@WORD for {made_by}, or recompute=True to replace it"
+                    f"@WORD for {recipe.recorded}, or recompute=True to replace it"
                 )
             return record
         maker = provenance()  # of the code as it is when the run begins
         net, history = _fit(recipe, checkpoint)
-        record = {"recipe": made_by, **history, "threads": torch.get_num_threads(), **maker}
+        made_by = {"recipe": recipe.recorded, "recipe_version": recipe.VERSION}
+        record = {**made_by, **history, "threads": torch.get_num_threads(), **maker}
         nets.save_weights(net, recipe.weights, record)
         if then is None or then.weights.is_file():
             checkpoint.unlink()
@@ -82,7 +83,7 @@ def train(recipe: Recipe, then: Recipe | None = None) -> dict:
 
 
 def _checkpoint(recipe: Recipe) -> Path:
-    stem = f"{nets.file_stem(recipe.model, recipe.seed)}-{recipe_hash(recipe.model_dump(mode='json'))}"
+    stem = f"{nets.file_stem(recipe.model, recipe.seed)}-{recipe_hash(recipe.recorded)}"
     return ROOT / recipe.outputs / "checkpoints" / f"{stem}.pt"
 
 

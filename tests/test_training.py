@@ -6,7 +6,7 @@ import torch
 from conftest import run_python
 from safetensors.torch import load_file
 
-from lib import data, nets
+from lib import data, nets, training
 from lib.callbacks import Resume, StepDecay
 from lib.recipe import Recipe
 from lib.training import train
@@ -128,6 +128,38 @@ def test_recorded_weights_are_found_again_and_never_replaced_by_another_recipe(t
     with pytest.raises(ValueError, match=r"was made by another recipe.*choose another @WORD"):
         train(Recipe(**recipe))
     assert hashlib.sha256(path.read_bytes()).hexdigest() == before
+
+
+class Wider(Recipe):
+    """A recipe of tomorrow, with one field more."""
+
+    warm_up: int = 0
+
+
+def test_a_field_more_leaves_recorded_weights_found():
+    """The committed records hold every field of their day; later ones what differs from the defaults."""
+    chosen = {"model": "fc@none", "normalize": "none"}
+    record = train(Wider(**chosen))
+    assert record["recipe"]["normalize"] == "none" and train(Wider(model="fc"))["epochs"]
+    assert Wider.of({"recipe": Recipe(**chosen).recorded, "recipe_version": 2}) == Wider(**chosen)
+    assert training._checkpoint(Wider(**chosen)) == training._checkpoint(Recipe(**chosen))
+    assert training._checkpoint(Wider(**chosen, warm_up=1)) != training._checkpoint(Wider(**chosen))
+    for other in (Wider(**chosen, warm_up=1), Recipe(model="fc@none", normalize="imagenet")):
+        with pytest.raises(ValueError, match=r"was made by another recipe"):
+            train(other)
+
+
+def test_a_record_of_a_later_version_is_not_guessed_at():
+    with pytest.raises(ValueError, match=r"a recipe of version 99; this code knows those up to 2"):
+        Recipe.of({"recipe": {"model": "fc"}, "recipe_version": 99})
+
+
+def test_weights_load_by_a_record_that_names_only_what_differs(tmp_path):
+    chosen = Recipe(model="fc@bare", normalize="none", outputs=tmp_path)
+    made_by = {"recipe": chosen.recorded, "recipe_version": Recipe.VERSION}
+    nets.save_weights(nets.build("fc", normalize="none"), chosen.weights, made_by)
+    loaded = nets.load("fc@bare", 0, tmp_path)
+    assert (loaded.mean, loaded.deviation, loaded.resize) == (0.0, 1.0, "nearest")
 
 
 def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(tmp_path):
