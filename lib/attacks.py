@@ -4,6 +4,7 @@ Foolbox draws for all images of a block together, so what it finds for one depen
 and steps give the same result, one image alone another.
 """
 
+import copy
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -107,7 +108,7 @@ def find(attack: str) -> Attack:
     return ATTACKS[attack]
 
 
-def search(net: Net, attack: str, images: np.ndarray, labels: np.ndarray, *, steps: int, seed: int) -> Found:
+def search(net: Net, attack: str, images: np.ndarray, labels: np.ndarray, *, steps: int, seed: int | str) -> Found:
     """Attack one block of images; torch's and NumPy's generators are seeded for it and then as they were.
 
     Args:
@@ -116,7 +117,7 @@ def search(net: Net, attack: str, images: np.ndarray, labels: np.ndarray, *, ste
         images: (n, 28, 28) uint8.
         labels: (n,) the true classes.
         steps: of the attack; what a step is, its function says.
-        seed: any integer.
+        seed: of the attack's draws: any number or words, told apart by how they are written.
     """
     model = as_model(net)
     clean = torch.from_numpy(images[:, None] / np.float32(255)).to(model.device)  # (n, 1, 28, 28)
@@ -134,9 +135,10 @@ def search(net: Net, attack: str, images: np.ndarray, labels: np.ndarray, *, ste
 
 
 def as_model(net: Net) -> foolbox.PyTorchModel:
-    """The network as Foolbox takes it: images (n, 1, 28, 28) with brightness from 0 to 1, logits (n, 10)."""
+    """A copy of the network as Foolbox takes it: images (n, 1, 28, 28) with brightness from 0 to 1, logits (n, 10)."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return foolbox.PyTorchModel(net.to(memory_format=memory_format(net)).requires_grad_(False), (0, 1), device)
+    own = copy.deepcopy(net).to(memory_format=memory_format(net)).requires_grad_(False)
+    return foolbox.PyTorchModel(own, (0, 1), device)
 
 
 def classes(model: foolbox.PyTorchModel, adversarial: np.ndarray) -> np.ndarray:

@@ -14,7 +14,6 @@ LAYERS = {"resnet18": 18, "resnet34": 34, "resnet50": 50, "resnet101": 101, "res
 INITIAL = 50  # attacks: "in order to survive the initial 50 attacks" (section 4.3)
 LEAST_GAIN = 10.0  # points at `INITIAL` attacks that a step must bring to be called a threshold
 STEP = ("resnet34", "resnet50")  # where the paper sees a threshold
-TEN = {"ten": "gain", "ten_low": "low", "ten_high": "high"}  # columns for ten layers more
 
 
 def layers(model: str) -> int:
@@ -39,9 +38,13 @@ def resilience(answers: Answers) -> pd.DataFrame:
 
 
 def steps(answers: Answers, pairs: list[Pair]) -> pd.DataFrame:
-    """`gains` in area from each depth to the next, also for ten layers more: columns `ten`, `ten_low`, `ten_high`."""
+    """`gains` in area from each depth to the next, also for ten layers more: columns `ten`, `ten_low`, `ten_high`.
+
+    These are empty for a step that adds no layers, such as ResNet-50 to ResNet-50V2.
+    """
     table = gains(answers, pairs)
     added = np.array([layers(row.second) - layers(row.first) for row in table.itertuples()], float)
+    added[added == 0] = np.nan
     per_ten = {
         f"ten{end}": 10 * table[name] / added for end, name in (("", "gain"), ("_low", "low"), ("_high", "high"))
     }

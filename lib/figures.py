@@ -18,6 +18,8 @@ from lib.records import OUTPUTS, write_atomically
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C"]
 DASHES = ["-", "--", "-.", ":"]
 MARKERS = "osD^vPX*"
+NETWORK_COLOURS = [*COLOURS, "#882255"]  # and one of Tol's; 9 and 4 give 36 networks looks of their own
+NETWORK_MARKERS = MARKERS + "h"
 NETWORK_DASHES = ["-", "--", "-.", (0, (5, 1, 1, 1, 1, 1))]  # dots are for another recipe
 STYLE = {
     "axes.grid": True,
@@ -57,12 +59,13 @@ def network_look(model: str) -> dict:
     """
     name, _, word = model.partition("@")
     number = list(NETS).index(name) if name in NETS else sum(map(ord, name))  # one's own network
+    colour = NETWORK_COLOURS[number % len(NETWORK_COLOURS)]
     return {
-        "color": COLOURS[number % len(COLOURS)],
+        "color": colour,
         "linestyle": ":" if word else NETWORK_DASHES[number % len(NETWORK_DASHES)],
-        "marker": MARKERS[number % len(MARKERS)],
+        "marker": NETWORK_MARKERS[number % len(NETWORK_MARKERS)],
         "markersize": 4,
-        "markerfacecolor": "white" if word else COLOURS[number % len(COLOURS)],
+        "markerfacecolor": "white" if word else colour,
         "label": nets.title(model),
     }
 

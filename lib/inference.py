@@ -1,5 +1,6 @@
 """Class probabilities of images, fast: OpenVINO on a CPU, torch on a GPU."""
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -21,7 +22,7 @@ def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int 
     """A function from images (n, size, size) uint8 to class probabilities (n, 10) float32.
 
     Args:
-        net: in eval mode.
+        net: in eval mode; it is copied, not changed.
         engine: "openvino" (CPU), "torch" (GPU where there is one), or "auto": torch on a GPU, else openvino.
         bfloat16: torch only: autocast, faster on a GPU and slightly different.
         size: 28, or 56 for images that are upscaled already.
@@ -35,7 +36,7 @@ def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int 
         engine = "torch" if torch.cuda.is_available() else "openvino"
     if bfloat16 and engine == "openvino":
         raise ValueError("bfloat16 is for engine='torch'")
-    net = folded(net)
+    net = folded(copy.deepcopy(net))
     net = nn.Sequential(_collapsed(net) if size == HEIGHT else net, nn.Softmax(dim=1)).eval()
     forward = _torch(net, bfloat16) if engine == "torch" else _openvino(net, size)
 

@@ -76,15 +76,19 @@ def one_channel(architecture: Callable[..., nn.Module]) -> nn.Module:
     return body
 
 
+def _check_timm(name: str) -> None:
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
+        raise ValueError(f"timm has no model {name!r}; near it: {', '.join(near) or 'nothing'}")
+
+
 def from_timm(name: str) -> nn.Module:
     """Any timm architecture, for 1x56x56 and 10 classes, without pretrained weights.
 
     Raises:
         ValueError: if timm has no such model.
     """
-    if not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
-        raise ValueError(f"timm has no model {name!r}; near it: {', '.join(near) or 'nothing'}")
+    _check_timm(name)
     config = timm.get_pretrained_cfg(name)
     size = {"img_size": SIZE} if config is not None and config.fixed_input_size else {}
     return timm.create_model(name, pretrained=False, in_chans=1, num_classes=CLASSES, **size)
@@ -160,6 +164,7 @@ def architecture(model: str) -> Callable[[], nn.Module]:
     if not colon:
         raise ValueError(f"unknown model {model!r}; {choices}")
     if module_name == "timm":
+        _check_timm(function_name)
         return lambda: from_timm(function_name)
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))  # one's own module may lie beside README.md

@@ -14,7 +14,9 @@ BOUND = "\N{NO-BREAK SPACE}"  # where a cell of a table must not break
 
 
 def spread(value: float, low: float, high: float, digits: int = 1, sign: str = "") -> str:
-    """`68.9 (68.4 to 69.4)`; an infinite number is one that was not reached."""
+    """`68.9 (68.4 to 69.4)`; an infinite number is one that was not reached, none a dash."""
+    if math.isnan(value):
+        return "-"
     told = ["not reached" if math.isinf(number) else f"{number:{sign}z.{digits}f}" for number in (value, low, high)]
     between = f"({told[1]} to {told[2]})".replace(" ", BOUND)
     return told[0] if len(set(told)) == 1 and math.isinf(value) else f"{told[0]} {between}"

@@ -8,6 +8,7 @@ from torch import nn
 
 from lib import attacks, data, nets, trials
 from lib.attacks import ATTACKS, Found, distances, search
+from lib.inference import predictor
 from lib.records import file_hash
 from lib.trials import Trials
 
@@ -223,3 +224,18 @@ def test_a_new_attack_joins_by_its_entry_alone(outputs, monkeypatch):
     assert trials.run(small(outputs, attacks=["black"]))["computed"] == 1
     (_, found), *_ = trials.findings(small(outputs, attacks=["black"]))
     assert isinstance(found, Found) and found.fooled.any()
+
+
+@pytest.mark.parametrize("use", ["openvino", "torch", "attacks"])
+@pytest.mark.parametrize("model", ["tiny:conv_net", "fc"])
+def test_the_callers_network_stays_as_it_was(use, model):
+    net = nets.build(model, normalize="none").train(use == "attacks")
+    before = [(value.requires_grad, value.stride(), value.data_ptr(), value.device) for value in net.parameters()]
+    training = [module.training for module in net.modules()]
+    if use == "attacks":
+        attacks.as_model(net.eval())
+        net.train()
+    else:
+        predictor(net, use)(data.load().test_images[:2])
+    after = [(value.requires_grad, value.stride(), value.data_ptr(), value.device) for value in net.parameters()]
+    assert after == before and [module.training for module in net.modules()] == training

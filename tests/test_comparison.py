@@ -272,6 +272,14 @@ def test_gains_that_shrink_and_gains_for_ten_layers():
     assert depth.changes(found, STEPS[:1]).empty
 
 
+def test_a_step_of_no_layers_has_no_gain_for_ten():
+    right = counted([50, 40], [90, 70])
+    found = depth.steps(answers(right, models=["resnet50", "resnetv2_50"]), [("resnet50", "resnetv2_50")])
+    assert found["ten"].isna().all() and (found["gain"] > 0).all()
+    told = tables.by_noise(found, "first", ["ten", "ten_low", "ten_high"])
+    assert (told == "-").all(axis=None)
+
+
 def test_resilience_stands_beside_depth_and_size():
     table = depth.resilience(at_fifty(40, 60, 70, 71)).query("noise == @PAPER_NOISES[0]")
     assert table["layers"].tolist() == [18, 34, 50, 101]

@@ -6,6 +6,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from lib import figures, progress, records
+from lib.nets import NETS
 from lib.noise import NOISES
 
 
@@ -95,3 +96,12 @@ def test_progress_names_the_work_and_the_time_left(capsys):
         bar.refresh()
     shown = capsys.readouterr().out
     assert "work:  70%" in shown and "70/100" in shown and "<" in shown
+
+
+def test_every_network_has_a_look_of_its_own_in_colour_and_in_grey():
+    keys = ("color", "linestyle", "marker", "markerfacecolor")
+    models = [*NETS, *(f"{model}@word" for model in NETS)]
+    looks = [tuple(figures.network_look(model)[key] for key in keys) for model in models]
+    assert len(set(looks)) == len(models)
+    assert len({look[0] for look in looks}) == len(NETS)
+    assert len({look[1:3] for look in looks}) == len(models), "without colours"

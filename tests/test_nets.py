@@ -5,6 +5,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from lib import nets
+from lib.plan import Plan
 from lib.recipe import Recipe
 
 # Parameters of the published architectures with a one-channel first convolution and ten classes, counted by hand from
@@ -84,6 +85,8 @@ def test_the_small_cnn_reads_the_images_as_they_were():
 def test_an_unknown_network_lists_the_choices(model, message):
     with pytest.raises(ValueError, match=message):
         nets.build(model)
+    with pytest.raises(ValueError, match=message):
+        Plan(model=model)
 
 
 def test_unknown_options_list_the_choices():
