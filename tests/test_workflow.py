@@ -1,5 +1,6 @@
 """The workflow on a network that trains in seconds, in a copy of the project: killed, continued, and run once more."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -69,9 +71,13 @@ def test_killed_continued_and_then_nothing_is_left_to_do(project):
     while process.poll() is None and len(list(files.glob("*.npz"))) < 2:
         time.sleep(0.2)
     assert process.poll() is None, "it was to be killed halfway"
+    started = psutil.Process(process.pid).children(recursive=True)  # kernels lead sessions of their own
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    subprocess.run(["pkill", "-KILL", "-f", str(project)], check=False)  # kernels lead sessions of their own
+    for child in started:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()  # by its id, unless that is another process by now
+    psutil.wait_procs(started)
     before = {path: path.stat().st_ino for path in files.glob("*.npz")}
 
     snakemake(project, *RUN)
