@@ -166,6 +166,30 @@ def pretended(tmp_path_factory):
     return folders
 
 
+@pytest.mark.parametrize(
+    ("models", "shown"),
+    [
+        (["fc", "vgg19"], "Fewer than two neighbouring ResNets"),
+        (["vgg19", "resnet18"], "Fewer than two neighbouring ResNets"),
+        (["fc", "resnet34", "resnet50"], "What each step in depth brings"),
+        (None, "What each step in depth brings"),
+    ],
+)
+def test_the_paper_shows_depth_by_the_resnets_among_the_chosen(models, shown):
+    """The cells of the section alone, on what is recorded."""
+    sources = {cell["id"]: "".join(cell["source"]) for cell in cells(ROOT / "notebooks" / "paper.ipynb")}
+    variables, said = {}, []
+    exec(sources["paper-01"], variables)
+    variables["models"] = models
+    for name in ("paper-02", "paper-03"):
+        exec(sources[name], variables)
+    variables["Markdown"] = said.append
+    for name in ("paper-23", "paper-24", "paper-34"):
+        exec(sources[name], variables)
+    assert shown in said[0] and bool(variables["pairs"]) == ("brings" in shown)
+    assert ("threshold" in said[1]) == (models is None)
+
+
 @pytest.mark.parametrize("recorded", ["all", "few"])
 @pytest.mark.parametrize("notebook", COMPARISONS)
 def test_comparisons_run_with_what_is_recorded_and_name_what_is_not(pretended, tmp_path, notebook, recorded):
