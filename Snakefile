@@ -17,11 +17,11 @@ from pathlib import Path
 sys.path.insert(0, workflow.basedir)
 os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # papermill's
 
-from lib import nets
-from lib.plan import CLEAN, Plan
-from lib.readings import Grid
-from lib.records import ROOT
-from lib.trials import Trials
+from lib import networks
+from lib.evaluation.plan import CLEAN, Plan
+from lib.readings.options import Grid
+from lib.store.files import ROOT
+from lib.adversarial.runs import AttackPlan
 
 
 if "networks" not in config:
@@ -29,9 +29,9 @@ if "networks" not in config:
     configfile: "params/workflow.yaml"
 
 
-SOURCES = ["workflow/execute", *glob("lib/*.*"), *glob("data/mnist/*")]
+SOURCES = ["workflow/execute", *glob("lib/**/*.*", recursive=True), *glob("data/mnist/*")]
 NETWORKS = {
-    nets.file_stem(model, seed): {"model": model, "seed": seed, "draws": 1, "attacks": False, "recipe": {}} | choices
+    networks.file_stem(model, seed): {"model": model, "seed": seed, "draws": 1, "attacks": False, "recipe": {}} | choices
     for model, choices in config["networks"].items()
     for seed in config["seeds"]
 }
@@ -47,8 +47,8 @@ STUDIES = {
     "curves": ["curves-shapes", "curves-foreground"],
     "claims": [],
 }
-TRIALS = {
-    stem: Trials(model=network["model"], train_seed=network["seed"])
+ATTACK_PLANS = {
+    stem: AttackPlan(model=network["model"], train_seed=network["seed"])
     for stem, network in NETWORKS.items()
     if network["attacks"]
 }
@@ -68,7 +68,7 @@ def predictions(stem):
 
 
 def blocks(stem):
-    return [str(block.path.relative_to(ROOT)) for block in TRIALS[stem].blocks()]
+    return [str(block.path.relative_to(ROOT)) for block in ATTACK_PLANS[stem].blocks()]
 
 
 def answers(grid):
@@ -80,11 +80,11 @@ ANSWERED = [file for grid in GRIDS.values() for file in answers(grid)]
 
 
 MEASURED = [file for stem in NETWORKS for file in [f"outputs/weights/{stem}.safetensors", *predictions(stem)]]
-ATTACKED = [file for stem in TRIALS for file in blocks(stem)]
+ATTACKED = [file for stem in ATTACK_PLANS for file in blocks(stem)]
 NETWORK_BY_NETWORK = [
     *MEASURED,
     *expand("outputs/{kind}/{stem}.ipynb", kind=["train", "sweep"], stem=NETWORKS),
-    *expand("outputs/attacks/{stem}.ipynb", stem=TRIALS),
+    *expand("outputs/attacks/{stem}.ipynb", stem=ATTACK_PLANS),
 ]
 
 
@@ -205,7 +205,7 @@ rule sweep:
         "workflow/execute sweep {log} {output.notebook} -y {params.parameters}"
 
 
-for number, (stem, trials) in enumerate(TRIALS.items()):
+for number, (stem, attack_plan) in enumerate(ATTACK_PLANS.items()):
 
     rule:
         name:
@@ -218,13 +218,13 @@ for number, (stem, trials) in enumerate(TRIALS.items()):
             [update(path) for path in blocks(stem)],
             notebook=update(f"outputs/attacks/{stem}.ipynb"),
             figures=[
-                update(f"outputs/figures/{figure}-{trials.name}.{kind}")
+                update(f"outputs/figures/{figure}-{attack_plan.name}.{kind}")
                 for figure in ("attacks", "attacks-gallery")
                 for kind in ("png", "svg")
             ],
         params:
-            parameters=lambda wildcards, output, trials=trials: parameters(
-                {"model": trials.model, "train_seed": trials.train_seed}, output[0]
+            parameters=lambda wildcards, output, attack_plan=attack_plan: parameters(
+                {"model": attack_plan.model, "train_seed": attack_plan.train_seed}, output[0]
             ),
         log:
             f"outputs/logs/attacks/{stem}.ipynb",
@@ -299,7 +299,7 @@ rule paper:
         executed("paper"),
         [local(path) for path in ["workflow/page", *glob("workflow/html/*")]],
         MEASURED,
-        expand("outputs/attacks/{stem}.ipynb", stem=TRIALS),
+        expand("outputs/attacks/{stem}.ipynb", stem=ATTACK_PLANS),
         expand("outputs/readings/{grid}.ipynb", grid=GRIDS),
         [f"outputs/{notebook}.ipynb" for notebook in STUDIES],
         [f"outputs/figures/{figure}.png" for figures in STUDIES.values() for figure in figures],

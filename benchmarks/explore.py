@@ -13,9 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from lib.explorer import STOPS, State
-from lib.records import ROOT
-from lib.viewers import OneDigit
+from lib.explorer.one_digit import STOPS, State
+from lib.explorer.viewers import OneDigit
+from lib.store.files import ROOT
 
 sys.path.append(str(ROOT / "tests"))
 import browser

@@ -9,8 +9,8 @@ import time
 import numpy as np
 from skimage.util import random_noise
 
-from lib import data
 from lib.noise import NOISES, Noise, altered_table, eligible_pixels, perturb_and_count
+from lib.store import data
 
 LEVELS = list(range(10, 201, 10))
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lib import data, nets
-from lib.inference import BLOCK, predictor
-from lib.plan import Plan
-from lib.records import OUTPUTS
-from lib.sweep import sweep
+from lib import networks
+from lib.evaluation.plan import Plan
+from lib.evaluation.sweep import sweep
+from lib.networks.inference import BLOCK, predictor
+from lib.store import data
+from lib.store.files import OUTPUTS
 
 
 def seconds(work, *arguments) -> float:
@@ -26,16 +27,16 @@ def seconds(work, *arguments) -> float:
 def overhead(model: str, images: int) -> None:
     """The time of a whole sweep of 81 parts of levels, with noise and writing, over that of its forward passes."""
     with tempfile.TemporaryDirectory() as folder:
-        weights = nets.weights_path(model, outputs=Path(folder))
+        weights = networks.weights_path(model, outputs=Path(folder))
         weights.parent.mkdir()
-        weights.symlink_to(nets.weights_path(model, outputs=OUTPUTS))
+        weights.symlink_to(networks.weights_path(model, outputs=OUTPUTS))
         plan = Plan(model=model, images=images, outputs=folder)
-        probabilities = predictor(nets.load(model))
+        probabilities = predictor(networks.load(model))
         digits = data.load().test_images[:images]
         probabilities(digits)
         whole = seconds(sweep, plan)
         forward = seconds(lambda: [probabilities(digits) for _ in range(81)])
-        load = seconds(lambda: predictor(nets.load(model)))
+        load = seconds(lambda: predictor(networks.load(model)))
     print(
         f"{model}: sweep {whole - load:.1f} s + {load:.1f} s to load and convert the network, forward passes alone "
         f"{forward:.1f} s: {(whole - load) / forward:.3f}x over {81 * images:,} images"
@@ -43,7 +44,7 @@ def overhead(model: str, images: int) -> None:
 
 
 def engines(model: str) -> None:
-    net = nets.build(model).eval()
+    net = networks.build(model).eval()
     images = data.load().test_images[: 4 * BLOCK]
     batch = torch.from_numpy(images[:BLOCK].copy()).unsqueeze(1).float() / 255
 
@@ -55,7 +56,7 @@ def engines(model: str) -> None:
     plain = min(seconds(eager) for _ in range(5)) / BLOCK
     found = {}
     for engine in ("torch", "openvino"):
-        probabilities = predictor(nets.build(model).eval(), engine)
+        probabilities = predictor(networks.build(model).eval(), engine)
         probabilities(images)
         found[engine] = min(seconds(probabilities, images) for _ in range(3)) / len(images)
     print(
@@ -66,10 +67,10 @@ def engines(model: str) -> None:
 
 
 def training_formats(model: str) -> None:
-    """A training step on 64 images with either memory format: why lib.nets.memory_format chooses as it does."""
+    """A training step on 64 images with either memory format: why lib.networks.memory_format chooses as it does."""
     rates = {}
     for format in (torch.contiguous_format, torch.channels_last):
-        net = nets.build(model).to(memory_format=format).train()
+        net = networks.build(model).to(memory_format=format).train()
         images, labels = torch.rand(64, 1, 28, 28), torch.randint(10, (64,))
 
         def step(net=net, images=images, labels=labels) -> None:
@@ -78,7 +79,7 @@ def training_formats(model: str) -> None:
         step()
         rates[format] = float(np.median([seconds(step) for _ in range(3)])) / 64
     plain, last = rates.values()
-    chosen = "channels_last" if nets.memory_format(nets.build(model)) == torch.channels_last else "contiguous"
+    chosen = "channels_last" if networks.memory_format(networks.build(model)) == torch.channels_last else "contiguous"
     print(
         f"{model}: training ms an image: contiguous {1e3 * plain:.1f}, channels_last {1e3 * last:.1f}; chosen: {chosen}"
     )

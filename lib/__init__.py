@@ -1,17 +1,15 @@
-r"""How eight networks trained on MNIST survive four pixel noises: the shared functions.
+r"""How eight networks trained on MNIST survive four pixel noises: the shared functions, in rooms.
 
-Reads from left to right, each module importing only what stands left of it:
+What happens to a digit, from left to right; each room imports only what stands left of it:
 
-    data -> noise -> nets -> training -> sweep -> results -> study -> comparison -> figures -> explorer -> viewers
-                                              \-> attacks -> trials -> bounds (Table 2)
+    store -> noise -> networks -> training -> evaluation -> readings -> analysis -> report -> explorer
+                                                        \-> adversarial (Table 2)
 
-`kernel` is the compiled part of noise; `recipe` and `callbacks` belong to training, `plan` and `inference` to sweep,
-`surveys`, `handwriting` and `pictures` to explorer, `knobs`, `panels` and `survey_viewers` to viewers. `study` says
-which networks are compared, `estimates` is the statistics of it; `depth`, `shapes` and `foreground` each ask one
-question of a comparison; `claims` are what the paper says, as `statements`, which hold the rule that judges them;
-`tables` and `comparison_figures` show the answers. What the paper leaves open is tried by `readings -> grid ->
-effects`, and `ranking` asks two of its claims about it; `reading_figures` draws both. `records` (files), `progress`
-(the bar) and `parameters` (what a notebook was asked for) serve them all.
+`paper` is what the paper prints: its networks, noises, levels and tables. `store` holds files, the digits and the check
+of a notebook's parameters; `noise` the rules of an attack; `networks` the architectures and their answers; `training`
+the rule of section 3.3; `evaluation` what a sweep records and its accuracies; `adversarial` attacks that search;
+`readings` what the paper leaves open; `analysis` networks compared, and the claims with the rule that judges them;
+`report` figures, tables and sentences; `explorer` the viewers with their widgets.
 """
 
 import warnings

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.recipe import Recipe
-from lib.records import ROOT
-from lib.training import train
+from lib.store.files import ROOT
+from lib.training.fit import train
+from lib.training.recipe import Recipe
 
 TESTS = Path(__file__).parent
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from lib import data, nets
-from lib.plan import CLEAN, Plan
-from lib.recipe import Recipe
-from lib.records import file_hash
-from lib.sweep import Predictions
+from lib import networks
+from lib.evaluation.plan import CLEAN, Plan
+from lib.evaluation.sweep import Predictions
+from lib.store import data
+from lib.store.files import file_hash
+from lib.training.recipe import Recipe
 
 Chance = Callable[[str, np.ndarray], np.ndarray]  # noise, attacks (levels,) -> chance of a right answer (levels,)
 
@@ -19,9 +20,9 @@ def pretend(
     outputs: Path, model: str, chance: Chance, images: int, draws: int = 1, validation: float = 99.2, **recipe
 ) -> None:
     """Write a weights file with its record, and predictions for every noise; easy digits stay right the longest."""
-    path = nets.weights_path(model, 0, outputs)
+    path = networks.weights_path(model, 0, outputs)
     history = {"recipe": Recipe(model=model, **recipe).model_dump(), "epochs": [{"epoch": 1, "accuracy": validation}]}
-    nets.save_weights(nets.Net(nn.Linear(1, 1)), path, history)
+    networks.save_weights(networks.Net(nn.Linear(1, 1)), path, history)
     labels = data.load().test_labels[:images]
     digits = data.load().test_images[:images]
     made_by = {"model": model, "train_seed": 0, "weights": file_hash(path)}

@@ -6,11 +6,14 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from lib import attacks, data, nets, trials
-from lib.attacks import ATTACKS, Found, distances, search
-from lib.inference import predictor
-from lib.records import file_hash
-from lib.trials import Trials
+from lib import networks
+from lib.adversarial import attacks, runs, searches
+from lib.adversarial.attacks import ATTACKS, Found, distances
+from lib.adversarial.runs import AttackPlan
+from lib.adversarial.searches import search
+from lib.networks import predictor
+from lib.store import data
+from lib.store.files import file_hash
 
 MODEL = "tiny:conv_net@quick"
 STEPS = {
@@ -67,7 +70,7 @@ def test_pointwise_changes_no_pixel_in_vain():
         places = np.argwhere(adversarial != image)
         back = np.repeat(adversarial[None], len(places), axis=0)
         back[np.arange(len(places)), *places.T] = image[*places.T]
-        assert len(places) and (attacks.classes(attacks.as_model(net), back) == 0).all()
+        assert len(places) and (searches.classes(searches.as_model(net), back) == 0).all()
 
 
 def test_the_kept_image_is_what_is_measured():
@@ -101,7 +104,7 @@ def test_an_image_that_cannot_be_started_is_robust_and_does_not_stop_the_others(
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_block_finds_the_same_again_and_leaves_the_generators_alone(trained, attack):
-    net = nets.load(MODEL, outputs=trained)
+    net = networks.load(MODEL, outputs=trained)
     images, labels = data.load().test_images[:6], data.load().test_labels[:6]
     torch.manual_seed(1)
     np.random.seed(1)  # noqa: NPY002
@@ -117,7 +120,7 @@ def test_a_block_finds_the_same_again_and_leaves_the_generators_alone(trained, a
 
 @pytest.mark.parametrize("attack", ["deepfool", "basic_iterative"])
 def test_attacks_without_draws_find_the_same_for_an_image_alone(trained, attack):
-    net = nets.load(MODEL, outputs=trained)
+    net = networks.load(MODEL, outputs=trained)
     images, labels = data.load().test_images[:6], data.load().test_labels[:6]
     together = search(net, attack, images, labels, steps=10, seed=0)
     alone = [search(net, attack, images[i : i + 1], labels[i : i + 1], steps=10, seed=0).l2[0] for i in range(6)]
@@ -129,7 +132,7 @@ def test_rounding_goes_away_from_the_original_and_adds_no_pixels():
     images = random.integers(0, 256, (3, 28, 28), dtype=np.uint8)
     found = (images / np.float32(255)) + np.float32(1e-8)  # float32's own rounding is no change
     found[:, :5] = random.random((3, 5, 28), np.float32)
-    stored = attacks._as_stored(found, images)
+    stored = searches._as_stored(found, images)
     l0, l2, _ = distances(stored, images)
     assert (l0 <= 140).all()
     change = np.sqrt(((found[:, :5] - images[:, :5] / 255) ** 2).sum(axis=(1, 2)))
@@ -143,53 +146,53 @@ def outputs(trained, tmp_path):
 
 
 def small(outputs, **change):
-    return Trials(
+    return AttackPlan(
         **{"model": MODEL, "images": 6, "fewer": {"boundary": 3}, "steps": QUICK, "outputs": outputs} | change
     )
 
 
 def test_trials_record_what_was_found_and_by_what(outputs, monkeypatch):
-    monkeypatch.setattr(trials, "BLOCK", 4)
-    assert trials.run(small(outputs)) == {"computed": 11, "reused": 0, "checked": 0}
+    monkeypatch.setattr(runs, "BLOCK", 4)
+    assert runs.run(small(outputs)) == {"computed": 11, "reused": 0, "checked": 0}
     block = small(outputs).blocks("pointwise")[1]
     record, found = block.read()
     assert record["recipe"] == {"attack": "pointwise", "steps": 15, "seed": 0, "first": 4, "images": 2}
-    assert record["weights"] == file_hash(nets.weights_path(MODEL, 0, outputs)) and record["foolbox"] == "3.3.4"
-    again = block.search(nets.load(MODEL, outputs=outputs))
+    assert record["weights"] == file_hash(networks.weights_path(MODEL, 0, outputs)) and record["foolbox"] == "3.3.4"
+    again = block.search(networks.load(MODEL, outputs=outputs))
     np.testing.assert_array_equal(found.adversarial, again.adversarial)
     before = {path: path.read_bytes() for path in (outputs / "attacks").rglob("*.npz")}
-    assert trials.run(small(outputs)) == {"computed": 0, "reused": 11, "checked": 33}
+    assert runs.run(small(outputs)) == {"computed": 0, "reused": 11, "checked": 33}
     small(outputs).blocks("deepfool")[0].path.unlink()
-    assert trials.run(small(outputs)) == {"computed": 1, "reused": 10, "checked": 29}
-    after = {path: trials.read_arrays(path)[1]["l2"].tolist() for path in before}
+    assert runs.run(small(outputs)) == {"computed": 1, "reused": 10, "checked": 29}
+    after = {path: runs.read_arrays(path)[1]["l2"].tolist() for path in before}
     assert after.keys() == before.keys()
-    assert trials.run(small(outputs, seed=1, attacks=["deepfool"]))["computed"] == 2, (
-        "other trials have files of their own"
+    assert runs.run(small(outputs, seed=1, attacks=["deepfool"]))["computed"] == 2, (
+        "other plans have files of their own"
     )
 
 
 def test_new_weights_make_what_is_recorded_void(outputs):
     one = small(outputs, attacks=["deepfool"])
-    trials.run(one)
-    path = nets.weights_path(MODEL, 0, outputs)
-    nets.save_weights(nets.build(MODEL, 7), path, nets.read_record(path))
+    runs.run(one)
+    path = networks.weights_path(MODEL, 0, outputs)
+    networks.save_weights(networks.build(MODEL, 7), path, networks.read_record(path))
     with pytest.raises(FileNotFoundError, match=r"no .*deepfool.*make attacks MODEL=tiny:conv_net@quick"):
-        list(trials.findings(one))
-    assert trials.run(one) == {"computed": 1, "reused": 0, "checked": 0}
+        list(runs.findings(one))
+    assert runs.run(one) == {"computed": 1, "reused": 0, "checked": 0}
 
 
 @pytest.mark.parametrize("change", ["l2", "l0", "linf", "predicted", "fooled"])
 def test_what_does_not_follow_from_the_weights_is_told(outputs, change):
     one = small(outputs, attacks=["deepfool"])
-    trials.run(one)
+    runs.run(one)
     block = one.blocks()[0]
     record, found = block.read()
     wrong = {"fooled": ~found.fooled, "predicted": (found.predicted + 5) % 10}.get(change, getattr(found, change) + 1)
-    trials.write_arrays(block.path, record, vars(found) | {change: wrong})
+    runs.write_arrays(block.path, record, vars(found) | {change: wrong})
     with pytest.raises(
         ValueError, match=r"images in .*deepfool.* are not what is recorded of them, the first test image"
     ):
-        trials.run(one)
+        runs.run(one)
 
 
 @pytest.mark.parametrize(
@@ -213,27 +216,24 @@ def test_wrong_trials_are_told(tmp_path, change, message):
 
 def test_attacks_without_weights_name_the_command(tmp_path):
     with pytest.raises(FileNotFoundError, match="make train MODEL=resnet34"):
-        trials.run(small(tmp_path, model="resnet34"))
+        runs.run(small(tmp_path, model="resnet34"))
 
 
 def test_a_new_attack_joins_by_its_entry_alone(outputs, monkeypatch):
-    def black(model, images, labels, steps):
-        return 0 * images, torch.ones_like(labels, dtype=torch.bool)
-
-    monkeypatch.setitem(ATTACKS, "black", attacks.Attack("Black", 1, black))
-    assert trials.run(small(outputs, attacks=["black"]))["computed"] == 1
-    (_, found), *_ = trials.findings(small(outputs, attacks=["black"]))
+    monkeypatch.setitem(ATTACKS, "black", attacks.Attack("Black", 1, "tiny:black"))
+    assert runs.run(small(outputs, attacks=["black"]))["computed"] == 1
+    (_, found), *_ = runs.findings(small(outputs, attacks=["black"]))
     assert isinstance(found, Found) and found.fooled.any()
 
 
 @pytest.mark.parametrize("use", ["openvino", "torch", "attacks"])
 @pytest.mark.parametrize("model", ["tiny:conv_net", "fc"])
 def test_the_callers_network_stays_as_it_was(use, model):
-    net = nets.build(model, normalize="none").train(use == "attacks")
+    net = networks.build(model, normalize="none").train(use == "attacks")
     before = [(value.requires_grad, value.stride(), value.data_ptr(), value.device) for value in net.parameters()]
     training = [module.training for module in net.modules()]
     if use == "attacks":
-        attacks.as_model(net.eval())
+        searches.as_model(net.eval())
         net.train()
     else:
         predictor(net, use)(data.load().test_images[:2])

@@ -7,7 +7,7 @@ import browser
 import pytest
 from PIL import Image
 
-from lib.records import OUTPUTS
+from lib.store.files import OUTPUTS
 
 playwright = pytest.importorskip("playwright.sync_api")
 if browser.CHROMIUM is None:

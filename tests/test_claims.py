@@ -7,14 +7,25 @@ import numpy as np
 import pytest
 from pretend import pretend
 
-from lib import claims
-from lib.bounds import TERMS
-from lib.claims import CLAIMS, statements
-from lib.comparison import Answers, measure
-from lib.nets import PAPER
-from lib.paper import PAPER_NOISES
-from lib.statements import FAILS, HOLDS, MISSING, UNDECIDED, Bounds, Scores, Statement, allowing, judge, table, verdict
-from lib.study import Study
+from lib.adversarial.robust_accuracy import TERMS
+from lib.analysis import claims
+from lib.analysis.claims import CLAIMS, statements
+from lib.analysis.compared import Study
+from lib.analysis.comparison import Answers, measure
+from lib.analysis.statements import (
+    FAILS,
+    HOLDS,
+    MISSING,
+    UNDECIDED,
+    Bounds,
+    Scores,
+    Statement,
+    allowing,
+    judge,
+    table,
+    verdict,
+)
+from lib.paper import NETWORKS, PAPER_NOISES
 
 ATTACKS = np.arange(0, 201, 10)
 SAMPLES = 400
@@ -97,7 +108,7 @@ def test_the_verdict_needs_all_statements_and_one_failure_is_enough(answers, exp
     assert verdict([Statement("", 0, 0, 0, 0, 0, answer) for answer in answers]) == expected
 
 
-def scores(falls: dict[str, dict[str, float]], models=PAPER) -> Scores:
+def scores(falls: dict[str, dict[str, float]], models=NETWORKS) -> Scores:
     """Straight curves from 99 % down by so many points at 200 attacks, for each noise and network."""
     random = np.random.default_rng(0)
     ends = np.array([[falls[noise][model] for model in models] for noise in PAPER_NOISES])  # (noises, models)
@@ -172,7 +183,7 @@ def test_efficientnet_far_below_the_others():
 
 @pytest.mark.parametrize("claim", [claim for claim in CLAIMS if claim != 11])
 def test_a_missing_network_is_said_and_nothing_is_supported_without_it(claim):
-    some = tuple(model for model in PAPER if model not in ("resnet50", "vgg19", "resnet34"))
+    some = tuple(model for model in NETWORKS if model not in ("resnet50", "vgg19", "resnet34"))
     found = statements(claim, scores(TRUE, some))
     assert MISSING in {own.verdict for own in found}
     assert verdict(found) in (MISSING, "contradicted")

@@ -7,10 +7,13 @@ from pretend import pretend
 from scipy.stats import bootstrap
 from statsmodels.stats.contingency_tables import mcnemar
 
-from lib import comparison, depth, estimates, foreground, nets, results, tables
-from lib.comparison import Answers
+from lib import networks
+from lib.analysis import comparison, depth, foreground
+from lib.analysis.compared import Study
+from lib.analysis.comparison import Answers
+from lib.evaluation import results, statistics
 from lib.paper import FIGURE_7, FIGURE_8, PAPER_NOISES, read_table_1
-from lib.study import Study
+from lib.report import tables
 
 
 def answers(right, draws=1, models=None, attacks=None, attacked=None):
@@ -19,7 +22,7 @@ def answers(right, draws=1, models=None, attacks=None, attacked=None):
     count, levels, images = right.shape
     attacks = np.arange(levels) * 10 if attacks is None else np.asarray(attacks)
     attacked = np.broadcast_to(attacks[None, :, None], (4, levels, images)) if attacked is None else attacked
-    names = tuple(models or list(nets.NETS)[:count])
+    names = tuple(models or list(networks.NETS)[:count])
     return Answers(names, attacks, draws, np.broadcast_to(right, (4, *right.shape)), np.asarray(attacked, np.float32))
 
 
@@ -37,15 +40,15 @@ def counted(*accuracies, images=1000):
     ],
 )
 def test_area_under_a_curve(accuracy, attacks, expected):
-    assert estimates.area_under_curve(np.array(accuracy), attacks) == pytest.approx(expected)
+    assert statistics.area_under_curve(np.array(accuracy), attacks) == pytest.approx(expected)
     stacked = np.array([[accuracy], [accuracy]])
-    assert estimates.area_under_curve(stacked, attacks).shape == (2, 1)
+    assert statistics.area_under_curve(stacked, attacks).shape == (2, 1)
 
 
 @pytest.mark.parametrize("attacks", [[0, 10, 10], [10, 0, 20], [5]])
 def test_attacks_must_increase(attacks):
     with pytest.raises(ValueError, match="strictly increasing, not"):
-        estimates.area_under_curve(np.zeros(len(attacks)), attacks)
+        statistics.area_under_curve(np.zeros(len(attacks)), attacks)
 
 
 @pytest.mark.parametrize(
@@ -60,34 +63,34 @@ def test_attacks_must_increase(attacks):
     ],
 )
 def test_attacks_until_half_are_wrong(accuracy, expected):
-    found = estimates.attacks_until(np.array([accuracy, accuracy], float), [0, 10, 20, 30])
+    found = statistics.attacks_until(np.array([accuracy, accuracy], float), [0, 10, 20, 30])
     np.testing.assert_allclose(found, expected)
 
 
 def test_ranks_put_the_highest_first_and_share_the_better_place():
-    np.testing.assert_array_equal(estimates.ranks(np.array([[3.0, 1, 2], [5, 1, 5]])), [[1, 3, 2], [1, 3, 1]])
+    np.testing.assert_array_equal(statistics.ranks(np.array([[3.0, 1, 2], [5, 1, 5]])), [[1, 3, 2], [1, 3, 1]])
 
 
 def test_the_bootstrap_is_scipys_and_pairs_what_it_resamples():
     values = np.random.default_rng(3).random((2, 400)) < [[0.3], [0.9]]
-    means = estimates.resample(values)
-    assert means.shape == (estimates.REPEATS, 2)
-    np.testing.assert_array_equal(means, estimates.resample(values), "the same samples again")
-    np.testing.assert_array_equal(means[:, 0], estimates.resample(values[0]), "whatever goes with it")
+    means = statistics.resample(values)
+    assert means.shape == (statistics.REPEATS, 2)
+    np.testing.assert_array_equal(means, statistics.resample(values), "the same samples again")
+    np.testing.assert_array_equal(means[:, 0], statistics.resample(values[0]), "whatever goes with it")
     np.testing.assert_allclose(means * 400, np.round(means * 400), atol=1e-9)
     for number in range(2):
         theirs = bootstrap((values[number].astype(float),), np.mean, method="percentile", rng=0).confidence_interval
-        np.testing.assert_allclose([side[number] for side in estimates.limits(means)], theirs, atol=0.005)
+        np.testing.assert_allclose([side[number] for side in statistics.limits(means)], theirs, atol=0.005)
 
 
 def test_limits_are_in_order_where_some_are_infinite():
     values = np.concatenate([np.full(100, 7.0), np.full(1900, np.inf)])[:, None]
-    low, high = estimates.limits(values)
+    low, high = statistics.limits(values)
     assert low == 7 and high == np.inf
 
 
 def test_an_interval_says_higher_lower_or_nothing():
-    assert [estimates.verdict(*pair) for pair in [(0.1, 2), (-2, -0.1), (-1, 1)]] == ["higher", "lower", "undecided"]
+    assert [statistics.verdict(*pair) for pair in [(0.1, 2), (-2, -0.1), (-1, 1)]] == ["higher", "lower", "undecided"]
 
 
 def test_identical_networks_do_not_differ_however_wide_their_intervals():
@@ -224,7 +227,7 @@ def test_nothing_recorded_and_wrong_names_stop_at_once(recorded):
 
 def test_predictions_by_other_weights_do_not_count(recorded, tmp_path):
     pretend(tmp_path, "fc", lambda noise, x: 0.9 - x / 400, images=20)
-    path = nets.weights_path("fc", 0, tmp_path)
+    path = networks.weights_path("fc", 0, tmp_path)
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(FileNotFoundError, match="none of fc is recorded"):
         Study(models=["fc"], images=20, outputs=tmp_path).choose(FIGURE_7)
@@ -283,7 +286,7 @@ def test_a_step_of_no_layers_has_no_gain_for_ten():
 def test_resilience_stands_beside_depth_and_size():
     table = depth.resilience(at_fifty(40, 60, 70, 71)).query("noise == @PAPER_NOISES[0]")
     assert table["layers"].tolist() == [18, 34, 50, 101]
-    sizes = [sum(p.numel() for p in nets.build(model).parameters()) for model in ("resnet18", "resnet34")]
+    sizes = [sum(p.numel() for p in networks.build(model).parameters()) for model in ("resnet18", "resnet34")]
     assert table["parameters"].tolist()[:2] == sizes
     with pytest.raises(ValueError, match="'vgg19' is no ResNet; choose from resnet18"):
         depth.layers("vgg19")

@@ -4,8 +4,8 @@ import shutil
 import numpy as np
 import pytest
 
-from lib import data
-from lib.records import ROOT
+from lib.store import data
+from lib.store.files import ROOT
 
 
 @pytest.fixture

@@ -12,17 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from lib import data, explorer, figures, handwriting, nets, pictures, surveys
-from lib.explorer import MOST_ATTACKS, Opening, State, look, strips
-from lib.inference import predictor
-from lib.knobs import KNOBS, Knobs, Newest
+from lib import networks, paper
+from lib.evaluation.plan import Plan
+from lib.evaluation.results import curves
+from lib.evaluation.sweep import sweep
+from lib.explorer import handwriting, many_digits, one_digit, pictures
+from lib.explorer.knobs import KNOBS, Knobs, Newest
+from lib.explorer.many_digit_viewers import AllDigits, Gallery, missing
+from lib.explorer.one_digit import MOST_ATTACKS, Opening, State, look, strips
+from lib.explorer.panels import button
+from lib.explorer.viewers import OneDigit, OwnDigit, in_words
+from lib.networks import predictor
 from lib.noise import NOISES, perturb, perturb_and_count
-from lib.panels import button
-from lib.plan import Plan
-from lib.results import curves
-from lib.survey_viewers import AllDigits, Gallery, missing
-from lib.sweep import sweep
-from lib.viewers import OneDigit, OwnDigit, in_words
+from lib.report import figures
+from lib.store import data
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,7 @@ def state() -> State:
 
 @pytest.fixture(scope="module")
 def fc():
-    return predictor(nets.load("fc"))
+    return predictor(networks.load("fc"))
 
 
 @pytest.fixture
@@ -80,14 +83,14 @@ def test_a_strip_gives_every_level_and_the_first_that_fools(state, fc):
 
 def test_a_strip_of_a_digit_that_is_never_fooled_has_no_first_level():
     answer = np.full(MOST_ATTACKS + 1, 3)
-    assert explorer.Strip(np.ones(MOST_ATTACKS + 1), answer, 3).first_fooled is None
-    assert explorer.Strip(np.ones(MOST_ATTACKS + 1), answer, 4).first_fooled == 0
+    assert one_digit.Strip(np.ones(MOST_ATTACKS + 1), answer, 3).first_fooled is None
+    assert one_digit.Strip(np.ones(MOST_ATTACKS + 1), answer, 4).first_fooled == 0
 
 
 def test_the_next_wrong_digit_is_the_next_one(state, fc):
     images, labels = data.load().test_images, data.load().test_labels
     asked = replace(state, attacks=40, number=9_990)
-    *clear, (searched, found) = surveys.next_wrong(asked)
+    *clear, (searched, found) = many_digits.next_wrong(asked)
     numbers = (9_991 + np.arange(400)) % 10_000
     wrong = fc(perturb(images[numbers], asked.noise, 40, index=numbers)).argmax(axis=1) != labels[numbers]
     assert found == numbers[wrong.argmax()] < 9_990, "the search goes round the end of the test set"
@@ -96,12 +99,12 @@ def test_the_next_wrong_digit_is_the_next_one(state, fc):
 
 def test_the_gallery_holds_the_first_digits_that_are_fooled(state, fc):
     images, labels = data.load().test_images[:400], data.load().test_labels[:400]
-    *_, found = surveys.fooled(replace(state, attacks=40), wanted=6, most=400)
+    *_, found = many_digits.fooled(replace(state, attacks=40), wanted=6, most=400)
     after = fc(perturb(images, state.noise, 40)).argmax(axis=1)
     expected = np.flatnonzero((fc(images).argmax(axis=1) == labels) & (after != labels))[:6]
     assert found.numbers == expected.tolist() and found.predicted == after[expected].tolist()
     assert found.labels == labels[expected].tolist() and found.searched == expected[5] + 1
-    *_, few = surveys.fooled(replace(state, attacks=0), most=60)
+    *_, few = many_digits.fooled(replace(state, attacks=0), most=60)
     assert few.numbers == [] and few.searched == 60
 
 
@@ -110,7 +113,7 @@ def test_live_curves_come_level_by_level_and_equal_a_sweep(trained):
     model = state.model
     plan = Plan(model=model, noises=[state.noise], images=60, draws=1, outputs=trained)
     sweep(plan)
-    steps = list(surveys.live_curves(state, [model], images=60))
+    steps = list(many_digits.live_curves(state, [model], images=60))
     lengths = [len(step.accuracy[model]) for step in steps]
     assert lengths == sorted(lengths) and lengths[0] == 0 and lengths[-1] == 21
     assert [step.done for step in steps] == sorted({step.done for step in steps})
@@ -119,25 +122,25 @@ def test_live_curves_come_level_by_level_and_equal_a_sweep(trained):
 
 
 def test_recorded_curves_are_those_of_these_weights_at_the_noise_own_c(state, tmp_path):
-    curve = surveys.recorded_curve(state.turned(c=0.3), "fc")
+    curve = many_digits.recorded_curve(state.turned(c=0.3), "fc")
     plan = Plan(model="fc", noises=["white_to_black"])
     assert curve.equals(curves(plan)) and curve["images"].max() == 10_000
     elsewhere = replace(state, outputs=tmp_path)
-    assert surveys.recorded_curve(elsewhere, "fc") is None
+    assert many_digits.recorded_curve(elsewhere, "fc") is None
     assert missing(elsewhere, {"fc": None, "vgg19": curve}).endswith("record it with: make sweep MODEL=fc")
     assert missing(state, {"fc": curve}) == ""
     other = tmp_path / "weights"
     other.mkdir()
-    nets.save_weights(nets.load("fc"), other / "fc-seed0.safetensors", {"made": "otherwise"})
-    (tmp_path / "predictions").symlink_to(explorer.OUTPUTS / "predictions")
-    assert surveys.recorded_curve(elsewhere, "fc") is None, "predictions by other weights do not count"
+    networks.save_weights(networks.load("fc"), other / "fc-seed0.safetensors", {"made": "otherwise"})
+    (tmp_path / "predictions").symlink_to(one_digit.OUTPUTS / "predictions")
+    assert many_digits.recorded_curve(elsewhere, "fc") is None, "predictions by other weights do not count"
 
 
 def test_turning_the_noise_brings_its_own_c(state):
     assert state.turned(noise="edge_to_altered").c == 1.25
     assert state.turned(noise="edge_to_altered", c=3).c == 3
-    assert {explorer.SMALLEST_C, explorer.LARGEST_C, *(noise.c for noise in NOISES.values())} <= set(explorer.STOPS)
-    assert sorted(set(explorer.STOPS)) == explorer.STOPS
+    assert {one_digit.SMALLEST_C, one_digit.LARGEST_C, *(noise.c for noise in NOISES.values())} <= set(one_digit.STOPS)
+    assert sorted(set(one_digit.STOPS)) == one_digit.STOPS
     assert state.turned(attacks=9).turned(attacks=8) == state
 
 
@@ -166,7 +169,7 @@ def test_wrong_states_are_told(change, message):
 def test_an_untrained_network_is_told_with_the_command_that_trains_it(tmp_path):
     with pytest.raises(FileNotFoundError, match="make train MODEL=vgg19"):
         look(State(model="vgg19", outputs=tmp_path))
-    assert explorer.trained(tmp_path) == []
+    assert one_digit.trained(tmp_path) == []
 
 
 def test_the_opening_becomes_a_state():
@@ -199,7 +202,7 @@ def test_attacked_pixels_are_marked_by_what_became_of_them(state):
 
 
 def test_live_curves_are_drawn_over_recorded_ones(state):
-    recorded = {"fc": surveys.recorded_curve(state, "fc"), "resnet18": None}
+    recorded = {"fc": many_digits.recorded_curve(state, "fc"), "resnet18": None}
     axes = figures.live_curves(state.noise, 0.5, 2.0, recorded, {"resnet18": [99.0, 90.0]}, 500).axes[0]
     labels = [line.get_label() for line in axes.lines]
     assert labels == ["fc, c = 2, 10,000 digits, recorded", "resnet18, c = 0.5, 500 digits, live"]
@@ -418,8 +421,8 @@ def test_viewers_stay_usable_after_any_exception(state, monkeypatch):
     async def fail_and_go_on():
         one, every, shown = OneDigit(state), AllDigits(state, images=50), Gallery(replace(state, attacks=40))
         with monkeypatch.context() as broken:
-            broken.setattr(explorer, "probabilities", raising)
-            broken.setattr(surveys, "probabilities", raising)
+            broken.setattr(one_digit, "probabilities", raising)
+            broken.setattr(many_digits, "probabilities", raising)
             one.attack.knobs.widgets["draw"].value = 3
             every.start.click()
             shown.knobs.widgets["draw"].value = 3
@@ -467,7 +470,7 @@ def test_exceptions_of_clicks_boxes_strokes_and_uploads_are_told(state, monkeypa
         message.value = ""
         uploaded(own, "7.png", b"whatever")
         assert "RuntimeError: no such thing" in message.value
-        monkeypatch.setattr(surveys, "live_curves", None)
+        monkeypatch.setattr(many_digits, "live_curves", None)
         monkeypatch.setattr(every.newest, "ask", raising)
         every.start.click()
         assert "RuntimeError" in every.message.value and not every.start.disabled
@@ -488,20 +491,20 @@ def uploaded(viewer: OwnDigit, name: str, content: bytes) -> None:
 
 
 def test_every_network_on_disk_is_offered(state, trained, tmp_path, caplog):
-    offered = explorer.trained()
+    offered = one_digit.trained()
     assert offered[:2] == ["fc", "resnet18"] and {"cnn@slow", "fc@none", "efficientnet_b1@slow"} <= set(offered)
-    paper = [model for model in offered if model in nets.PAPER]
-    assert offered[: len(paper)] == [model for model in nets.PAPER if model in paper], "the paper's order first"
+    paper = [model for model in offered if model in paper.NETWORKS]
+    assert offered[: len(paper)] == [model for model in paper.NETWORKS if model in paper], "the paper's order first"
     assert len(set(offered)) == len(offered)
     own = State(model="tiny:conv_net@quick", outputs=trained)
-    assert explorer.trained(trained) == [own.model] == explorer.networks(own), "the record knows the colon"
-    assert explorer.trained(trained, train_seed=1) == []
-    assert explorer.networks(replace(own, train_seed=1)) == [own.model], "the state's own, though not trained"
+    assert one_digit.trained(trained) == [own.model] == one_digit.choices(own), "the record knows the colon"
+    assert one_digit.trained(trained, train_seed=1) == []
+    assert one_digit.choices(replace(own, train_seed=1)) == [own.model], "the state's own, though not trained"
     weights = tmp_path / "weights"
     weights.mkdir()
-    shutil.copy(nets.weights_path("fc"), weights / "another-seed0.safetensors")
+    shutil.copy(networks.weights_path("fc"), weights / "another-seed0.safetensors")
     (weights / "pointer-seed0.safetensors").write_text("version https://git-lfs.github.com/spec/v1")
-    assert explorer.trained(tmp_path) == [] and "pointer-seed0.safetensors does not say" in caplog.text
+    assert one_digit.trained(tmp_path) == [] and "pointer-seed0.safetensors does not say" in caplog.text
 
 
 @pytest.mark.parametrize("change", [{"model": "cnn@slow"}, {"c": 3.3}, {"draw": 2_000_000}])
@@ -522,11 +525,11 @@ models = st.sampled_from(["fc", "vgg19", "cnn", "cnn@slow", "resnet50@mine", "ti
 states = st.builds(
     State,
     model=models,
-    number=st.integers(0, explorer.LARGEST["number"]),
+    number=st.integers(0, one_digit.LARGEST["number"]),
     noise=st.sampled_from(list(NOISES)),
-    c=st.none() | st.floats(explorer.SMALLEST_C, explorer.LARGEST_C),
-    attacks=st.integers(0, explorer.LARGEST["attacks"]),
-    draw=st.integers(0, explorer.LARGEST["draw"]),
+    c=st.none() | st.floats(one_digit.SMALLEST_C, one_digit.LARGEST_C),
+    attacks=st.integers(0, one_digit.LARGEST["attacks"]),
+    draw=st.integers(0, one_digit.LARGEST["draw"]),
     revisit=st.booleans(),
 )
 
@@ -548,7 +551,7 @@ def test_any_valid_state_is_shown_by_all_knobs(first, others):
 
 def test_a_knob_that_cannot_be_turned_goes_back(state, monkeypatch):
     told, seen = [], []
-    monkeypatch.setattr(explorer, "trained", lambda *_: ["fc", "gone:net@mine"])
+    monkeypatch.setattr(one_digit, "trained", lambda *_: ["fc", "gone:net@mine"])
     knobs = Knobs(state, ["model", "c"], seen.append, told.append)
     knobs.widgets["model"].value = "gone:net@mine"
     assert "cannot import model 'gone:net@mine'" in told[0] and seen == []
@@ -567,7 +570,7 @@ def test_knobs_turn_the_state_and_follow_it(state):
     assert [s.attacks for s in seen] == [30, 30] and seen[1].c == 1.25 == knobs.widgets["c"].value
     knobs.turn(attacks=7, draw=3)
     assert knobs.widgets["attacks"].value == 7 and knobs.widgets["draw"].value == 3 and len(seen) == 3
-    assert knobs.widgets["model"].options == tuple(explorer.trained())
+    assert knobs.widgets["model"].options == tuple(one_digit.trained())
 
 
 def test_one_digit_shows_what_the_knobs_say(state):
@@ -590,7 +593,7 @@ def test_one_digit_shows_what_the_knobs_say(state):
         viewer.next.click()
         await viewer.search.settled()
         await attack.newest.settled()
-        *_, (_, found) = surveys.next_wrong(now.turned(attacks=strip.first_fooled))
+        *_, (_, found) = many_digits.next_wrong(now.turned(attacks=strip.first_fooled))
         assert attack.knobs.state.number == found == attack.knobs.widgets["number"].value
         wrongly = int(look(attack.knobs.state).after.argmax())
         assert wrongly != attack.knobs.state.label and f"as {wrongly} (" in attack.verdict.value
@@ -657,8 +660,8 @@ def test_all_digits_computes_cancels_and_computes_again(state):
         viewer.start.click()
         await viewer.newest.settled()
         assert viewer.bar.value == viewer.bar.max == 21 * 50 and viewer.stop.disabled
-        *_, live = surveys.live_curves(state, ["fc"], 50)
-        curve = {"fc": surveys.recorded_curve(state, "fc")}
+        *_, live = many_digits.live_curves(state, ["fc"], 50)
+        curve = {"fc": many_digits.recorded_curve(state, "fc")}
         drawn = figures.png(figures.live_curves(state.noise, state.c, 2.0, curve, live.accuracy, 50))
         assert viewer.picture.value == drawn != recorded
 
@@ -666,7 +669,7 @@ def test_all_digits_computes_cancels_and_computes_again(state):
 
 
 def test_at_most_three_networks_are_drawn(state, monkeypatch):
-    monkeypatch.setattr(explorer, "trained", lambda *_: ["fc", "resnet18", "resnet34", "resnet50"])
+    monkeypatch.setattr(one_digit, "trained", lambda *_: ["fc", "resnet18", "resnet34", "resnet50"])
 
     async def tick():
         viewer = AllDigits(state, images=50)
@@ -688,7 +691,7 @@ def test_the_gallery_follows_its_knobs(state):
         first = viewer.picture.value
         viewer.knobs.widgets["attacks"].value = 90
         await viewer.newest.settled()
-        *_, found = surveys.fooled(replace(state, attacks=90))
+        *_, found = many_digits.fooled(replace(state, attacks=90))
         assert f"{len(found.numbers)} of the first {found.searched:,} test images" in viewer.message.value
         assert viewer.picture.value != first
         viewer.knobs.widgets["attacks"].value = 0

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from lib import figures, progress, records
-from lib.nets import NETS
+from lib.networks import NETS
 from lib.noise import NOISES
+from lib.report import figures
+from lib.store import files, progress
 
 
 @pytest.fixture
@@ -68,13 +69,13 @@ def test_training_shows_every_batch_and_epoch():
 
 
 def test_a_recipe_has_one_name_in_any_order():
-    assert records.recipe_hash({"a": 1, "b": 2}) == records.recipe_hash({"b": 2, "a": 1})
-    assert records.recipe_hash({"a": 1, "b": 2}) != records.recipe_hash({"a": 1, "b": 3})
+    assert files.recipe_hash({"a": 1, "b": 2}) == files.recipe_hash({"b": 2, "a": 1})
+    assert files.recipe_hash({"a": 1, "b": 2}) != files.recipe_hash({"a": 1, "b": 3})
 
 
 def test_provenance_names_the_commit():
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=records.ROOT, capture_output=True, text=True).stdout.strip()
-    assert records.provenance()["commit"].removesuffix("-dirty") == (head or "unknown")
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=files.ROOT, capture_output=True, text=True).stdout.strip()
+    assert files.provenance()["commit"].removesuffix("-dirty") == (head or "unknown")
 
 
 def test_a_broken_write_leaves_the_old_file(tmp_path):
@@ -86,7 +87,7 @@ def test_a_broken_write_leaves_the_old_file(tmp_path):
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        records.write_atomically(path, broken)
+        files.write_atomically(path, broken)
     assert [file.name for file in tmp_path.iterdir()] == ["file"] and path.read_text() == "old"
 
 

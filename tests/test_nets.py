@@ -4,9 +4,9 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from lib import nets
-from lib.plan import Plan
-from lib.recipe import Recipe
+from lib import networks
+from lib.evaluation.plan import Plan
+from lib.training.recipe import Recipe
 
 # Parameters of the published architectures with a one-channel first convolution and ten classes, counted by hand from
 # torchvision's (timm's for V2) ImageNet counts: minus 2 channels of the first kernel, minus 990 rows of the last layer.
@@ -23,9 +23,9 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("model", nets.NETS)
+@pytest.mark.parametrize("model", networks.NETS)
 def test_networks_have_the_published_size_and_ten_logits(model):
-    net = nets.build(model).eval()
+    net = networks.build(model).eval()
     assert sum(parameter.numel() for parameter in net.parameters()) == PUBLISHED[model]
     with torch.inference_mode():
         assert net(torch.rand(2, 1, 28, 28)).shape == (2, 10)
@@ -36,7 +36,7 @@ def test_the_seed_decides_the_weights_and_nothing_else_moves(model):
     torch.manual_seed(99)
     expected = torch.rand(3)
     torch.manual_seed(99)
-    one, same, other = nets.build(model, 1), nets.build(model, 1), nets.build(model, 2)
+    one, same, other = networks.build(model, 1), networks.build(model, 1), networks.build(model, 2)
     torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
     pairs = zip(one.parameters(), same.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
@@ -46,7 +46,7 @@ def test_the_seed_decides_the_weights_and_nothing_else_moves(model):
 @pytest.mark.parametrize("model", ["timm:convnext_atto", "timm:vit_tiny_patch16_224", "timm:mobilenetv3_small_100"])
 def test_any_timm_model_joins_by_name(model):
     with torch.inference_mode():
-        assert nets.build(model).eval()(torch.rand(2, 1, 28, 28)).shape == (2, 10)
+        assert networks.build(model).eval()(torch.rand(2, 1, 28, 28)).shape == (2, 10)
 
 
 class Spy(nn.Module):
@@ -56,17 +56,17 @@ class Spy(nn.Module):
 
 def test_the_network_normalises_and_doubles_every_pixel():
     images = torch.rand(2, 1, 28, 28)
-    seen = nets.Net(Spy())(images)
+    seen = networks.Net(Spy())(images)
     expected = ((images - 0.1307) / 0.3081).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     torch.testing.assert_close(seen, expected)
-    torch.testing.assert_close(nets.Net(Spy(), normalize="none")(images)[:, :, ::2, ::2], images)
-    smooth = nets.Net(Spy(), normalize="none", resize="bilinear")(images)
+    torch.testing.assert_close(networks.Net(Spy(), normalize="none")(images)[:, :, ::2, ::2], images)
+    smooth = networks.Net(Spy(), normalize="none", resize="bilinear")(images)
     assert smooth.shape == (2, 1, 56, 56) and not torch.allclose(smooth[:, :, ::2, ::2], images)
 
 
 def test_the_small_cnn_reads_the_images_as_they_were():
     """Schott et al. have no upscaling: the body on 56x56 is the four convolutions on 28x28, to the last bit."""
-    net = nets.build("cnn", normalize="none").eval()
+    net = networks.build("cnn", normalize="none").eval()
     images = torch.rand(5, 1, 28, 28)
     with torch.inference_mode():
         assert torch.equal(net(images), net.body[1:](images))
@@ -78,39 +78,41 @@ def test_the_small_cnn_reads_the_images_as_they_were():
     [
         ("resnt50", "unknown model 'resnt50'; choose from fc, resnet18, .*timm:NAME, or package.module:function"),
         ("timm:resnet5o", "timm has no model 'resnet5o'"),
-        ("no_such_module:net", "cannot import model 'no_such_module:net'.*choose from fc"),
-        ("tiny:no_such_function", "cannot import model 'tiny:no_such_function'"),
+        ("no_such_module:net", "cannot import 'no_such_module:net'.*choose from fc"),
+        ("tiny:no_such_function", "cannot import 'tiny:no_such_function'"),
     ],
 )
 def test_an_unknown_network_lists_the_choices(model, message):
     with pytest.raises(ValueError, match=message):
-        nets.build(model)
+        networks.build(model)
     with pytest.raises(ValueError, match=message):
         Plan(model=model)
 
 
 def test_unknown_options_list_the_choices():
     with pytest.raises(ValueError, match="unknown normalize 'minst'; choose from mnist, none, imagenet"):
-        nets.build("fc", normalize="minst")
+        networks.build("fc", normalize="minst")
     with pytest.raises(ValueError, match="unknown resize 'area'; choose from nearest, bilinear"):
-        nets.build("fc", resize="area")
+        networks.build("fc", resize="area")
 
 
 def test_a_network_without_weights_names_the_command(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"resnet34 .* is not trained.*make train MODEL=resnet34 SEED=3"):
-        nets.load("resnet34", 3, outputs=tmp_path)
+        networks.load("resnet34", 3, outputs=tmp_path)
     with pytest.raises(ValueError, match="unknown model"):
-        nets.load("resnet33", outputs=tmp_path)
+        networks.load("resnet33", outputs=tmp_path)
 
 
 def test_weights_come_back_as_they_were_stored(tmp_path):
-    net = nets.build("tiny:conv_net", 5)
+    net = networks.build("tiny:conv_net", 5)
     with torch.no_grad():
         net.body[1].running_mean += 1 / 3
-    path = nets.weights_path("tiny:conv_net", 5, tmp_path)
-    nets.save_weights(net, path, {"recipe": Recipe(model="tiny:conv_net", seed=5).model_dump(mode="json"), "note": 1})
-    loaded = nets.load("tiny:conv_net", 5, tmp_path)
-    assert not loaded.training and nets.read_record(path)["note"] == 1
+    path = networks.weights_path("tiny:conv_net", 5, tmp_path)
+    networks.save_weights(
+        net, path, {"recipe": Recipe(model="tiny:conv_net", seed=5).model_dump(mode="json"), "note": 1}
+    )
+    loaded = networks.load("tiny:conv_net", 5, tmp_path)
+    assert not loaded.training and networks.read_record(path)["note"] == 1
     for name, value in net.state_dict().items():
         kept = value.half().float() if value.ndim > 1 else value
         assert torch.equal(loaded.state_dict()[name], kept), name
@@ -118,46 +120,46 @@ def test_weights_come_back_as_they_were_stored(tmp_path):
 
 
 def test_parameters_that_only_repeat_others_are_not_counted():
-    assert nets.parameters("vgg19") - nets.effective_parameters("vgg19") == (25088 - 512) * 4096
-    assert nets.effective_parameters("resnet18") == nets.parameters("resnet18")
-    assert nets.effective_parameters("fc") == nets.parameters("fc")
+    assert networks.parameters("vgg19") - networks.effective_parameters("vgg19") == (25088 - 512) * 4096
+    assert networks.effective_parameters("resnet18") == networks.parameters("resnet18")
+    assert networks.effective_parameters("fc") == networks.parameters("fc")
 
 
 def test_vgg_folds_for_storage_and_gives_the_same_logits():
-    net = nets.build("vgg19").eval()
+    net = networks.build("vgg19").eval()
     for parameter in net.parameters():  # as far as float16 stores them without rounding, save for the folded layer
         parameter.data = parameter.data.half().float()
-    stored = nets.as_stored(net)
-    assert stored[nets.FOLDED].shape == (4096, 512)
+    stored = networks.as_stored(net)
+    assert stored[networks.FOLDED].shape == (4096, 512)
     assert sum(value.nbytes for value in stored.values()) < 80e6
-    restored = nets.build("vgg19", seed=1).eval()
-    nets.restore(restored, stored)
+    restored = networks.build("vgg19", seed=1).eval()
+    networks.restore(restored, stored)
     images = torch.rand(3, 1, 28, 28)
     with torch.inference_mode():
         logits = net(images)
         torch.testing.assert_close(restored(images), logits, rtol=0, atol=2e-3 * float(logits.std()))
-    again = nets.as_stored(restored)
+    again = networks.as_stored(restored)
     assert all(torch.equal(again[name], stored[name]) for name in stored)
 
 
-@pytest.mark.parametrize("resize", nets.RESIZE)
+@pytest.mark.parametrize("resize", networks.RESIZE)
 def test_a_folded_vgg_gives_the_same_logits(resize):
-    net = nets.build("vgg19", normalize="imagenet", resize=resize).eval()
-    small = nets.folded(net)
-    assert sum(weights.numel() for weights in small.parameters()) == nets.effective_parameters("vgg19")
+    net = networks.build("vgg19", normalize="imagenet", resize=resize).eval()
+    small = networks.folded(net)
+    assert sum(weights.numel() for weights in small.parameters()) == networks.effective_parameters("vgg19")
     images = torch.rand(3, 1, 28, 28)
     with torch.inference_mode():
         logits = net(images)
         torch.testing.assert_close(small(images), logits, rtol=0, atol=1e-4 * float(logits.std()))
-    other = nets.build("resnet18")
-    assert nets.folded(other) is other
+    other = networks.build("resnet18")
+    assert networks.folded(other) is other
 
 
 @pytest.mark.parametrize(("capability", "efficientnet"), [("AVX2", "contiguous_format"), ("AVX512", "channels_last")])
 def test_memory_format_follows_network_and_processor(monkeypatch, capability, efficientnet):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
-    assert nets.memory_format(nets.build("efficientnet_b1")) == getattr(torch, efficientnet)
-    assert nets.memory_format(nets.build("resnet18")) == torch.channels_last
+    assert networks.memory_format(networks.build("efficientnet_b1")) == getattr(torch, efficientnet)
+    assert networks.memory_format(networks.build("resnet18")) == torch.channels_last
 
 
 @pytest.mark.parametrize(
@@ -179,6 +181,6 @@ def test_a_wrong_recipe_is_told(change, message):
 
 
 def test_images_near_black_and_white_stay_finite():
-    net = nets.build("resnet18").eval()
+    net = networks.build("resnet18").eval()
     with torch.inference_mode():
         assert np.isfinite(net(torch.stack([torch.zeros(1, 28, 28), torch.ones(1, 28, 28)])).numpy()).all()

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import chisquare
 
-from lib import data
 from lib.noise import (
     ELIGIBILITY,
     NOISES,
@@ -20,6 +19,7 @@ from lib.noise import (
     perturb_and_count,
     white_to_black,
 )
+from lib.store import data
 
 IMAGE = st.tuples(st.integers(1, 7), st.integers(1, 7)).flatmap(
     lambda shape: arrays(np.uint8, shape, elements=st.sampled_from([0, 1, 60, 99, 100, 101, 127, 128, 200, 255]))

@@ -6,15 +6,15 @@ import pytest
 from conftest import run_papermill, texts
 from pretend import pretend
 
-from lib import parameters
-from lib.explorer import Opening
-from lib.nets import PAPER
-from lib.plan import Plan
-from lib.readings import Grid
-from lib.recipe import Recipe
-from lib.records import OUTPUTS, ROOT
-from lib.study import Study
-from lib.trials import Trials
+from lib.adversarial.runs import AttackPlan
+from lib.analysis.compared import Study
+from lib.evaluation.plan import Plan
+from lib.explorer.one_digit import Opening
+from lib.paper import NETWORKS
+from lib.readings.options import Grid
+from lib.store import parameters
+from lib.store.files import OUTPUTS, ROOT
+from lib.training.recipe import Recipe
 
 COMPARISONS = ("architectures", "depth", "curves", "claims", "paper")
 KINDS = {
@@ -22,7 +22,7 @@ KINDS = {
     "explore": Opening,
     "train": Recipe,
     "sweep": Plan,
-    "attacks": Trials,
+    "attacks": AttackPlan,
     "readings": Grid,
 }
 KINDS |= dict.fromkeys(COMPARISONS, Study)
@@ -155,7 +155,7 @@ def test_the_noise_notebook_runs_with_the_quick_parameters(tmp_path):
 def pretended(tmp_path_factory):
     """Folders with sweeps of networks that do not exist: all eight, and only two."""
     folders = {}
-    for name, models in (("all", PAPER), ("few", ["fc", "resnet18"])):
+    for name, models in (("all", NETWORKS), ("few", ["fc", "resnet18"])):
         folders[name] = tmp_path_factory.mktemp(name)
         (folders[name] / "figures").mkdir()
         pictures = ("noise-gallery-20", "architectures", "architectures-beside-paper", "depth", "depth-areas")

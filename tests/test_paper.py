@@ -4,12 +4,15 @@ import math
 
 import pytest
 
-from lib import bounds, claims, effects, paper
+from lib import paper
+from lib.adversarial import robust_accuracy
+from lib.analysis import claims
+from lib.analysis.compared import Study
+from lib.evaluation.plan import Plan
 from lib.noise import NOISES, Noise
-from lib.plan import Plan
-from lib.readings import Grid
-from lib.records import OUTPUTS
-from lib.study import Study
+from lib.readings import effects
+from lib.readings.options import Grid
+from lib.store.files import OUTPUTS
 
 GREY_TO_WHITE = Noise("grey_to_white", "GtW", alter=lambda b, c: 255, c=1, eligible=lambda b: 0 < b < 255)
 
@@ -19,13 +22,15 @@ def parts(plan: Plan) -> list[str]:
 
 
 def table_2() -> set[str]:
-    trials = claims.trials_of(Study())
-    return set(bounds.table2(trials, bounds.outcomes(trials))["method"])
+    attack_plan = claims.attack_plan_of(Study())
+    return set(robust_accuracy.table2(attack_plan, robust_accuracy.outcomes(attack_plan))["method"])
 
 
 def claim_12_is_measured() -> bool:
     margins = claims.attacked(Study())
-    return not any(math.isnan(margins[noise, terms][0]) for noise in paper.PAPER_NOISES for terms in bounds.TERMS)
+    return not any(
+        math.isnan(margins[noise, terms][0]) for noise in paper.PAPER_NOISES for terms in robust_accuracy.TERMS
+    )
 
 
 RECORDED = {

@@ -1,8 +1,8 @@
 import pytest
 
-from lib import parameters
-from lib.plan import Plan
-from lib.recipe import Recipe
+from lib.evaluation.plan import Plan
+from lib.store import parameters
+from lib.training.recipe import Recipe
 
 
 def variables(kind, cell="", **change):

@@ -9,15 +9,20 @@ from pydantic import ValidationError
 from scipy import stats
 from torch.nn import functional
 
-from lib import data, effects, explorer, grid, nets, ranking, results, surveys
+from lib import networks
+from lib.analysis import normalisation
+from lib.analysis.compared import Study
+from lib.analysis.statements import FAILS, HOLDS, MISSING
+from lib.evaluation import results
+from lib.evaluation.plan import CLEAN, READING, Plan
+from lib.evaluation.sweep import Predictions, sweep
+from lib.explorer import many_digits, one_digit
 from lib.noise import NOISES, perturb, perturb_and_count, white_to_black
-from lib.plan import CLEAN, READING, Plan
-from lib.readings import OPTIONS, Grid, Reading
-from lib.records import OUTPUTS
-from lib.statements import FAILS, HOLDS, MISSING
-from lib.study import Study
-from lib.sweep import Predictions, sweep
-from lib.training import train
+from lib.readings import effects, runs
+from lib.readings.options import OPTIONS, Grid, Reading
+from lib.store import data
+from lib.store.files import OUTPUTS
+from lib.training.fit import train
 
 MODEL = "tiny:conv_net@quick"
 
@@ -71,23 +76,23 @@ def test_a_part_attacks_as_its_plan_says():
         np.testing.assert_array_equal(attacked, asked[1])
 
 
-@pytest.mark.parametrize("resize", nets.RESIZE)
+@pytest.mark.parametrize("resize", networks.RESIZE)
 def test_images_are_upscaled_as_the_network_does(resize):
     images = data.load().test_images[:20]
-    upscaled = nets.upscale(images, 56, resize)
+    upscaled = networks.upscale(images, 56, resize)
     pixels = torch.from_numpy(images.copy()).float()[:, None]
     exact = functional.interpolate(pixels, size=(56, 56), mode=resize)[:, 0].numpy()
     assert upscaled.dtype == np.uint8 and np.abs(upscaled - exact).max() <= 0.5
     if resize == "nearest":
         np.testing.assert_array_equal(upscaled, images.repeat(2, axis=1).repeat(2, axis=2))
-    assert nets.upscale(images, 28, resize) is images
+    assert networks.upscale(images, 28, resize) is images
 
 
 def test_noise_on_56_falls_on_single_pixels_and_passes_the_networks_own_upscaling_by(trained):
     plan = Plan(model=MODEL, space=56, levels=[0, 20, 100], images=60, draws=1, outputs=trained)
     assert sweep(plan) == {"computed": 5, "reused": 0, "checked": 0}
     assert sweep(plan) == {"computed": 0, "reused": 5, "checked": 250}
-    net = nets.load(MODEL, outputs=trained)
+    net = networks.load(MODEL, outputs=trained)
     images = data.load().test_images[:60].repeat(2, axis=1).repeat(2, axis=2)
     for noise in NOISES:
         noisy, attacked, _ = perturb_and_count(images, noise, 100)
@@ -185,7 +190,7 @@ def small(tmp_path_factory):
         train_images=640,
         outputs=tmp_path_factory.mktemp("grid"),
     )
-    assert grid.run(chosen) == 2 * 2 * (1 + 2 + 3 + 2 + 4)  # seeds x epochs x (clean, RPI, WtB, BtW, EtA)
+    assert runs.run(chosen) == 2 * 2 * (1 + 2 + 3 + 2 + 4)  # seeds x epochs x (clean, RPI, WtB, BtW, EtA)
     return chosen
 
 
@@ -195,13 +200,13 @@ def test_the_grid_records_what_its_networks_answer(small):
     table = effects.accuracies(small)
     assert len(table) == 8 * 2 * (1 + 4 * 4)
     for reading, seed, noise in itertools.product(small.readings()[::3], (0, 1), NOISES):
-        net = nets.load(small.recipe(reading, seed).model, seed, small.folder)
-        assert (net.mean, net.deviation) == nets.NORMALIZE[reading.normalize]
+        net = networks.load(small.recipe(reading, seed).model, seed, small.folder)
+        assert (net.mean, net.deviation) == networks.NORMALIZE[reading.normalize]
         attack = {"revisit": reading.revisit, "eligibility": reading.eligibility}
         noisy = perturb(digits.test_images[:60], noise, 100, seed=seed, **attack)
         with torch.inference_mode():
             found = net(torch.from_numpy(noisy)[:, None].float() / 255).argmax(dim=1).numpy()
-        answers = grid.AnswerFile.read(small.answers_path(reading, seed))
+        answers = runs.AnswerFile.read(small.answers_path(reading, seed))
         part = small.plan(reading, seed).part(noise, draw=seed)
         row = part.recipe["levels"].index(100)
         np.testing.assert_array_equal(answers.errors[part.path.stem][row], (found - labels) % 10)
@@ -211,7 +216,7 @@ def test_the_grid_records_what_its_networks_answer(small):
 
 def test_answers_name_what_made_them(small):
     reading = Reading(normalize="none", epochs=1, revisit=True)
-    answers = grid.AnswerFile.read(small.answers_path(reading, 1))
+    answers = runs.AnswerFile.read(small.answers_path(reading, 1))
     assert answers.training["recipe"]["normalize"] == "none" and len(answers.training["epochs"]) == 1
     record = answers.records[small.plan(reading, 1).part("edge_to_altered", draw=1).path.stem]
     assert record["recipe"]["revisit"] and record["recipe"]["draw"] == 1 and record["commit"] and record["openvino"]
@@ -221,19 +226,19 @@ def test_answers_name_what_made_them(small):
 def test_only_what_is_missing_is_worked_off(small):
     """A part that is gone, without and with the weights; and nothing where all is there and the weights are not."""
     path = small.answers_path(small.readings()[0], 0)
-    whole = grid.AnswerFile.read(path)
+    whole = runs.AnswerFile.read(path)
     gone = next(name for name in whole.errors if name.startswith("edge_to_altered"))
     for kept in (whole.errors, whole.records):
         kept.pop(gone)
     whole.write(path)
-    assert [len(parts) for _, _, parts in grid.missing(small)] == [1]
-    assert grid.run(small) == 1 and grid.run(small) == 0
+    assert [len(parts) for _, _, parts in runs.missing(small)] == [1]
+    assert runs.run(small) == 1 and runs.run(small) == 0
     weights = small.recipe(small.readings()[0], 0).weights
     content = weights.read_bytes()
     weights.unlink()
-    assert grid.missing(small) == []
+    assert runs.missing(small) == []
     weights.write_bytes(content[:-4] + b"\0\0\0\0")
-    assert sum(len(parts) for _, _, parts in grid.missing(small)) == 12, "other weights: all their answers are void"
+    assert sum(len(parts) for _, _, parts in runs.missing(small)) == 12, "other weights: all their answers are void"
     weights.write_bytes(content)
 
 
@@ -242,13 +247,13 @@ def test_a_longer_training_goes_on_where_a_shorter_one_ended(small, tmp_path):
     reading = next(reading for reading in small.readings() if reading.epochs == 2)
     recipe = small.recipe(reading, 1)
     alone = small.model_copy(update={"outputs": tmp_path, "epochs": [2]}).recipe(reading, 1)
-    record = grid.train(alone)
-    kept = nets.read_record(recipe.weights)
+    record = runs.train(alone)
+    kept = networks.read_record(recipe.weights)
     assert record["losses"] == kept["losses"] and len(kept["losses"]) == 20
-    one, other = (nets.load(r.model, 1, r.outputs).state_dict() for r in (recipe, alone))
+    one, other = (networks.load(r.model, 1, r.outputs).state_dict() for r in (recipe, alone))
     assert all(torch.equal(one[name], other[name]) for name in one)
     with pytest.raises(ValueError, match="does not go on where"):
-        grid.train(alone, then=alone.model_copy(update={"max_epochs": 1}))
+        runs.train(alone, then=alone.model_copy(update={"max_epochs": 1}))
 
 
 def test_a_network_that_is_trained_already_is_not_trained_again(small, tmp_path):
@@ -257,20 +262,22 @@ def test_a_network_that_is_trained_already_is_not_trained_again(small, tmp_path)
     outside = wanted.model_copy(update={"outputs": tmp_path})
     train(outside)
     train(outside.model_copy(update={"model": "tiny:conv_net@other-none-e1", "max_epochs": 2}))
-    grid.run(few)
+    runs.run(few)
     assert wanted.weights.read_bytes() == outside.weights.read_bytes()
     other = few.model_copy(update={"model": "tiny:conv_net@other"})
-    grid.run(other)
-    assert nets.read_record(other.recipe(few.readings()[0], 1).weights)["recipe"]["max_epochs"] == 1, "another recipe"
+    runs.run(other)
+    assert networks.read_record(other.recipe(few.readings()[0], 1).weights)["recipe"]["max_epochs"] == 1, (
+        "another recipe"
+    )
 
 
 def test_the_same_cells_made_again_stand_beside_the_first(small, tmp_path):
     again = small.model_copy(update={"outputs": tmp_path, "seeds": [1], "epochs": [1]})
-    grid.run(again)
+    runs.run(again)
     beside = effects.beside_recorded(again, small.outputs)
     assert len(beside) == 12 and beside["different"].sum() == 0
     path = again.answers_path(again.readings()[0], 1)
-    turned = grid.AnswerFile.read(path)
+    turned = runs.AnswerFile.read(path)
     for errors in turned.errors.values():
         errors[0, :3] = (errors[0, :3] + 1) % 10
     turned.write(path)
@@ -392,9 +399,9 @@ def chance(falls: float):
 
 
 def test_equal_networks_are_not_put_in_an_order(tmp_path):
-    for model in ranking.MODELS:
+    for model in normalisation.MODELS:
         pretend(tmp_path, model, chance(0.9 if model == "fc" else 0.5), 400)
-    orders = ranking.orders(ranking.chosen(Study(images=400, draws=1, outputs=tmp_path), ""), {})
+    orders = normalisation.orders(normalisation.chosen(Study(images=400, draws=1, outputs=tmp_path), ""), {})
     assert set(orders.values()) <= {"ResNet-18 ≈ EfficientNet-B1 > FC", "EfficientNet-B1 ≈ ResNet-18 > FC"}
 
 
@@ -402,23 +409,23 @@ def test_three_claims_are_asked_of_three_networks(tmp_path):
     for model, falls in {"fc": 0.4, "resnet18": 0.5, "efficientnet_b1": 0.9}.items():
         pretend(tmp_path, f"{model}@none", chance(falls), 400)
     study = Study(images=400, draws=1, outputs=tmp_path)
-    networks = ranking.chosen(study, "@none")
+    networks = normalisation.chosen(study, "@none")
     assert networks.missing == ()
-    judged = {number: [own.verdict for own in found] for number, found in ranking.statements(networks).items()}
+    judged = {number: [own.verdict for own in found] for number, found in normalisation.statements(networks).items()}
     assert judged == {6: 4 * [HOLDS], 7: [FAILS, HOLDS, HOLDS, HOLDS], 9: [FAILS, HOLDS]}
-    places = ranking.places(networks)
+    places = normalisation.places(networks)
     assert [text.split(", ")[1] for text in places["EtA"]] == ["rank 1", "rank 2", "rank 3"]
     assert float(places.loc["FC", "WtB"].split(",")[0]) == pytest.approx(80, abs=5)
-    assert set(ranking.orders(networks, {}).values()) == {"FC > ResNet-18 > EfficientNet-B1"}
-    sure = ranking.pairs(networks, {"white_to_black": 6})
+    assert set(normalisation.orders(networks, {}).values()) == {"FC > ResNet-18 > EfficientNet-B1"}
+    sure = normalisation.pairs(networks, {"white_to_black": 6})
     assert sure["white_to_black", "efficientnet_b1", "fc"] == -1 == -sure["white_to_black", "fc", "efficientnet_b1"]
     assert sure["white_to_black", "fc", "resnet18"] == 0 and sure["black_to_white", "fc", "resnet18"] == 1
-    by_chance = ranking.orders(networks, {"white_to_black": 6})
+    by_chance = normalisation.orders(networks, {"white_to_black": 6})
     assert by_chance["white_to_black"] == "FC ≈ ResNet-18 > EfficientNet-B1", "5 and 20 points apart"
     assert by_chance["black_to_white"] == "FC > ResNet-18 > EfficientNet-B1"
-    usual = ranking.chosen(study, "")
-    assert usual.missing == ranking.MODELS
-    assert {own.verdict for found in ranking.statements(usual).values() for own in found} == {MISSING}
+    usual = normalisation.chosen(study, "")
+    assert usual.missing == normalisation.MODELS
+    assert {own.verdict for found in normalisation.statements(usual).values() for own in found} == {MISSING}
 
 
 RECORDED_GRID = Grid()
@@ -456,14 +463,14 @@ def test_a_recorded_cell_comes_out_again(tmp_path):
     """One epoch of fc trained anew and swept at our reading of the attacks: other machines round otherwise."""
     one = {option: [getattr(Reading(epochs=1), option)] for option in OPTIONS}
     again = Grid(**one, seeds=[0], outputs=tmp_path)
-    assert grid.run(again) == 5
+    assert runs.run(again) == 5
     beside = effects.beside_recorded(again, OUTPUTS)
     assert len(beside) == 5 and beside["difference"].max() < 1.5
 
 
 def test_the_explorer_lays_no_recorded_curve_of_another_reading_under_a_live_one():
     def recorded(noise, revisit):
-        return surveys.recorded_curve(explorer.State(model="fc", noise=noise, revisit=revisit), "fc")
+        return many_digits.recorded_curve(one_digit.State(model="fc", noise=noise, revisit=revisit), "fc")
 
     assert recorded("white_to_black", False) is not None and recorded("white_to_black", True) is None
     pd.testing.assert_frame_equal(recorded("black_to_white", True), recorded("black_to_white", False))

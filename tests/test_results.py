@@ -7,11 +7,13 @@ import torch
 from naive import PAPER
 from scipy.stats import binomtest
 
-from lib import data, nets, results
+from lib import networks
+from lib.evaluation import results
+from lib.evaluation.plan import Plan
 from lib.noise import NOISES, perturb
 from lib.paper import read_table_1
-from lib.plan import Plan
-from lib.records import OUTPUTS, ROOT
+from lib.store import data
+from lib.store.files import OUTPUTS, ROOT
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 40), (1, 40), (20, 40), (40, 40), (9731, 10_000)])
@@ -44,7 +46,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
 def test_the_paper_table_is_the_papers():
     table = read_table_1()
     assert len(table) == 5 * 5 * 4 and not table.duplicated(["model", "noise", "attacks"]).any()
-    assert set(table["model"]) < set(nets.NETS) and set(table["noise"]) <= set(NOISES)
+    assert set(table["model"]) < set(networks.NETS) and set(table["noise"]) <= set(NOISES)
     text = (ROOT / "tests" / "paper_passages.txt").read_text()
     text = text[text.index("Attacks\tWtB\tBtW\tRPI\tEtA") :]
     headings = ["ResNet-50", "ResNet-50V2", "VGG19", "EfficientNet-B1", "Fully Connected Network"]
@@ -74,7 +76,7 @@ def recorded():
 
 def test_recorded_accuracies_of_fc_follow_from_its_weights(recorded):
     """Table 1's levels on all 10,000 images, every draw once: the counts in accuracy.csv, to within two images."""
-    net = nets.load("fc")
+    net = networks.load("fc")
     digits = data.load()
     fc = recorded.query("model == 'fc' and train_seed == 0 and images == 10000")
     cells = [("none", 0, 0)]
@@ -93,7 +95,7 @@ def test_every_recorded_network_answers_as_recorded(recorded):
     digits = data.load()
     index = np.arange(0, 10_000, 100)
     for (model, train_seed), _ in recorded.groupby(["model", "train_seed"]):
-        net = nets.load(model, train_seed)
+        net = networks.load(model, train_seed)
         plan = Plan(model=model, train_seed=train_seed)
         for noise in PAPER:
             part = plan.part(noise)
@@ -116,7 +118,7 @@ def test_fooled_images_were_right_and_are_wrong():
     plan = Plan(model="fc")
     table = results.fooled(plan, "white_to_black", 100)
     digits = data.load()
-    net = nets.load("fc")
+    net = networks.load("fc")
     index = table["image"].to_numpy()[:50]
     assert len(index) == 50
     np.testing.assert_array_equal(digits.test_labels[index], table["label"][:50])

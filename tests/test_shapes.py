@@ -4,7 +4,7 @@ from scipy.optimize import curve_fit
 from scipy.special import expit, logit
 from test_comparison import answers
 
-from lib import shapes
+from lib.analysis import shapes
 
 ATTACKS = np.arange(0, 201, 10)
 TRUE = {

@@ -10,11 +10,13 @@ from pydantic import ValidationError
 from torch.nn import functional
 from tqdm import tqdm
 
-from lib import data, nets, results
-from lib.inference import predictor
+from lib import networks
+from lib.evaluation import results
+from lib.evaluation.plan import CLEAN, Plan
+from lib.evaluation.sweep import Predictions, in_turn, predict, sweep
+from lib.networks import predictor
 from lib.noise import NOISES, Noise, perturb
-from lib.plan import CLEAN, Plan
-from lib.sweep import Predictions, in_turn, predict, sweep
+from lib.store import data
 
 MODEL = "tiny:conv_net@quick"
 
@@ -31,7 +33,7 @@ def plan(outputs, **change):
 
 
 def naive_probabilities(outputs, images):
-    net = nets.load(MODEL, outputs=outputs)
+    net = networks.load(MODEL, outputs=outputs)
     with torch.inference_mode():
         return functional.softmax(net(torch.from_numpy(images.copy()).unsqueeze(1).float() / 255), dim=1).numpy()
 
@@ -82,7 +84,7 @@ def test_records_name_what_made_them(outputs):
         "noise": "white_to_black", "c": 2.0, "levels": [20, 100], "draw": 0, "images": 150, "bfloat16": False
     }  # fmt: skip
     assert recorded["model"] == MODEL and recorded["train_seed"] == 0 and recorded["commit"]
-    assert recorded["weights"] == results.file_hash(nets.weights_path(MODEL, 0, outputs))
+    assert recorded["weights"] == results.file_hash(networks.weights_path(MODEL, 0, outputs))
     assert recorded["openvino"] and recorded["numba"]
 
 
@@ -120,7 +122,7 @@ def test_other_parameters_have_results_of_their_own(outputs):
 
 def test_a_figure_of_other_parameters_has_a_name_of_its_own():
     names = [Plan(model=MODEL, **change).name for change in ({}, {"noises": list(NOISES)}, {"c": 3.0}, {"images": 9})]
-    assert names[0] == names[1] == nets.file_stem(MODEL, 0) and len(set(names)) == 3
+    assert names[0] == names[1] == networks.file_stem(MODEL, 0) and len(set(names)) == 3
 
 
 def test_draws_none_takes_those_recorded(outputs):
@@ -139,8 +141,8 @@ def test_recompute_ignores_what_is_recorded(outputs):
 def test_new_weights_make_recorded_predictions_void(outputs):
     small = plan(outputs, noises=["white_to_black"], draws=1)
     sweep(small)
-    path = nets.weights_path(MODEL, 0, outputs)
-    nets.save_weights(nets.build(MODEL, 7), path, nets.read_record(path))
+    path = networks.weights_path(MODEL, 0, outputs)
+    networks.save_weights(networks.build(MODEL, 7), path, networks.read_record(path))
     assert results.accuracy_table(outputs).empty
     assert sweep(small) == {"computed": 2, "reused": 0, "checked": 0}
 
@@ -164,7 +166,7 @@ def test_predictions_that_do_not_follow_from_the_weights_are_told(outputs):
 # Ends itself like kill -9 in the middle of part number argv[2].
 SWEEP = """
 import os, sys
-from lib import sweep
+from lib.evaluation import sweep
 parts, predict = 0, sweep.predict
 def predict_and_die(*arguments):
     global parts
@@ -211,7 +213,7 @@ def test_a_part_that_another_process_is_at_comes_last(outputs):
 
 @pytest.mark.parametrize("model", ["fc", "resnet18", "efficientnet_b1", "vgg19"])
 def test_openvino_answers_as_torch_does(model):
-    net = nets.build(model, 1).eval()
+    net = networks.build(model, 1).eval()
     images = perturb(data.load().test_images[:130], "black_to_white", 40)
     one, other = predictor(net, "openvino")(images), predictor(net, "torch")(images)
     assert one.shape == (130, 10) and one.dtype == np.float32
@@ -219,21 +221,21 @@ def test_openvino_answers_as_torch_does(model):
     np.testing.assert_allclose(one, other, atol=2e-4)
 
 
-@pytest.mark.parametrize("resize", nets.RESIZE)
-@pytest.mark.parametrize("normalize", nets.NORMALIZE)
+@pytest.mark.parametrize("resize", networks.RESIZE)
+@pytest.mark.parametrize("normalize", networks.NORMALIZE)
 def test_a_dense_net_that_reads_28x28_at_once_answers_as_the_whole_does(normalize, resize):
-    net = nets.build("fc", 1, normalize=normalize, resize=resize).eval()
+    net = networks.build("fc", 1, normalize=normalize, resize=resize).eval()
     images = perturb(data.load().test_images[:130], "black_to_white", 40)
     with torch.no_grad():
         whole = net(torch.from_numpy(images[:, None] / np.float32(255))).softmax(dim=1)
     np.testing.assert_allclose(predictor(net)(images), whole, atol=1e-5)
-    upscaled = nets.upscale(images, nets.SIZE, resize)  # rounded to whole brightnesses
-    np.testing.assert_allclose(predictor(net, size=nets.SIZE)(upscaled), whole, atol=0.01)
+    upscaled = networks.upscale(images, networks.SIZE, resize)  # rounded to whole brightnesses
+    np.testing.assert_allclose(predictor(net, size=networks.SIZE)(upscaled), whole, atol=0.01)
 
 
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
 def test_answers_do_not_depend_on_the_batch(trained, engine):
-    probabilities = predictor(nets.load(MODEL, outputs=trained), engine)
+    probabilities = predictor(networks.load(MODEL, outputs=trained), engine)
     images = data.load().test_images[:250]
     parts = np.concatenate([probabilities(images[:1]), probabilities(images[1:101]), probabilities(images[101:])])
     np.testing.assert_allclose(probabilities(images), parts, atol=1e-5)
@@ -276,7 +278,7 @@ def test_a_sweep_without_weights_names_the_command(tmp_path):
     with pytest.raises(FileNotFoundError, match="make train MODEL=resnet34"):
         sweep(plan(tmp_path, model="resnet34"))
     with pytest.raises(ValueError, match="bfloat16 is for engine='torch'"):
-        predictor(nets.build("fc"), "openvino", bfloat16=True)
+        predictor(networks.build("fc"), "openvino", bfloat16=True)
 
 
 def test_accuracy_counts_what_was_right(outputs):

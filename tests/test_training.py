@@ -6,15 +6,17 @@ import torch
 from conftest import run_python
 from safetensors.torch import load_file
 
-from lib import data, nets, training
-from lib.callbacks import Resume, StepDecay
-from lib.recipe import Recipe
-from lib.training import train
+from lib import networks
+from lib.store import data
+from lib.training import fit
+from lib.training.callbacks import Resume, StepDecay
+from lib.training.fit import train
+from lib.training.recipe import Recipe
 
 # Ends itself like kill -9 after checkpoint number argv[2] (0: never), the checkpoints being written after every batch.
 TRAIN = """
 import os, sys
-from lib import callbacks, training
+from lib.training import callbacks, fit
 callbacks.CHECKPOINT_SECONDS = 0
 saves, save = 0, callbacks.Resume.save
 def save_and_die(self):
@@ -24,9 +26,9 @@ def save_and_die(self):
     if saves == int(sys.argv[2]):
         os.kill(os.getpid(), 9)
 callbacks.Resume.save = save_and_die
-training.train(training.Recipe(model="tiny:conv_net@short", train_images=640, max_epochs=2, outputs=sys.argv[1]))
+fit.train(fit.Recipe(model="tiny:conv_net@short", train_images=640, max_epochs=2, outputs=sys.argv[1]))
 """
-SHORT = nets.file_stem("tiny:conv_net@short", 0)
+SHORT = networks.file_stem("tiny:conv_net@short", 0)
 
 
 def weights(outputs):
@@ -43,7 +45,7 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path):
     assert run_python(TRAIN, broken, 0)[0] == 0
     one, other = weights(whole), weights(broken)
     assert all(torch.equal(one[name], other[name]) for name in one)
-    records = [nets.read_record(folder / "weights" / f"{SHORT}.safetensors") for folder in (whole, broken)]
+    records = [networks.read_record(folder / "weights" / f"{SHORT}.safetensors") for folder in (whole, broken)]
     assert records[0]["losses"] == records[1]["losses"] and len(records[0]["losses"]) == 20
     assert [epoch["accuracy"] for epoch in records[0]["epochs"]] == [
         epoch["accuracy"] for epoch in records[1]["epochs"]
@@ -58,7 +60,7 @@ def test_the_learner_trains_as_a_plain_torch_loop_does(tmp_path):
     images, labels, _, _ = data.load().split()
     images = torch.from_numpy(images[:300].copy()).unsqueeze(1).float() / 255
     labels = torch.from_numpy(labels[:300].astype(np.int64))
-    net = nets.build("fc", 0)
+    net = networks.build("fc", 0)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
     resume = Resume({"epochs": [], "batch": 0}, recipe, tmp_path)
     losses = []
@@ -105,12 +107,12 @@ def test_the_paper_gives_the_fully_connected_net_no_target():
 
 
 def test_weights_carry_what_made_them(trained):
-    path = nets.weights_path("tiny:conv_net@quick", 0, trained)
-    record = nets.read_record(path)
+    path = networks.weights_path("tiny:conv_net@quick", 0, trained)
+    record = networks.read_record(path)
     assert record["recipe"]["train_images"] == 4000 and record["recipe"]["seed"] == 0
     assert len(record["epochs"]) == 2 and len(record["losses"]) == 2 * 63
     assert record["torch"] == torch.__version__.partition("+")[0] and record["commit"]
-    net = nets.load("tiny:conv_net@quick", 0, trained)
+    net = networks.load("tiny:conv_net@quick", 0, trained)
     *_, images, labels = data.load().split()
     with torch.inference_mode():
         predicted = net(torch.from_numpy(images.copy()).unsqueeze(1).float() / 255).argmax(dim=1).numpy()
@@ -121,7 +123,7 @@ def test_weights_carry_what_made_them(trained):
 
 
 def test_recorded_weights_are_found_again_and_never_replaced_by_another_recipe(trained):
-    path = nets.weights_path("tiny:conv_net@quick", 0, trained)
+    path = networks.weights_path("tiny:conv_net@quick", 0, trained)
     before = hashlib.sha256(path.read_bytes()).hexdigest()
     recipe = {"model": "tiny:conv_net@quick", "train_images": 4000, "max_epochs": 2, "outputs": trained}
     assert train(Recipe(**recipe, learning_rate=0.05))["recipe"]["learning_rate"] == 0.05
@@ -142,8 +144,8 @@ def test_a_field_more_leaves_recorded_weights_found():
     record = train(Wider(**chosen))
     assert record["recipe"]["normalize"] == "none" and train(Wider(model="fc"))["epochs"]
     assert Wider.of({"recipe": Recipe(**chosen).recorded, "recipe_version": 2}) == Wider(**chosen)
-    assert training._checkpoint(Wider(**chosen)) == training._checkpoint(Recipe(**chosen))
-    assert training._checkpoint(Wider(**chosen, warm_up=1)) != training._checkpoint(Wider(**chosen))
+    assert fit._checkpoint(Wider(**chosen)) == fit._checkpoint(Recipe(**chosen))
+    assert fit._checkpoint(Wider(**chosen, warm_up=1)) != fit._checkpoint(Wider(**chosen))
     for other in (Wider(**chosen, warm_up=1), Recipe(model="fc@none", normalize="imagenet")):
         with pytest.raises(ValueError, match=r"was made by another recipe"):
             train(other)
@@ -157,14 +159,14 @@ def test_a_record_of_a_later_version_is_not_guessed_at():
 def test_weights_load_by_a_record_that_names_only_what_differs(tmp_path):
     chosen = Recipe(model="fc@bare", normalize="none", outputs=tmp_path)
     made_by = {"recipe": chosen.recorded, "recipe_version": Recipe.VERSION}
-    nets.save_weights(nets.build("fc", normalize="none"), chosen.weights, made_by)
-    loaded = nets.load("fc@bare", 0, tmp_path)
+    networks.save_weights(networks.build("fc", normalize="none"), chosen.weights, made_by)
+    loaded = networks.load("fc@bare", 0, tmp_path)
     assert (loaded.mean, loaded.deviation, loaded.resize) == (0.0, 1.0, "nearest")
 
 
 def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(tmp_path):
     """/dev/full stands for a full disk: every write to it fails as one does there."""
-    from lib.records import write_atomically
+    from lib.store.files import write_atomically
 
     def write(_):
         with open("/dev/full", "wb", buffering=0) as full:

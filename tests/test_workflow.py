@@ -14,9 +14,9 @@ import psutil
 import pytest
 import yaml
 
-from lib import nets
-from lib.records import ROOT
-from lib.sweep import Predictions
+from lib import paper
+from lib.evaluation.sweep import Predictions
+from lib.store.files import ROOT
 
 SNAKEMAKE = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", "Snakefile"]
 WORKFLOW = """
@@ -132,7 +132,7 @@ def test_the_paper_asks_for_every_network_attack_and_reading():
     printed = snakemake(ROOT, "--dry-run", "--forceall", "--cores", "2", "--nolock")
     asked = yaml.safe_load((ROOT / "params" / "workflow.yaml").read_text())
     networks, attacked = asked["networks"], [own for own in asked["networks"].values() if own.get("attacks")]
-    assert {*nets.PAPER} < {*networks} and len(attacked) == 4
+    assert {*paper.NETWORKS} < {*networks} and len(attacked) == 4
     found = jobs(printed)
     assert found["train"] == found["sweep"] == len(networks)
     assert found["predict"] == sum(1 + 4 * own.get("draws", 1) for own in networks.values())

@@ -1,0 +1,229 @@
+"""Accuracy at a bound, attacks and noises by one definition, and the paper's Table 2 beside it.
+
+An image is robust at a bound if the network gets it right and nothing wrong was found within the bound. What an attack
+finds is its adversarial image; what a noise finds is the first of its levels, in draw 0, that the network gets wrong.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from lib.adversarial.attacks import ATTACKS, WHITE, distances
+from lib.adversarial.runs import AttackPlan, findings
+from lib.evaluation.plan import CLEAN, Plan
+from lib.evaluation.results import interval
+from lib.evaluation.statistics import limits, resample
+from lib.evaluation.sweep import Predictions, recorded
+from lib.paper import PAPER_NOISES, read_table_2
+from lib.store import data
+
+L2_BOUND = 1.5  # of the accuracies that the paper quotes (Schott et al. 2018)
+LEVELS = (40, 200)  # attacked pixels of the noises in Table 2
+QUOTED = ("pointwise", "deepfool", "boundary")  # the attacks whose accuracies the paper quotes there
+TERMS = ("200 attacks, L2 ≤ 1.5", "40 and 200 attacks, L2 ≤ 1.5", "equal pixels", "equal L2")
+
+
+def swept(attack_plan: AttackPlan) -> Plan | None:
+    """The recorded sweep of the attacked network over the paper's noises, or None where its weights have none."""
+    plan = Plan(model=attack_plan.model, train_seed=attack_plan.train_seed, draws=1, outputs=attack_plan.outputs)
+    return plan if recorded(plan) else None
+
+
+def outcomes(attack_plan: AttackPlan) -> pd.DataFrame:
+    """A row for every method (attack, then noise) and test image: what it found.
+
+    Columns: method, image (its number), label, predicted, fooled, started, l0 (pixels), l2, linf (brightness from 0
+    to 1). Noises only where the network's sweep is recorded.
+    """
+    frames = list(_found_by_attacks(attack_plan))
+    plan = swept(attack_plan)
+    if plan:
+        frames += [_found_by_noise(plan, noise, attack_plan.images) for noise in plan.noises]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _found_by_attacks(attack_plan: AttackPlan) -> Iterator[pd.DataFrame]:
+    labels = data.load().test_labels
+    for block, found in findings(attack_plan):
+        known = {"method": block.recipe["attack"], "image": block.index, "label": labels[block.index]}
+        yield pd.DataFrame(known | {name: value for name, value in vars(found).items() if name != "adversarial"})
+
+
+def by_steps(attack_plan: AttackPlan) -> pd.DataFrame:
+    """The attacks that are recorded with other steps as well, on the same images: what more of them find.
+
+    Columns: those of `at_bound`, at L2 <= 1.5, with steps and l2 (the median distance, over the images fooled).
+    """
+    rows = []
+    for attack in attack_plan.attacks:
+        recorded_steps = attack_plan.recorded_steps(attack)
+        for steps in recorded_steps if len(recorded_steps) > 1 else []:
+            found = pd.concat(_found_by_attacks(attack_plan.alone(attack, steps)))
+            middle = found.loc[found["fooled"], "l2"].median()
+            rows.append(at_bound(found, "l2", L2_BOUND).assign(steps=steps, l2=middle))
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+
+
+def pictures(attack_plan: AttackPlan, method: str, images: list[int]) -> np.ndarray:
+    """What a method found for these test images, as (n, 28, 28) uint8; the images themselves where it found nothing."""
+    if method in PAPER_NOISES:
+        return _first_wrong(swept(attack_plan), method, attack_plan.images)[0][images]
+    found = np.concatenate([found.adversarial for _, found in findings(attack_plan.alone(method))])
+    return np.rint(found[images] / (WHITE / 255)).astype(np.uint8)
+
+
+def _shown(plan: Plan, noise: str, count: int) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """The levels from 0 on; what was shown there in draw 0, (levels, n, 28, 28); the answers, (levels, n)."""
+    images, part = data.load().test_images[:count], plan.part(noise)
+    noisy, _ = part.attack(images, np.arange(count), part.recipe["levels"])
+    answers = [Predictions.read(each.path).predicted[:, :count] for each in (plan.part(CLEAN), part)]
+    return [0, *part.recipe["levels"]], np.concatenate([images[None], noisy]), np.concatenate(answers)
+
+
+def _first_wrong(plan: Plan, noise: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first images that the network gets wrong (n, 28, 28) uint8, and what it takes them for (n,)."""
+    _, noisy, answers = _shown(plan, noise, count)
+    first = (answers != data.load().test_labels[:count]).argmax(axis=0)  # 0 where it is never wrong
+    index = np.arange(count)
+    return noisy[first, index], answers[first, index]
+
+
+def _found_by_noise(plan: Plan, noise: str, count: int) -> pd.DataFrame:
+    digits = data.load()
+    found, predicted = _first_wrong(plan, noise, count)
+    l0, l2, linf = distances(257 * found.astype(np.uint16), digits.test_images[:count])
+    labels = digits.test_labels[:count]
+    columns = {"label": labels, "predicted": predicted, "fooled": predicted != labels, "started": True}
+    return pd.DataFrame({"method": noise, "image": np.arange(count), **columns, "l0": l0, "l2": l2, "linf": linf})
+
+
+def robust(outcomes: pd.DataFrame, norm: str, bound: float) -> pd.Series:
+    """Whether each outcome's image is robust at `norm` (l0, l2 or linf) <= `bound`; what was not fooled is."""
+    return ~outcomes["fooled"] | (outcomes[norm] > bound)
+
+
+def at_bound(outcomes: pd.DataFrame, norm: str, bound: float) -> pd.DataFrame:
+    """Accuracy of every method at a bound: method, accuracy, low, high (percent, `interval`), n, unstarted."""
+    rows = []
+    for method, frame in outcomes.groupby("method", sort=False):
+        correct = robust(frame, norm, bound).to_numpy()[None]
+        unstarted = int((~frame["started"]).sum())
+        rows.append((method, 100 * correct.mean(), *interval(correct), len(frame), unstarted))
+    return pd.DataFrame(rows, columns=["method", "accuracy", "low", "high", "n", "unstarted"])
+
+
+def at_levels(attack_plan: AttackPlan) -> pd.DataFrame:
+    """Accuracy of the noises at every level by itself, as the paper counts it, and how far the images were moved.
+
+    Columns: method, attacks, accuracy, low, high, n, l0, l2 (means over the images). Empty without a sweep.
+    """
+    images, labels = (each[: attack_plan.images] for each in (data.load().test_images, data.load().test_labels))
+    plan, rows = swept(attack_plan), []
+    for noise in plan.noises if plan else []:
+        for attacks, noisy, answers in zip(*_shown(plan, noise, attack_plan.images), strict=True):
+            correct = (answers == labels)[None]
+            l0, l2, _ = distances(257 * noisy.astype(np.uint16), images)
+            rows.append((noise, attacks, 100 * correct.mean(), *interval(correct), len(labels), l0.mean(), l2.mean()))
+    return pd.DataFrame(rows, columns=["method", "attacks", "accuracy", "low", "high", "n", "l0", "l2"])
+
+
+def table2(attack_plan: AttackPlan, outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Table 2 with all that a row needs to be repeated, and the paper's accuracy where it has one.
+
+    Columns: method, paper, accuracy, low, high (percent), norm, bound, n (the test images from 0 on), steps, seed
+    (attacks: of the plan; noises: the draw), unstarted (attacks that found no start: counted as robust).
+    """
+    attacks = at_bound(outcomes[outcomes["method"].isin(ATTACKS)], "l2", L2_BOUND)
+    steps = [block.recipe["steps"] for name in attacks["method"] for block in attack_plan.blocks(name)[:1]]
+    attacks = attacks.assign(norm="L2", bound=L2_BOUND, steps=steps, seed=attack_plan.seed)
+    noises = at_levels(attack_plan).query("attacks in @LEVELS").rename(columns={"attacks": "bound"})
+    noises = noises.assign(norm="pixels attacked", steps=noises["bound"], seed=0, unstarted=0)
+    rows = pd.concat([attacks, noises]) if len(noises) else attacks
+    paper = read_table_2().rename(columns={"attacks": "bound", "accuracy": "paper"}).fillna({"bound": L2_BOUND})
+    columns = ["method", "paper", "accuracy", "low", "high", "norm", "bound", "n", "steps", "seed", "unstarted"]
+    return rows.merge(paper, on=["method", "bound"], how="left")[columns]
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """One noise beside Pointwise, and beside DeepFool and Boundary, over the images that all four were run on."""
+
+    noise: str
+    terms: str  # of TERMS
+    bound: float  # of the attacks: L2, or pixels where `terms` is equal pixels
+    accuracy: np.ndarray  # (1 + samples, 5), percent: of the noise beside Pointwise, beside the others, then of QUOTED
+    n: int
+
+    @cached_property
+    def margin(self) -> np.ndarray:
+        """(1 + samples,), points: how much nearer the noise sits to Pointwise than to the nearer of the other two."""
+        return _margin(*self.accuracy.T)
+
+
+def _margin(near, far, pointwise, deepfool, boundary):
+    """Of a noise whose accuracy is `near` where it stands beside Pointwise, `far` where beside the other two."""
+    return np.minimum(abs(far - deepfool), abs(far - boundary)) - abs(near - pointwise)
+
+
+def nearness(attack_plan: AttackPlan, outcomes: pd.DataFrame) -> Iterator[Nearness]:
+    """Every noise on four terms (claim 12). Nothing without a sweep or one of the three attacks.
+
+    The attacks at L2 <= 1.5, as the paper quotes them: beside the noise at 200 attacks; then, as the paper groups its
+    Table 2, beside the noise at 200 attacks (DeepFool, Boundary) and at 40 (Pointwise). Equal pixels: at most 200
+    changed by any. Equal L2: at most as far as the noise at 200 attacks moves the mean image.
+    """
+    plan, (few, last) = swept(attack_plan), LEVELS
+    if not plan or not {*QUOTED} <= {*outcomes["method"]}:
+        return
+    moved = at_levels(attack_plan).query("attacks == @last").set_index("method")["l2"]
+    for noise in plan.noises:
+        levels, _, answers = _shown(plan, noise, attack_plan.images)
+        right = {
+            level: answers[levels.index(level)] == data.load().test_labels[: attack_plan.images] for level in LEVELS
+        }
+        sides = (("l2", L2_BOUND, last, last), ("l2", L2_BOUND, few, last), ("l0", last), ("l2", moved[noise]))
+        for terms, (norm, bound, *attacks) in zip(TERMS, sides, strict=True):
+            found = outcomes.assign(robust=robust(outcomes, norm, bound))
+            table = found.pivot(index="image", columns="method", values="robust")[[noise, noise, *QUOTED]].dropna()
+            correct = table.to_numpy(bool, copy=True)  # (images, 5)
+            for side, level in enumerate(attacks):
+                correct[:, side] = right[level][table.index]
+            yield Nearness(noise, terms, bound, _accuracies(correct), len(table))
+
+
+def _accuracies(robust: np.ndarray) -> np.ndarray:
+    """(images, methods) -> (1 + samples, methods), percent: over the images, and over bootstrap samples of them."""
+    return 100 * np.concatenate([robust.mean(axis=0, keepdims=True), resample(robust.T)])
+
+
+def margins(found: list[Nearness]) -> pd.DataFrame:
+    """The margins with their 95 % intervals, paired over the images.
+
+    Columns: method, terms, bound, near, far (accuracy of the noise beside Pointwise, and beside the others), pointwise,
+    deepfool, boundary (percent), margin, low, high (points), n, nearer ("Pointwise", "DeepFool or Boundary";
+    "undecided" where the interval holds 0).
+    """
+    rows = []
+    for each in found:
+        low, high = limits(each.margin[1:])
+        nearer = "Pointwise" if low > 0 else "DeepFool or Boundary" if high < 0 else "undecided"
+        numbers = (*each.accuracy[0], each.margin[0], low, high)
+        rows.append((each.noise, each.terms, each.bound, *numbers, each.n, nearer))
+    columns = ["method", "terms", "bound", "near", "far", *QUOTED, "margin", "low", "high", "n", "nearer"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def paper_margins() -> pd.DataFrame:
+    """The same margins from the paper's own Table 2: method, terms (the first two of TERMS), margin (points)."""
+    paper = read_table_2().fillna({"attacks": 0}).set_index(["method", "attacks"])["accuracy"]
+    quoted = [paper[attack, 0] for attack in QUOTED]
+    noises = [method for method, attacks in paper.index if attacks == max(LEVELS)]
+    rows = [
+        (noise, terms, _margin(paper[noise, near], paper[noise, max(LEVELS)], *quoted))
+        for terms, near in zip(TERMS, reversed(LEVELS), strict=False)
+        for noise in noises
+    ]
+    return pd.DataFrame(rows, columns=["method", "terms", "margin"])

@@ -1,0 +1,212 @@
+"""Which attacks are run on which images of one network, block by block, and what they found, kept on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from lib import networks
+from lib.adversarial import attacks
+from lib.adversarial.attacks import ATTACKS, Found
+from lib.evaluation.sweep import TOLERANCE, in_turn
+from lib.networks import Known
+from lib.store import data
+from lib.store.files import ROOT, file_hash, provenance, read_arrays, recipe_hash, write_arrays
+from lib.store.progress import progress_bar
+
+BLOCK = 50  # images that are attacked together
+CHECKED_IMAGES = 5  # looked at again in each recorded block
+
+
+class AttackPlan(BaseModel):
+    """Some attacks on one network, on the test images from 0 on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    model: Known
+    train_seed: int = Field(0, ge=0)
+    attacks: list[str] | None = Field(None, min_length=1)  # None: all
+    images: int = Field(200, ge=1, le=10_000)  # the first of the test images
+    fewer: dict[str, int] = {"boundary": 50}  # attack -> images, where they are to be fewer
+    steps: dict[str, int] = {}  # attack -> steps, where they are not to be the attack's own
+    seed: int = Field(0, ge=0)  # of the attacks' draws
+    outputs: Path = Path("outputs")  # from the repository's root
+    recompute: bool = False
+
+    @field_validator("attacks")
+    @classmethod
+    def _known_attacks(cls, names: list[str] | None) -> list[str]:
+        return [name for name in (ATTACKS if names is None else names) if attacks.find(name)]
+
+    @field_validator("fewer", "steps")
+    @classmethod
+    def _counts_of_known_attacks(cls, counts: dict[str, int]) -> dict[str, int]:
+        for name, count in counts.items():
+            attacks.find(name)
+            if count < 1:
+                raise ValueError(f"the count for {name!r} must be 1 or more, not {count}")
+        return counts
+
+    @property
+    def weights(self) -> Path:
+        return networks.weights_path(self.model, self.train_seed, ROOT / self.outputs)
+
+    @property
+    def name(self) -> str:
+        """For files about all the attacks; others than the usual ones have a name of their own."""
+        keys = {"attacks", "images", "fewer", "steps", "seed"}
+        chosen, usual = self.model_dump(include=keys), AttackPlan(model=self.model).model_dump(include=keys)
+        stem = networks.file_stem(self.model, self.train_seed)
+        return stem if chosen == usual else f"{stem}-{recipe_hash(chosen)}"
+
+    def count(self, attack: str) -> int:
+        """How many images this attack gets."""
+        return min(self.images, self.fewer.get(attack, self.images))
+
+    def alone(self, attack: str, steps: int | None = None) -> AttackPlan:
+        """One of the attacks, with other steps if these are given."""
+        return self.model_copy(
+            update={"attacks": [attack], "steps": self.steps | ({attack: steps} if steps is not None else {})}
+        )
+
+    def recorded_steps(self, attack: str) -> list[int]:
+        """With how many steps this attack is recorded, each on all its images and by the weights that are on disk."""
+        some = {read_arrays(path)[0]["recipe"]["steps"] for path in self.folder.glob(f"{attack}-*.npz")}
+        return sorted(steps for steps in some if self.alone(attack, steps).recorded)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether all of it is on disk, by the weights that are there."""
+        if not self.weights.is_file():
+            return False
+        weights = file_hash(self.weights)
+        return all(block.holds(weights) for block in self.blocks())
+
+    @property
+    def folder(self) -> Path:
+        return ROOT / self.outputs / "attacks" / networks.file_stem(self.model, self.train_seed)
+
+    def blocks(self, attack: str | None = None) -> list[Block]:
+        """All the files of these attacks, or of one of them."""
+        return [
+            Block(
+                self.folder,
+                {
+                    "attack": name,
+                    "steps": self.steps.get(name, ATTACKS[name].steps),
+                    "seed": self.seed,
+                    "first": first,
+                    "images": min(BLOCK, self.count(name) - first),
+                },
+            )
+            for name in ([attack] if attack else self.attacks)
+            for first in range(0, self.count(name), BLOCK)
+        ]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One attack on some images that follow one another: the grain at which a run resumes and can be repeated."""
+
+    folder: Path
+    recipe: dict
+
+    @property
+    def path(self) -> Path:
+        return self.folder / f"{self.recipe['attack']}-{self.recipe['first']:04}-{recipe_hash(self.recipe)}.npz"
+
+    @property
+    def index(self) -> np.ndarray:
+        """The images' numbers in the test set."""
+        return self.recipe["first"] + np.arange(self.recipe["images"])
+
+    def search(self, net: networks.Net) -> Found:
+        """Run the attack: the same images, steps and seed find the same."""
+        digits, recipe = data.load(), self.recipe
+        images, labels = digits.test_images[self.index], digits.test_labels[self.index]
+        from lib.adversarial import searches  # with Foolbox and torch, for those who attack
+
+        return searches.search(
+            net, recipe["attack"], images, labels, steps=recipe["steps"], seed=f"{recipe['seed']} {recipe['first']}"
+        )
+
+    def read(self) -> tuple[dict, Found]:
+        """The record of what made this block, and what was found."""
+        record, arrays = read_arrays(self.path)
+        return record, Found(**arrays)
+
+    def holds(self, weights: str) -> bool:
+        """Whether the block is on disk and was made by these weights."""
+        return self.path.is_file() and self.read()[0]["weights"] == weights
+
+
+def run(attack_plan: AttackPlan) -> dict[str, int]:
+    """Run every attack on every block of images; what is recorded already is checked and kept.
+
+    Several processes may work on the same network. A run that is killed keeps its finished blocks.
+
+    Returns:
+        counts: blocks `computed` and `reused`, and `checked` images, whose class and distances were found the same.
+
+    Raises:
+        FileNotFoundError: if the network is not trained; it names the command that does.
+        ValueError: if what is recorded does not follow from the weights.
+    """
+    net = networks.load(attack_plan.model, attack_plan.train_seed, ROOT / attack_plan.outputs)
+    weights = file_hash(attack_plan.weights)
+    blocks = attack_plan.blocks()
+    reused = [] if attack_plan.recompute else [block for block in blocks if block.holds(weights)]
+    checked = sum(_check(block, net) for block in reused)
+
+    record = {"model": attack_plan.model, "train_seed": attack_plan.train_seed, "weights": weights, **provenance()}
+    todo = [block for block in blocks if block not in reused]
+    computed = 0
+    if todo:
+        with progress_bar(sum(len(block.index) for block in todo), f"{attack_plan.model} attacks", "image") as bar:
+            for block in in_turn(todo):
+                if attack_plan.recompute or not block.holds(weights):  # else another process was here
+                    bar.set_postfix_str(block.recipe["attack"])
+                    write_arrays(block.path, record | {"recipe": block.recipe}, vars(block.search(net)))
+                    computed += 1
+                bar.update(len(block.index))
+    return {"computed": computed, "reused": len(blocks) - computed, "checked": checked}
+
+
+def findings(attack_plan: AttackPlan) -> Iterator[tuple[Block, Found]]:
+    """Every block of the plan with what was found.
+
+    Raises:
+        FileNotFoundError: if one has not been run with the weights that are on disk.
+    """
+    weights = file_hash(attack_plan.weights)
+    for block in attack_plan.blocks():
+        if not block.holds(weights):
+            raise FileNotFoundError(f"no {block.path}; make it with: make attacks MODEL={attack_plan.model}")
+        yield block, block.read()[1]
+
+
+def _check(block: Block, net: networks.Net) -> int:
+    """Look again at a few images of a recorded block: their number.
+
+    Raises:
+        ValueError: if their distances or, by more than rounding, their classes are other than recorded.
+    """
+    from lib.adversarial import searches
+
+    found, digits = block.read()[1], data.load()
+    rows = np.random.default_rng().permutation(len(block.index))[:CHECKED_IMAGES]
+    probability = searches.probabilities(net, found.adversarial[rows])  # (rows, 10)
+    l0, l2, linf = attacks.distances(found.adversarial[rows], digits.test_images[block.index[rows]])
+    wrong = probability[np.arange(len(rows)), found.predicted[rows]] < probability.max(axis=1) - TOLERANCE
+    wrong |= (l0 != found.l0[rows]) | ~np.isclose(l2, found.l2[rows]) | ~np.isclose(linf, found.linf[rows])
+    wrong |= found.fooled[rows] != (found.predicted[rows] != digits.test_labels[block.index[rows]])
+    if wrong.any():
+        raise ValueError(
+            f"{wrong.sum()} of {len(rows)} images in {block.path} are not what is recorded of them, the first test "
+            f"image {block.index[rows][wrong][0]}; run the attacks again with recompute=True"
+        )
+    return len(rows)

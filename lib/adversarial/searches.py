@@ -1,0 +1,159 @@
+"""Attacks that search for the nearest wrong image (Table 2), as Foolbox has them, on a block of images.
+
+Foolbox draws for all images of a block together, so what it finds for one depends on the block: the same block, seed
+and steps give the same result, one image alone another.
+"""
+
+import copy
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import foolbox
+import numpy as np
+import torch
+from foolbox.attacks.base import FixedEpsilonAttack
+from foolbox.criteria import Misclassification
+from torch import Tensor
+
+from lib.adversarial.attacks import WHITE, Found, distances, find
+from lib.networks.net import Net, memory_format
+from lib.store.parameters import imported
+
+SIZES = 1.499 * 2 ** np.arange(-3, 4.5, 0.25)  # L2, 19 % apart from 0.19 to 28, one of them just under 1.5
+
+# (model, images (n, 1, 28, 28), labels (n,), steps) -> the images found, and which could be started, (n,) bool
+Search = Callable[[foolbox.Model, Tensor, Tensor, int], tuple[Tensor, Tensor]]
+
+
+def deepfool(model: foolbox.Model, images: Tensor, labels: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """DeepFool (Moosavi-Dezfooli et al. 2016): at most `steps` steps, each to the nearest boundary as linearised."""
+    return _from_anywhere(foolbox.attacks.L2DeepFoolAttack(steps=steps), model, images, labels)
+
+
+def basic_iterative(model: foolbox.Model, images: Tensor, labels: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """The L2 basic iterative method: `steps` gradient steps within each of `SIZES`, from the smallest up."""
+    return _at_sizes(foolbox.attacks.L2BasicIterativeAttack(steps=steps), model, images, labels)
+
+
+def gaussian_noise(model: foolbox.Model, images: Tensor, labels: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """A control: at most `steps` draws of Gaussian noise at each of `SIZES`, from the smallest up."""
+    return _at_sizes(foolbox.attacks.L2RepeatedAdditiveGaussianNoiseAttack(repeats=steps), model, images, labels)
+
+
+def salt_and_pepper(model: foolbox.Model, images: Tensor, labels: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """A control: `steps` draws of black and white pixels, ever more until they fool the network, then fewer."""
+    return _from_anywhere(foolbox.attacks.SaltAndPepperNoiseAttack(steps=steps), model, images, labels)
+
+
+def pointwise(model: foolbox.Model, images: Tensor, labels: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """Pointwise (Schott et al. 2018): from `steps` draws of salt and pepper, pixel by pixel back to the image.
+
+    Without Foolbox's further search within the pixels that stay changed: it triples the cost and lowers L2 by 1 %.
+    """
+    starts, _ = salt_and_pepper(model, images, labels, steps)
+    return _from_starts(foolbox.attacks.PointwiseAttack(l2_binary_search=False), starts, model, images, labels)
+
+
+def boundary(model: foolbox.Model, images: Tensor, labels: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """Boundary (Brendel et al. 2018): `steps` steps along the boundary, from salt and pepper.
+
+    Foolbox's own start is uniform noise, which a network may take for one and the same digit, whatever the draw: the
+    images of that digit could never be started.
+    """
+    starts, _ = salt_and_pepper(model, images, labels, 100)
+    return _from_starts(foolbox.attacks.BoundaryAttack(steps=steps), starts, model, images, labels)
+
+
+def search(net: Net, attack: str, images: np.ndarray, labels: np.ndarray, *, steps: int, seed: int | str) -> Found:
+    """Attack one block of images; torch's and NumPy's generators are seeded for it and then as they were.
+
+    Args:
+        net: in eval mode.
+        attack: a key of `ATTACKS`.
+        images: (n, 28, 28) uint8.
+        labels: (n,) the true classes.
+        steps: of the attack; what a step is, its function says.
+        seed: of the attack's draws: any number or words, told apart by how they are written.
+    """
+    model = as_model(net)
+    clean = torch.from_numpy(images[:, None] / np.float32(255)).to(model.device)  # (n, 1, 28, 28)
+    truth = torch.from_numpy(labels.astype(np.int64)).to(model.device)
+    right = model(clean).argmax(dim=1) == truth
+    found, started = clean.clone(), torch.ones_like(right)
+    if right.any():
+        with _seeded(f"{attack} {seed}"):
+            found[right], started[right] = imported(find(attack).search)(model, clean[right], truth[right], steps)
+    adversarial = _as_stored(found[:, 0].cpu().numpy(), images)
+    predicted = classes(model, adversarial)
+    fooled = predicted != labels
+    adversarial[~fooled] = 257 * images[~fooled].astype(np.uint16)
+    return Found(adversarial, predicted, started.cpu().numpy(), fooled, *distances(adversarial, images))
+
+
+def as_model(net: Net) -> foolbox.PyTorchModel:
+    """A copy of the network as Foolbox takes it: images (n, 1, 28, 28) with brightness from 0 to 1, logits (n, 10)."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    own = copy.deepcopy(net).to(memory_format=memory_format(net)).requires_grad_(False)
+    return foolbox.PyTorchModel(own, (0, 1), device)
+
+
+def probabilities(net: Net, adversarial: np.ndarray) -> np.ndarray:
+    """Class probabilities (n, 10) of adversarial images (n, 28, 28) uint16."""
+    with torch.inference_mode():
+        return net(torch.from_numpy(adversarial[:, None] / np.float32(WHITE))).softmax(dim=1).numpy()
+
+
+def classes(model: foolbox.PyTorchModel, adversarial: np.ndarray) -> np.ndarray:
+    """What adversarial images (n, 28, 28) uint16 are taken for: (n,) uint8."""
+    images = torch.from_numpy(adversarial[:, None] / np.float32(WHITE)).to(model.device)
+    return model(images).argmax(dim=1).cpu().numpy().astype(np.uint8)
+
+
+def _as_stored(found: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Images with brightness from 0 to 1 in 16 bits, rounded away from the originals, so that none falls back.
+
+    A change that is nothing but float32's rounding is none.
+    """
+    change = WHITE * (found.astype(np.float64) - images / 255)
+    whole = np.sign(change) * np.ceil(np.abs(change) - 0.02)
+    return np.clip(257 * images.astype(np.float64) + whole, 0, WHITE).astype(np.uint16)
+
+
+@contextmanager
+def _seeded(words: str) -> Iterator[None]:
+    """Foolbox draws from torch's and from NumPy's global generators: seed both, and put both back."""
+    seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "little")
+    state = np.random.get_state()  # noqa: NPY002
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            np.random.seed(seed)  # noqa: NPY002
+            yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+
+
+def _from_anywhere(attack, model: foolbox.Model, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """An attack that begins at the images themselves."""
+    return attack.run(model, images, Misclassification(labels)), torch.ones_like(labels, dtype=torch.bool)
+
+
+def _from_starts(attack, starts: Tensor, model, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """An attack that begins at wrong images: one start that is not would stop Foolbox for the whole block."""
+    started = model(starts).argmax(dim=1) != labels
+    found = images.clone()
+    if started.any():
+        wrong = Misclassification(labels[started])
+        found[started] = attack.run(model, images[started], wrong, starting_points=starts[started])
+    return found, started
+
+
+def _at_sizes(attack: FixedEpsilonAttack, model, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """An attack of one size at each of `SIZES`, on the images that no smaller one has fooled."""
+    found, left = images.clone(), torch.ones_like(labels, dtype=torch.bool)
+    for size in SIZES:
+        if left.any():
+            found[left] = attack.run(model, images[left], Misclassification(labels[left]), epsilon=float(size))
+            left[left.clone()] = model(found[left]).argmax(dim=1) == labels[left]
+    return found, torch.ones_like(left)

@@ -1,0 +1,168 @@
+"""The shapes of accuracy curves (section 4.1): a straight line, a sigmoid, an inverted sigmoid, and which fits best.
+
+    line               p = a - b x
+    sigmoid            p = a - b / (1 + exp(-(x - m) / w))        flat, steep, flat
+    inverted sigmoid   p = a - b log(u / (1 - u)), u = (x - m + w) / 2w   steep, flat, steep
+
+x are the attacks, b >= 0, and m, where the curve bends the other way, lies within the levels measured. The inverted
+sigmoid is the sigmoid with its axes exchanged, so the two have the same number of parameters.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit
+
+from lib.analysis.comparison import Answers
+from lib.paper import PAPER_NOISES
+
+COARSE = (41, 40)  # values of m and of w tried first
+FINE = 5  # times that the neighbourhood of the best is then searched, four times as finely each
+BLOCK = 250  # curves fitted at once, for their memory
+RESAMPLES = 200  # of the bootstrap samples, in which the best shape is sought again
+SURE = 0.95  # share of the bootstrap samples in which it must win
+CLEAR = 2.0  # AIC by which a shape must lead (Burnham and Anderson 2002)
+NARROW = 0.005  # the smallest w, as a share of the levels' range; the largest is 1
+
+
+def line(x: np.ndarray, m: np.ndarray, w: np.ndarray) -> np.ndarray:
+    return x + 0 * m
+
+
+def sigmoid(x: np.ndarray, m: np.ndarray, w: np.ndarray) -> np.ndarray:
+    return expit((x - m) / w)
+
+
+def inverted_sigmoid(x: np.ndarray, m: np.ndarray, w: np.ndarray) -> np.ndarray:
+    reach = np.maximum(m, 1 - m) + w  # the curve goes off to infinity beyond the levels
+    return logit((x - m + reach) / (2 * reach))
+
+
+# name -> f(x, m, w), rising, with x and m from 0 to 1 over the levels; a curve is a - b f, b >= 0.
+SHAPES = {"line": line, "sigmoid": sigmoid, "inverted sigmoid": inverted_sigmoid}
+PARAMETERS = {"line": 3, "sigmoid": 5, "inverted sigmoid": 5}  # fitted, with the deviation of the residuals
+
+# What section 4.1 says of a shape; of VGG-19 it says nothing.
+PAPER = (
+    {("efficientnet_b1", noise): "sigmoid" for noise in PAPER_NOISES}
+    | {("fc", noise): "line" for noise in PAPER_NOISES}
+    | {(model, noise): "sigmoid" for model in ("resnet50", "resnetv2_50") for noise in PAPER_NOISES}
+    | {
+        (model, noise): "inverted sigmoid"
+        for model in ("resnet50", "resnetv2_50")
+        for noise in ("random_pixel_invert", "black_to_white")
+    }
+)
+
+
+def fit(accuracy: np.ndarray, attacks: np.ndarray, shape: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Least squares of one shape to many curves: (curves, levels) percent.
+
+    For each m and w the best a and b are a linear regression, which leaves (1 - r^2) of the variance. m and w are
+    sought on a grid over all their values, then on finer and finer ones around the best, so no start is needed.
+
+    Returns:
+        residual sums of squares, m (attacks), w (share of the range): (curves,) each.
+    """
+    x = _from_0_to_1(attacks)
+    m, w = (grid.ravel() for grid in np.meshgrid(np.linspace(0, 1, COARSE[0]), np.geomspace(NARROW, 1, COARSE[1])))
+    near = np.linspace(-1, 1, 9)
+    around = [grid.ravel() for grid in np.meshgrid(near / (COARSE[0] - 1), near * np.log(1 / NARROW) / (COARSE[1] - 1))]
+    found = []
+    for start in range(0, len(accuracy), BLOCK):
+        curves = accuracy[start : start + BLOCK]
+        best = _least(curves, x, shape, m[None], w[None])
+        for step in range(FINE):
+            middles = np.clip(best[1][:, None] + around[0] / 4**step, 0, 1)
+            widths = np.clip(best[2][:, None] * np.exp(around[1] / 4**step), NARROW, 1)
+            best = _least(curves, x, shape, middles, widths)
+        found.append(best)
+    squares, middles, widths = np.concatenate(found, axis=1)
+    return np.maximum(squares, 1e-9), attacks[0] + middles * (attacks[-1] - attacks[0]), widths
+
+
+def _least(accuracy: np.ndarray, x: np.ndarray, shape: str, m: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """The best of some m and w, (curves or 1, candidates), for each curve: squares left, m, w as (3, curves)."""
+    f = SHAPES[shape](x, m[..., None], w[..., None])
+    f = f - f.mean(axis=-1, keepdims=True)
+    f /= np.linalg.norm(f, axis=-1, keepdims=True)  # (curves or 1, candidates, levels)
+    centred = accuracy - accuracy.mean(axis=1, keepdims=True)
+    falls = np.maximum(-(f @ centred[..., None])[..., 0], 0)  # (curves, candidates); b >= 0
+    best = falls.argmax(axis=1)
+    row = np.arange(len(accuracy))
+    left = (centred**2).sum(axis=1) - falls[row, best] ** 2
+    m, w = (np.broadcast_to(values, falls.shape)[row, best] for values in (m, w))
+    return np.stack([left, m, w])
+
+
+def fitted(accuracy: np.ndarray, attacks: np.ndarray, shape: str, m: float, w: float) -> np.ndarray:
+    """The curve that `fit` has found for the curve (levels,): (levels,) percent."""
+    x = _from_0_to_1(attacks)
+    middle = (m - attacks[0]) / (attacks[-1] - attacks[0])
+    f = SHAPES[shape](x, np.asarray(middle), np.asarray(w))
+    slope = min(np.polyfit(f, accuracy, 1)[0], 0.0)
+    return accuracy.mean() + slope * (f - f.mean())
+
+
+def _from_0_to_1(attacks: np.ndarray) -> np.ndarray:
+    return (np.asarray(attacks, float) - attacks[0]) / (attacks[-1] - attacks[0])
+
+
+def aicc(squares: np.ndarray, levels: int, parameters: int) -> np.ndarray:
+    """Akaike's criterion for small samples (Hurvich and Tsai 1989) of a least-squares fit with normal residuals.
+
+    The residuals' deviation is fitted, not taken from the number of images: with 10,000 of them any shape is wrong
+    beyond doubt, and what counts is which is least so.
+    """
+    return levels * np.log(squares / levels) + 2 * parameters * levels / (levels - parameters - 1)
+
+
+def lowest(curves: np.ndarray, attacks: np.ndarray) -> np.ndarray:
+    """For each curve (curves, levels) the place in `SHAPES` of the shape with the lowest criterion: (curves,)."""
+    found = [aicc(fit(curves, attacks, name)[0], len(attacks), PARAMETERS[name]) for name in SHAPES]
+    return np.argmin(found, axis=0)
+
+
+def compare(answers: Answers) -> pd.DataFrame:
+    """Which shape each curve has, a row for every noise and model.
+
+    Columns: noise, model, shape (of the lowest AIC), lead (AIC of the second best minus its own), share (of the
+    bootstrap samples of images in which it is lowest), bend (attacks, nan for a line), rmse of each shape (points),
+    `clear` (it leads by `CLEAR` and wins in `SURE` of the samples), paper (the shape in section 4.1, or empty).
+    """
+    names, levels = list(SHAPES), len(answers.attacks)
+    curves = answers.accuracy.reshape(-1, levels)
+    again = answers.resampled[:RESAMPLES].reshape(-1, levels)
+    fits = {name: fit(curves, answers.attacks, name) for name in names}
+    criterion = np.stack([aicc(fits[name][0], levels, PARAMETERS[name]) for name in names])
+    elsewhere = lowest(again, answers.attacks).reshape(-1, len(curves))  # (RESAMPLES, curves)
+    rows = []
+    for number, (noise, model) in enumerate((noise, model) for noise in PAPER_NOISES for model in answers.models):
+        best, second = criterion[:, number].argsort()[:2]
+        row = {"noise": noise, "model": model, "shape": names[best]}
+        row["lead"] = criterion[second, number] - criterion[best, number]
+        row["share"] = (elsewhere[:, number] == best).mean()
+        row["bend"] = np.nan if names[best] == "line" else fits[names[best]][1][number]
+        row |= {f"rmse {name}": np.sqrt(fits[name][0][number] / levels) for name in names}
+        row["clear"] = row["lead"] >= CLEAR and row["share"] >= SURE
+        row["paper"] = PAPER.get((model, noise), "")
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def examples(attacks: np.ndarray) -> dict[str, np.ndarray]:
+    """One curve of each shape, from 95 to 15 percent: name -> (levels,)."""
+    rising = {name: f(_from_0_to_1(attacks), np.array(0.5), np.array(0.02)) for name, f in SHAPES.items()}
+    rising["sigmoid"] = sigmoid(_from_0_to_1(attacks), np.array(0.5), np.array(0.07))
+    return {name: 95 - 80 * (f - f[0]) / (f[-1] - f[0]) for name, f in rising.items()}
+
+
+def lines(answers: Answers) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+    """The fitted curves for a figure: (noise, model) -> shape -> (levels,) percent."""
+    drawn = {}
+    for noise, curves in zip(PAPER_NOISES, answers.accuracy, strict=True):
+        for model, curve in zip(answers.models, curves, strict=True):
+            found = {name: fit(curve[None], answers.attacks, name) for name in SHAPES}
+            drawn[noise, model] = {
+                name: fitted(curve, answers.attacks, name, m[0], w[0]) for name, (_, m, w) in found.items()
+            }
+    return drawn

@@ -1,0 +1,192 @@
+"""Statements about numbers, and one rule by which the evidence decides them.
+
+A statement says between which bounds a number lies. It *holds* if the number's 95 % interval lies within them; it
+*fails* if the interval lies outside, where the 95 % are for all the statements of the claim together (Bonferroni), so
+that a claim of twenty statements is not contradicted by chance; else it is *undecided*. A claim is contradicted if one
+of its statements fails, supported if all of them hold, and undecided otherwise. Intervals are over test images and
+noise draws of one training of each network.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from lib.evaluation.statistics import area_under_curve, limits
+from lib.networks import title
+from lib.noise import NOISES
+from lib.paper import PAPER_NOISES
+from lib.report.tables import spread
+
+HOLDS, FAILS, UNDECIDED, MISSING = "holds", "fails", "undecided", "not yet measured"
+
+Number = np.ndarray  # (1 + samples,): over the images, then over each bootstrap sample of them; nan: not measured
+
+
+class Bounds(NamedTuple):
+    """What is said of a number, and between which bounds it must lie."""
+
+    says: str
+    number: Number
+    least: float
+    most: float
+    moved_by: str = ""  # the key, in `claims.chance`, of what another training of one of its networks moves
+    times: int = 0  # how often that enters the number: a difference of two networks 2, of two differences 4
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Accuracies from which the numbers of statements are made."""
+
+    models: tuple[str, ...]
+    attacks: np.ndarray  # (levels,)
+    accuracy: np.ndarray  # (1 + samples, noises, models, levels), percent
+    margins: dict[tuple[str, str], Number] = field(default_factory=dict)  # (noise, terms): `bounds.Nearness.margin`
+
+    def curves(self, noise: str, model: str) -> np.ndarray:
+        """(1 + samples, levels); nan where the network is not measured."""
+        if model not in self.models:
+            return np.full((len(self.accuracy), len(self.attacks)), np.nan)
+        return self.accuracy[:, PAPER_NOISES.index(noise), self.models.index(model)]
+
+    def at(self, noise: str, model: str, attacks: int | None = None) -> Number:
+        """Accuracy at a level, or the area under the curve; nan where it is not measured."""
+        curves = self.curves(noise, model)
+        if attacks is None:
+            return area_under_curve(curves, self.attacks)
+        if attacks not in self.attacks:
+            return np.full(len(curves), np.nan)
+        return curves[:, self.attacks.tolist().index(attacks)]
+
+    def at_levels(self, attacks: np.ndarray) -> "Scores":
+        """The same networks at these levels alone, as far as they are measured there; without the margins."""
+        place = np.isin(self.attacks, attacks)
+        return Scores(self.models, self.attacks[place], self.accuracy[..., place])
+
+    def gain(self, noise: str, first: str, second: str, attacks: int | None = None) -> Number:
+        """The second network minus the first."""
+        return self.at(noise, second, attacks) - self.at(noise, first, attacks)
+
+
+def on(noise: str) -> str:
+    return NOISES[noise].short
+
+
+def over(one: str, other: str) -> str:
+    return f"{title(one)} over {title(other)}"
+
+
+def above(scores: Scores, noise: str, one: str, other: str) -> Bounds:
+    """That one network has the larger area under its curve than another."""
+    return Bounds(f"{on(noise)}: {over(one, other)}", scores.gain(noise, other, one), 0, math.inf, noise, 2)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One row of a claim."""
+
+    says: str
+    value: float
+    low: float  # 95 % interval
+    high: float
+    least: float
+    most: float
+    verdict: str
+    paper: float = math.nan  # the number by the paper's own tables
+    coarse: float = math.nan  # ours at the levels of these tables alone
+    moved_by: str = ""  # as in `Bounds`
+    times: int = 0
+
+
+def judge(bounds: Bounds, family: int, paper: float = math.nan, coarse: float = math.nan) -> Statement:
+    """A statement that is one of `family`, all of which a claim needs."""
+    says, number, least, most, *moved = bounds
+    if np.isnan(number).any():
+        return Statement(says, *3 * [math.nan], least, most, MISSING, paper, coarse, *moved)
+    low, high = map(float, limits(number[1:]))
+    widest = limits(number[1:], family)
+    holds = (least < low if math.isinf(most) else least <= low) and high <= most  # "above" is not "at"
+    fails = widest[1] < least or widest[0] > most
+    verdict = HOLDS if holds else FAILS if fails else UNDECIDED
+    return Statement(says, float(number[0]), low, high, least, most, verdict, paper, coarse, *moved)
+
+
+def judge_all(
+    bounds: Iterable[Bounds], printed: Iterable[Bounds] | None = None, coarse: Iterable[Bounds] | None = None
+) -> list[Statement]:
+    """The statements of one claim.
+
+    Args:
+        printed: the same by the paper's own numbers.
+        coarse: the same by ours, at the paper's levels alone.
+    """
+    bounds = list(bounds)
+    beside = [
+        len(bounds) * [math.nan] if other is None else [float(each.number[0]) for each in other]
+        for other in (printed, coarse)
+    ]
+    return [judge(own, len(bounds), *others) for own, *others in zip(bounds, *beside, strict=True)]
+
+
+def verdict(found: list[Statement]) -> str:
+    """Of a claim, by the rule at the top of this module; a claim that fails already needs no further network."""
+    answers = {statement.verdict for statement in found}
+    if FAILS in answers:
+        return "contradicted"
+    if MISSING in answers:
+        return MISSING
+    return "supported" if answers == {HOLDS} else "undecided"
+
+
+def turned(before: dict[int, list[Statement]], after: dict[int, list[Statement]]) -> tuple[int, list[str]]:
+    """How many statements the second was asked, each once, and those that turned, in words."""
+    pairs = [pair for number in after for pair in zip(before[number], after[number], strict=True)]
+    verdicts = {one.says: (one.verdict, other.verdict) for one, other in pairs}
+    return len(verdicts), [f"{says} ({one}, then {other})" for says, (one, other) in verdicts.items() if one != other]
+
+
+def within(statement: Statement, chance: dict[str, float]) -> bool:
+    """Whether other trainings of the networks in a number could carry it over one of its bounds.
+
+    Each of its `times` may move it as far as trainings of one network lie apart.
+
+    Args:
+        chance: such distances by `moved_by`; False for what is not listed.
+    """
+    if statement.verdict == MISSING or statement.moved_by not in chance:
+        return False
+    ends = [abs(statement.value - end) for end in (statement.least, statement.most) if math.isfinite(end)]
+    return min(ends) <= statement.times * chance[statement.moved_by]
+
+
+def allowing(found: list[Statement], chance: dict[str, float]) -> list[Statement]:
+    """The same with every number undecided that is `within` chance."""
+    return [replace(own, verdict=UNDECIDED) if within(own, chance) else own for own in found]
+
+
+def table(own: list[Statement], chance: dict[str, float] | None = None) -> pd.DataFrame:
+    """The statements of one claim in words; with `chance` also which numbers are `within` it."""
+    rows = [
+        {
+            "statement": statement.says,
+            "number": spread(statement.value, statement.low, statement.high) if statement.verdict != MISSING else "-",
+            "claimed": _range(statement.least, statement.most),
+            "verdict": statement.verdict,
+            **({} if chance is None else {"trainings": "could turn it" if within(statement, chance) else "-"}),
+            "paper": "-" if math.isnan(statement.paper) else f"{statement.paper:.1f}",
+            "at its levels": "-" if math.isnan(statement.paper + statement.coarse) else f"{statement.coarse:z.1f}",
+        }
+        for statement in own
+    ]
+    return pd.DataFrame(rows).set_index("statement")
+
+
+def _range(least: float, most: float) -> str:
+    if math.isinf(most):
+        return f"above {least:g}"
+    if math.isinf(least):
+        return f"at most {most:g}"
+    return f"{least:g}" if least == most else f"{least:g} to {most:g}"

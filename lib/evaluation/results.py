@@ -1,0 +1,150 @@
+"""From recorded predictions to accuracies with intervals, and the paper's own numbers beside them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib import networks
+from lib.evaluation.plan import CLEAN, READING, Plan
+from lib.evaluation.sweep import Predictions
+from lib.paper import read_table_1
+from lib.store import data
+from lib.store.files import OUTPUTS, file_hash, lock, write_atomically
+
+Z = 1.959964  # standard normal quantile of a two-sided 95 % interval
+OTHER = [*sorted(READING), "bfloat16"]  # what a recipe holds where it is not the default
+KEYS = ["model", "train_seed", "noise", "c", "attacks", "draw", "images", "reading"]
+
+
+def interval(correct: np.ndarray) -> tuple[float, float]:
+    """A 95 % interval of the accuracy in percent, over test images and noise draws, not over training seeds.
+
+    Paper: none. Wilson's score interval (Wilson 1927) with the effective sample size of clustered samples (Korn and
+    Graubard 1998): the draws of one image go together, so the variance is that of the images' means. With one draw
+    it is Wilson's interval itself.
+
+    Args:
+        correct: (draws, images) bool.
+    """
+    means = correct.mean(axis=0)
+    images = len(means)
+    p = means.mean()
+    n = images * p * (1 - p) / means.var() if means.var() > 0 else images
+    center = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
+    return 100 * max(0.0, float(center - half)), 100 * min(1.0, float(center + half))  # never -0.0
+
+
+def accuracy_table(outputs: Path = OUTPUTS) -> pd.DataFrame:
+    """A row for every recorded combination of KEYS, and two counts.
+
+    `correct` of the `images` were classified rightly; `pixels_attacked` is the total over all of them. Attacks = 0 is
+    measured once, as noise "none" without c. `reading` is "default" for the attacks as we read the paper, else what is
+    not (`revisit=True space=56`). Predictions by weights that are no longer on disk are left out.
+    """
+    labels = data.load().test_labels
+    rows = []
+    for predictions in _recorded(outputs):
+        record, recipe = predictions.record, predictions.record["recipe"]
+        correct = predictions.predicted == labels[: recipe["images"]]  # (levels, images)
+        for level, attacks in enumerate(recipe["levels"]):
+            rows.append(
+                {
+                    "model": record["model"],
+                    "train_seed": record["train_seed"],
+                    "noise": recipe["noise"],
+                    "c": recipe.get("c"),
+                    "attacks": attacks,
+                    "draw": recipe.get("draw", 0),
+                    "images": recipe["images"],
+                    "reading": " ".join(f"{key}={recipe[key]}" for key in OTHER if recipe.get(key)) or "default",
+                    "correct": int(correct[level].sum()),
+                    "pixels_attacked": int(predictions.attacked[level].sum()),
+                }
+            )
+    table = pd.DataFrame(rows, columns=[*KEYS, "correct", "pixels_attacked"])
+    return table.sort_values(KEYS).drop_duplicates(KEYS).reset_index(drop=True)
+
+
+def _recorded(outputs: Path) -> Iterator[Predictions]:
+    hashes = {}
+    for path in sorted((outputs / "predictions").glob("*/*.npz")):
+        predictions = Predictions.read(path)
+        weights = networks.weights_path(predictions.record["model"], predictions.record["train_seed"], outputs)
+        if weights not in hashes:
+            hashes[weights] = file_hash(weights) if weights.is_file() else None
+        if predictions.record["weights"] == hashes[weights]:
+            yield predictions
+
+
+def write_accuracy(outputs: Path = OUTPUTS) -> Path:
+    """Derive `accuracy.csv` from all recorded predictions; its path."""
+    path = outputs / "accuracy.csv"
+    with lock(path):
+        table = accuracy_table(outputs)
+        write_atomically(path, lambda file: table.to_csv(file, index=False, lineterminator="\n"))
+    return path
+
+
+def curves(plan: Plan) -> pd.DataFrame:
+    """Accuracy at every level of a recorded plan, all its draws together.
+
+    Paper: Figures 7 and 8. Rows: noise, attacks, accuracy, low, high (percent, `interval`), images, draws,
+    pixels_attacked (mean an image). Level 0 stands once for every noise.
+    """
+    labels = data.load().test_labels[: plan.images]
+    clean, *attacked = (Predictions.read(part.path) for part in plan.parts())
+    rows = []
+
+    def add(noise: str, attacks: int, draws: list[Predictions], row: int) -> None:
+        correct = np.stack([draw.predicted[row] == labels for draw in draws])  # (draws, images)
+        low, high = interval(correct)
+        pixels = float(np.mean([draw.attacked[row] for draw in draws]))
+        rows.append((noise, attacks, 100 * correct.mean(), low, high, plan.images, len(draws), pixels))
+
+    for noise in plan.noises:
+        add(noise, 0, [clean], 0)
+        draws = [draw for draw in attacked if draw.record["recipe"]["noise"] == noise]
+        for row, attacks in enumerate(level for level in plan.levels if level > 0):
+            add(noise, attacks, draws, row)
+    columns = ["noise", "attacks", "accuracy", "low", "high", "images", "draws", "pixels_attacked"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def beside_paper(curves: pd.DataFrame, model: str) -> pd.DataFrame:
+    """A network's curves at the levels of the paper's Table 1, with the paper's accuracies beside them.
+
+    Columns: noise, attacks, ours (percent), low, high, paper, difference (ours - paper). Empty where the paper has
+    neither the network nor the level.
+    """
+    paper = read_table_1().query("model == @model").drop(columns="model").rename(columns={"accuracy": "paper"})
+    ours = curves[["noise", "attacks", "accuracy", "low", "high"]].rename(columns={"accuracy": "ours"})
+    table = ours.merge(paper, on=["noise", "attacks"])
+    return table.assign(difference=table["ours"] - table["paper"])
+
+
+def fooled(plan: Plan, noise: str, attacks: int) -> pd.DataFrame:
+    """Test images that are right at 0 attacks and wrong at `attacks`, in draw 0, like the paper's Figure 1.
+
+    Columns: image (its number in the test set), label, predicted (at `attacks`), probability (of the true class there).
+
+    Raises:
+        ValueError: if the plan has no such noise or level.
+    """
+    levels = plan.part(noise).recipe["levels"]
+    if noise not in plan.noises or attacks not in levels:
+        raise ValueError(f"no {attacks} attacks of {noise!r}; choose from {levels} and {', '.join(plan.noises)}")
+    labels = data.load().test_labels[: plan.images]
+    clean, noisy = Predictions.read(plan.part(CLEAN).path), Predictions.read(plan.part(noise).path)
+    row = levels.index(attacks)
+    index = np.flatnonzero((clean.predicted[0] == labels) & (noisy.predicted[row] != labels))
+    return pd.DataFrame(
+        {
+            "image": index,
+            "label": labels[index],
+            "predicted": noisy.predicted[row, index],
+            "probability": noisy.probability[row, index].astype(float),
+        }
+    )

@@ -1,0 +1,257 @@
+"""What the viewers show: one state, and what a network makes of the digit that the state names; no widgets here."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors import SafetensorError
+
+from lib import networks, paper
+from lib.noise import default_c, perturb_and_count
+from lib.store import data
+from lib.store.files import OUTPUTS, ROOT
+
+MOST_ATTACKS = 200  # the paper's highest level
+SMALLEST_C, LARGEST_C = 0.1, 10.0
+# Of what is counted; everything begins at 0.
+LARGEST = {"number": 9_999, "attacks": MOST_ATTACKS, "draw": 2**31, "train_seed": 2**31}
+# The stops of c's knob, closer together where they make more of a difference; the noises' own c are among them.
+STOPS = [*(n / 20 for n in range(2, 40)), *(n / 4 for n in range(8, 20)), *(n / 2 for n in range(10, 21))]
+BLOCK = 25  # images in one step of work: short, so that a newer state or a cancel never waits long
+STRIP_BLOCK = 10  # levels in one step of a strip: shorter still, for a turning knob interrupts it
+
+
+@dataclass(frozen=True)
+class State:
+    """All that decides what a viewer shows. A change makes a new one (`dataclasses.replace`), checked again.
+
+    Raises:
+        ValueError: for a value out of its range; it says what is allowed.
+    """
+
+    model: str = "resnet18"
+    number: int = 279  # test image, 0..9,999; for a digit of one's own it only picks the random stream
+    noise: str = "white_to_black"
+    c: float | None = None  # None: the noise's own
+    attacks: int = 10
+    draw: int = 0
+    revisit: bool = False
+    own: bytes | None = None  # a digit of one's own: 28 x 28 brightnesses, row by row; None: the test image
+    train_seed: int = 0
+    outputs: Path = OUTPUTS
+
+    def __post_init__(self):
+        networks.architecture(self.model)
+        if not isinstance(self.noise, str):
+            raise ValueError(f"noise must be a name, not {self.noise!r}")
+        object.__setattr__(self, "c", default_c(self.noise, self.c))
+        if not SMALLEST_C <= self.c <= LARGEST_C:
+            raise ValueError(f"c must be {SMALLEST_C} to {LARGEST_C:g} here, not {self.c:g}")
+        for name, largest in LARGEST.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= largest:
+                raise ValueError(f"{name} must be an integer from 0 to {largest}, not {value!r}")
+        if not isinstance(self.revisit, bool):
+            raise ValueError(f"revisit must be True or False, not {self.revisit!r}")
+        if self.own is not None and len(self.own) != 28 * 28:
+            raise ValueError(f"a digit has 28 x 28 brightnesses, not {len(self.own)}")
+
+    @property
+    def image(self) -> np.ndarray:
+        """The clean digit, (28, 28) uint8."""
+        if self.own is not None:
+            return np.frombuffer(self.own, np.uint8).reshape(28, 28)
+        return digits().test_images[self.number]
+
+    @property
+    def label(self) -> int | None:
+        """What the digit is; None for one's own, which nobody has labelled."""
+        return int(digits().test_labels[self.number]) if self.own is None else None
+
+    def turned(self, **changes) -> "State":
+        """The state after knobs were turned; another noise brings its own c."""
+        return replace(self, **({"c": None} if "noise" in changes else {}) | changes)
+
+    @property
+    def noise_arguments(self) -> dict:
+        """The keyword arguments of `perturb` without those that name images."""
+        return {"noise": self.noise, "c": self.c, "seed": self.draw, "revisit": self.revisit}
+
+
+class Opening(BaseModel):
+    """The parameters of `explore.ipynb`: what its viewers open on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = "resnet18"
+    train_seed: int = Field(0, ge=0, le=LARGEST["train_seed"])
+    digit: int = Field(279, ge=0, le=LARGEST["number"])
+    noise: str = "white_to_black"
+    c: float | None = Field(None, ge=SMALLEST_C, le=LARGEST_C)
+    attacks: int = Field(10, ge=0, le=LARGEST["attacks"])
+    draw: int = Field(0, ge=0, le=LARGEST["draw"])
+    revisit: bool = False
+    images: int = Field(500, ge=1, le=10_000)
+    outputs: Path = Path("outputs")  # from the repository's root
+
+    def state(self) -> State:
+        """Raises ValueError for an unknown network or noise; it lists the choices."""
+        values = self.model_dump(exclude={"digit", "images", "outputs"})
+        return State(**values, number=self.digit, outputs=ROOT / self.outputs)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One digit before and after its attacks, and what the network says of both."""
+
+    state: State
+    noisy: np.ndarray  # (28, 28) uint8
+    hit: np.ndarray  # (28, 28) bool: altered by at least one attack
+    attacked: int  # attacks that found a pixel
+    left: int  # pixels still eligible
+    before: np.ndarray  # (10,) class probabilities of the clean digit
+    after: np.ndarray  # (10,), of the noisy one
+
+    @property
+    def truth(self) -> int:
+        """The digit's class; for one's own digit the class that the network gives it before any attack."""
+        return int(self.before.argmax()) if self.state.label is None else self.state.label
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The network's answer after every number of attacks, as far as it is known."""
+
+    probability: np.ndarray  # (201,) of the true class; NaN: not computed yet
+    predicted: np.ndarray  # (201,) class; -1: not computed yet
+    truth: int
+
+    @property
+    def complete(self) -> bool:
+        return not np.isnan(self.probability).any()
+
+    @property
+    def first_fooled(self) -> int | None:
+        """The fewest attacks after which the network is wrong, or None; an answer once the strip is complete."""
+        wrong = np.flatnonzero((self.predicted >= 0) & (self.predicted != self.truth))
+        return int(wrong[0]) if len(wrong) else None
+
+
+@lru_cache
+def digits() -> data.Digits:
+    """MNIST, read once."""
+    return data.load()
+
+
+def trained(outputs: Path = OUTPUTS, train_seed: int = 0) -> list[str]:
+    """The networks whose weights are on disk: the paper's in its order, then all others, recipes of one's own too.
+
+    A file that does not say which network it holds is left out, with a warning in the log.
+    """
+    of_paper = [model for model in paper.NETWORKS if networks.weights_path(model, train_seed, outputs).is_file()]
+    found = set()
+    for path in (outputs / "weights").glob(f"*-seed{train_seed}.safetensors"):
+        try:
+            model = networks.read_record(path)["recipe"]["model"]
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            logging.getLogger(__name__).warning("%s does not say which network it holds: %r", path, error)
+        else:
+            if networks.weights_path(model, train_seed, outputs) == path:  # not a copy under another name
+                found.add(model)
+    return sorted({*of_paper, *found}, key=_in_order)
+
+
+def choices(state: State) -> list[str]:
+    """The networks that a viewer offers: the trained ones and the state's own, be it trained or not."""
+    return sorted({*trained(state.outputs, state.train_seed), state.model}, key=_in_order)
+
+
+def _in_order(model: str) -> tuple:
+    """The paper's networks first, then the others of `NETS`, then one's own; a recipe of its own behind the paper's."""
+    known = list(networks.NETS)
+    name = model.partition("@")[0]
+    return model not in paper.NETWORKS, known.index(name) if name in known else len(known), model
+
+
+def look(state: State) -> Look:
+    """The attacked digit and the class probabilities before and after (section 3.2).
+
+    Raises:
+        FileNotFoundError: if the network is not trained; it names the command that does.
+    """
+    noisy, attacked, left = _trail(replace(state, attacks=0))
+    steps = noisy[: state.attacks + 1]
+    hit = (steps[1:] != steps[:-1]).any(axis=0)
+    before, after = probabilities(state, np.stack([state.image, steps[-1]]))
+    return Look(state, steps[-1], hit, int(attacked[state.attacks]), int(left[state.attacks]), before, after)
+
+
+@lru_cache(16)
+def _trail(state: State) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The digit after 0..200 attacks (201, 28, 28), the attacks that found a pixel and the pixels left, (201,) each."""
+    noisy, attacked, left = perturb_and_count(
+        state.image[None], attacks=range(MOST_ATTACKS + 1), index=[state.number], **state.noise_arguments
+    )
+    return noisy[:, 0], attacked[:, 0], left[:, 0]
+
+
+_strips: dict[State, Strip] = {}
+
+
+def strips(state: State) -> Iterator[Strip]:
+    """The strip of the state's digit, coarse first, then finer; the last one is complete. It ignores `attacks`."""
+    key = replace(state, attacks=0)
+    if key in _strips:
+        yield _strips[key]
+        return
+    noisy = _trail(key)[0]
+    probability = np.full(MOST_ATTACKS + 1, np.nan, np.float32)
+    predicted = np.full(MOST_ATTACKS + 1, -1)
+    truth = state.label
+    for chosen in _coarse_first():
+        found = probabilities(state, noisy[chosen])
+        if truth is None:
+            truth = int(found[0].argmax())  # the first level chosen is 0
+        probability[chosen], predicted[chosen] = found[:, truth], found.argmax(axis=1)
+        strip = Strip(probability.copy(), predicted.copy(), truth)
+        yield strip
+    while len(_strips) >= 64:
+        _strips.pop(next(iter(_strips)), None)
+    _strips[key] = strip
+
+
+def _coarse_first() -> Iterator[np.ndarray]:
+    """0..200 in blocks: first every eighth level, then those between."""
+    for start, step in ((0, 8), (4, 8), (2, 4), (1, 2)):
+        levels = np.arange(start, MOST_ATTACKS + 1, step)
+        yield from (levels[i : i + STRIP_BLOCK] for i in range(0, len(levels), STRIP_BLOCK))
+
+
+def probabilities(state: State, images: np.ndarray) -> np.ndarray:
+    """Class probabilities (n, 10) of images (n, 28, 28) from the state's network."""
+    return _predictor(state.model, state.train_seed, state.outputs)(images)
+
+
+_loading = threading.Lock()
+
+
+def _predictor(model: str, train_seed: int, outputs: Path) -> networks.Predictor:
+    with _loading:  # two viewers may ask for the same network at once
+        return _loaded(model, train_seed, outputs)
+
+
+@lru_cache
+def _loaded(model: str, train_seed: int, outputs: Path) -> networks.Predictor:
+    forward = networks.predictor(networks.load(model, train_seed, outputs))
+    busy = threading.Lock()  # a compiled network answers one question at a time
+
+    def answer(images: np.ndarray) -> np.ndarray:
+        with busy:
+            return forward(images)
+
+    return answer

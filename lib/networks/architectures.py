@@ -1,0 +1,183 @@
+"""The eight networks (section 3.3), the CNN behind Table 2, anyone's own, and where their weights lie.
+
+torch, torchvision and timm are imported where a network is made, not here: a name is checked without them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from pydantic import AfterValidator
+
+from lib.store.files import OUTPUTS
+from lib.store.parameters import imported
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SIZE = 56  # pixels a side after the upscaling (section 3.1)
+CLASSES = 10
+
+# Mean and standard deviation of brightness in [0, 1]; ImageNet's are the averages of its three channels.
+NORMALIZE = {"mnist": (0.1307, 0.3081), "none": (0.0, 1.0), "imagenet": (0.449, 0.226)}
+RESIZE = ("nearest", "bilinear")
+ENGINES = ("auto", "openvino", "torch")  # what computes a network's answers
+Predictor = Callable[[np.ndarray], np.ndarray]  # images (n, size, size) uint8 -> class probabilities (n, 10) float32
+
+
+def fully_connected() -> nn.Module:
+    """3136 -> 3136 (ReLU) -> 10, one hidden unit for each pixel of 56x56."""
+    from torch import nn
+
+    pixels = SIZE * SIZE
+    return nn.Sequential(nn.Flatten(), nn.Linear(pixels, pixels), nn.ReLU(), nn.Linear(pixels, CLASSES))
+
+
+def small_cnn() -> nn.Module:
+    """The CNN of Schott et al. 2018 (arXiv:1805.09190), which the paper's Table 2 quotes; it reads 28x28.
+
+    Four convolutions without padding: kernels 5, 4, 3, 5; strides 1, 2, 2, 1; channels 20, 70, 256, 10, as its authors'
+    code has them (`get_CNN` in bethgelab/AnalysisBySynthesis). Batch normalisation and ELU between them, in this order:
+    that the order is theirs is not known.
+    """
+    from torch import nn
+
+    return nn.Sequential(
+        nn.MaxPool2d(1, stride=2),  # every second pixel: undoes the nearest upscaling exactly, (n, 1, 28, 28)
+        nn.Conv2d(1, 20, 5),  # (n, 20, 24, 24)
+        nn.BatchNorm2d(20),
+        nn.ELU(),
+        nn.Conv2d(20, 70, 4, stride=2),  # (n, 70, 11, 11)
+        nn.BatchNorm2d(70),
+        nn.ELU(),
+        nn.Conv2d(70, 256, 3, stride=2),  # (n, 256, 5, 5)
+        nn.BatchNorm2d(256),
+        nn.ELU(),
+        nn.Conv2d(256, CLASSES, 5),  # (n, 10, 1, 1)
+        nn.Flatten(),
+    )
+
+
+def from_torchvision(name: str) -> nn.Module:
+    """A torchvision network without pretrained weights whose first convolution reads one channel."""
+    from torch import nn
+    from torchvision.models import get_model
+
+    body = get_model(name, weights=None, num_classes=CLASSES)
+    where, first = next((n, m) for n, m in body.named_modules() if isinstance(m, nn.Conv2d))
+    conv = nn.Conv2d(1, first.out_channels, first.kernel_size, first.stride, first.padding, bias=first.bias is not None)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")  # as torchvision does
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    body.set_submodule(where, conv)
+    return body
+
+
+def _check_timm(name: str) -> None:
+    import timm
+
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
+        raise ValueError(f"timm has no model {name!r}; near it: {', '.join(near) or 'nothing'}")
+
+
+def from_timm(name: str) -> nn.Module:
+    """Any timm architecture, for 1x56x56 and 10 classes, without pretrained weights.
+
+    Raises:
+        ValueError: if timm has no such model.
+    """
+    import timm
+
+    _check_timm(name)
+    config = timm.get_pretrained_cfg(name)
+    size = {"img_size": SIZE} if config is not None and config.fixed_input_size else {}
+    return timm.create_model(name, pretrained=False, in_chans=1, num_classes=CLASSES, **size)
+
+
+# name -> a function that returns a network for 1x56x56 with fresh weights.
+NETS: dict[str, Callable[[], nn.Module]] = {
+    "fc": fully_connected,
+    "resnet18": lambda: from_torchvision("resnet18"),
+    "resnet34": lambda: from_torchvision("resnet34"),
+    "resnet50": lambda: from_torchvision("resnet50"),
+    "resnet101": lambda: from_torchvision("resnet101"),
+    "resnetv2_50": lambda: from_timm("resnetv2_50"),
+    "vgg19": lambda: from_torchvision("vgg19"),
+    "efficientnet_b1": lambda: from_torchvision("efficientnet_b1"),
+    "cnn": small_cnn,
+}
+
+TITLES = {
+    "fc": "FC",
+    "resnet18": "ResNet-18",
+    "resnet34": "ResNet-34",
+    "resnet50": "ResNet-50",
+    "resnet101": "ResNet-101",
+    "resnetv2_50": "ResNet-50V2",
+    "vgg19": "VGG-19",
+    "efficientnet_b1": "EfficientNet-B1",
+    "cnn": "small CNN",
+}
+
+
+def title(model: str) -> str:
+    """A network's name in print, as the paper has it; a recipe of its own behind it: `ResNet-18 (gentle)`."""
+    name, _, word = model.partition("@")
+    return TITLES.get(name, name) + (f" ({word})" if word else "")
+
+
+def architecture(model: str) -> Callable[[], nn.Module]:
+    """The function that makes the network `model`, without the `@variant` that a name may end with.
+
+    Args:
+        model: a key of `NETS`; `timm:NAME` for any timm model; or `package.module:function`, the function
+            returning a module for 1x56x56 and 10 classes. `@WORD` at its end names another training recipe.
+
+    Raises:
+        ValueError: if there is no such network; it lists the choices.
+    """
+    name = model.partition("@")[0]
+    if name in NETS:
+        return NETS[name]
+    module_name, colon, function_name = name.partition(":")
+    choices = f"choose from {', '.join(NETS)}, timm:NAME, or package.module:function"
+    if not colon:
+        raise ValueError(f"unknown model {model!r}; {choices}")
+    if module_name == "timm":
+        _check_timm(function_name)
+        return lambda: from_timm(function_name)
+    try:
+        return imported(name)
+    except ValueError as error:
+        raise ValueError(f"{error}; {choices}") from None
+
+
+def _checked(model: str) -> str:
+    architecture(model)
+    return model
+
+
+Known = Annotated[str, AfterValidator(_checked)]  # a network's name among a notebook's parameters
+
+
+def file_stem(model: str, train_seed: int) -> str:
+    """The start of the name of every file about one trained network."""
+    return f"{model.replace(':', '-')}-seed{train_seed}"
+
+
+def weights_path(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Path:
+    """Where the weights of a trained network lie."""
+    return outputs / "weights" / f"{file_stem(model, train_seed)}.safetensors"
+
+
+def read_record(path: Path) -> dict:
+    """What made a weights file: the recipe, the history of its training, versions and commit."""
+    import safetensors
+
+    with safetensors.safe_open(path, framework="np") as file:
+        return json.loads(file.metadata()["record"])

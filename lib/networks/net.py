@@ -1,0 +1,111 @@
+"""A network as it is trained and asked: normalisation and upscaling before the architecture."""
+
+import math
+
+import numpy as np
+import torch
+import torchvision.models as tv
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lib.networks.architectures import NORMALIZE, RESIZE, SIZE, architecture
+
+FOLDED = "body.classifier.0.weight"  # in VGG
+
+
+class Net(nn.Module):
+    """From (n, 1, 28, 28) floats in [0, 1] to (n, 10) logits.
+
+    Normalisation and the upscaling to 56x56 are its first steps, so that they travel with the weights; images that are
+    56x56 already stay as they are.
+    """
+
+    def __init__(self, body: nn.Module, normalize: str = "mnist", resize: str = "nearest"):
+        super().__init__()
+        self.mean, self.deviation = NORMALIZE[normalize]
+        self.resize = resize
+        self.body = body
+
+    def forward(self, images: Tensor) -> Tensor:
+        images = (images - self.mean) / self.deviation
+        images = functional.interpolate(images, size=(SIZE, SIZE), mode=self.resize)  # (n, 1, 56, 56)
+        return self.body(images)
+
+
+def build(model: str, seed: int = 0, *, normalize: str = "mnist", resize: str = "nearest") -> Net:
+    """A network with fresh weights: the same seed gives the same ones, and torch's own generator is left alone.
+
+    Raises:
+        ValueError: if `model`, `normalize` or `resize` is unknown.
+    """
+    if normalize not in NORMALIZE:
+        raise ValueError(f"unknown normalize {normalize!r}; choose from {', '.join(NORMALIZE)}")
+    if resize not in RESIZE:
+        raise ValueError(f"unknown resize {resize!r}; choose from {', '.join(RESIZE)}")
+    make = architecture(model)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        body = make()
+    return Net(body, normalize, resize)
+
+
+def parameters(model: str) -> int:
+    """How many numbers the training of a network sets."""
+    with torch.device("meta"):  # shapes alone, no weights
+        return sum(weights.numel() for weights in architecture(model)().parameters())
+
+
+def effective_parameters(model: str) -> int:
+    """The same without copies: VGG's pooling repeats each input of its first dense layer (`repeats_of`)."""
+    with torch.device("meta"):
+        net = Net(architecture(model)())
+    repeats = repeats_of(net) or 1
+    copies = net.get_parameter(FOLDED).numel() * (repeats - 1) // repeats if repeats > 1 else 0
+    return parameters(model) - copies
+
+
+def upscale(images: np.ndarray, size: int, resize: str) -> np.ndarray:
+    """Images (n, H, H) uint8 as (n, size, size) uint8, as `Net` upscales them, to the nearest brightness."""
+    if images.shape[1:] == (size, size):
+        return images
+    upscaled = functional.interpolate(torch.from_numpy(images.copy()).float()[:, None], size=(size, size), mode=resize)
+    return upscaled[:, 0].round().to(torch.uint8).numpy()
+
+
+def memory_format(net: nn.Module) -> torch.memory_format:
+    """channels_last, except for grouped convolutions (EfficientNet) on a processor without AVX-512.
+
+    There they trained 4 times slower with it, with AVX-512 1.6 times faster (`benchmarks/sweep.py`).
+    """
+    grouped = any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in net.modules())
+    slow = grouped and torch.backends.cpu.get_cpu_capability() != "AVX512"
+    return torch.contiguous_format if slow else torch.channels_last
+
+
+def folded(net: Net) -> Net:
+    """VGG without its pooling and with its first dense layer folded (`repeats_of`); any other network as it is.
+
+    The logits are the same, with a quarter of the weights.
+    """
+    if not (repeats := repeats_of(net)):
+        return net
+    first, *rest = net.body.classifier
+    dense = nn.Linear(first.in_features // repeats, first.out_features)
+    with torch.no_grad():
+        dense.weight.copy_(fold(first.weight, repeats))
+        dense.bias.copy_(first.bias)
+    small = Net(nn.Sequential(net.body.features, nn.Flatten(), dense, *rest), resize=net.resize)
+    small.mean, small.deviation = net.mean, net.deviation
+    return small.train(net.training)
+
+
+def repeats_of(net: Net) -> int:
+    """How often VGG's pooling repeats each feature: at 56x56 its last map is 1x1, and 7x7 pooling copies it 49 times.
+
+    The copies' weights then act as their sum alone, and share it equally when restored. 0 for other networks.
+    """
+    return math.prod(net.body.avgpool.output_size) if isinstance(net.body, tv.VGG) else 0
+
+
+def fold(weights: Tensor, repeats: int) -> Tensor:
+    return weights.unflatten(1, (-1, repeats)).sum(dim=2)  # (4096, 512)

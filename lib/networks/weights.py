@@ -1,0 +1,56 @@
+"""Weights on disk: what is stored of a trained network, and the network from what is stored."""
+
+import json
+from pathlib import Path
+
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from lib.networks.architectures import architecture, read_record, weights_path
+from lib.networks.net import FOLDED, Net, build, fold, repeats_of
+from lib.store.files import OUTPUTS, write_atomically
+
+
+def as_stored(net: Net) -> dict[str, Tensor]:
+    """The weights as files hold them: kernels and matrices in float16, vectors and running statistics in float32.
+
+    VGG's first dense layer is folded (`repeats_of`) from 25088 to 512 inputs: 78 MB on disk instead of 279.
+    """
+    weights = net.state_dict()
+    if repeats := repeats_of(net):
+        weights[FOLDED] = fold(weights[FOLDED], repeats)
+    return {
+        name: (value.half() if value.is_floating_point() and value.ndim > 1 else value).contiguous()
+        for name, value in weights.items()
+    }
+
+
+def restore(net: Net, weights: dict[str, Tensor]) -> None:
+    """Put `as_stored` weights back into `net`, whose own parameters stay in float32."""
+    if repeats := repeats_of(net):
+        weights = weights | {FOLDED: weights[FOLDED].float().repeat_interleave(repeats, dim=1) / repeats}
+    net.load_state_dict(weights)
+
+
+def save_weights(net: Net, path: Path, record: dict) -> None:
+    """Write the weights as `as_stored` gives them, with `record` in the file's header."""
+    content = save(as_stored(net), metadata={"record": json.dumps(record)})
+    write_atomically(path, lambda file: file.write(content))
+
+
+def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Net:
+    """The trained network in eval mode, in float32, from its weights file.
+
+    Raises:
+        FileNotFoundError: if it has not been trained; it names the command that does.
+    """
+    architecture(model)
+    path = weights_path(model, train_seed, outputs)
+    if not path.is_file():
+        command = f"make train MODEL={model}" + (f" SEED={train_seed}" if train_seed else "")
+        raise FileNotFoundError(f"{model} with seed {train_seed} is not trained: no {path}; make it with: {command}")
+    recipe = read_record(path)["recipe"]
+    chosen = {name: recipe[name] for name in ("normalize", "resize") if name in recipe}  # else as by default
+    net = build(model, train_seed, **chosen)
+    restore(net, load_file(path))
+    return net.eval()

@@ -1,0 +1,124 @@
+"""Attacking pixels one by one, compiled by Numba; `perturbation` is the way in."""
+
+import numpy as np
+from numba import njit
+
+from lib.noise.rules import OUTSIDE
+
+
+@njit(cache=True)
+def start_streams(key: np.uint64, index: np.ndarray) -> np.ndarray:
+    """(n,) uint64: where the random stream of each image begins, from the draw's key and the image's number."""
+    streams = np.empty(len(index), np.uint64)
+    for i in range(len(index)):
+        streams[i] = _mixed(key, index[i])
+    return streams
+
+
+@njit(cache=True)
+def _mixed(state: np.uint64, step: np.uint64) -> np.uint64:
+    """SplitMix64's output function, `step` steps after `state` (Steele, Lea and Flood 2014)."""
+    z = state + (step + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True)
+def _below(bound: int, stream: np.uint64, step: np.uint64) -> tuple[int, np.uint64]:
+    """A uniform integer in 0..bound-1 without bias (Lemire 2019), and the next step of the stream."""
+    bound32 = np.uint64(bound)
+    threshold = (np.uint64(1) << np.uint64(32)) % bound32
+    while True:
+        product = (_mixed(stream, step) >> np.uint64(32)) * bound32
+        step += np.uint64(1)
+        if product & np.uint64(0xFFFFFFFF) >= threshold:
+            return np.int64(product >> np.uint64(32)), step
+
+
+@njit(cache=True, nogil=True)
+def attack_images(
+    images, streams, levels, rows, table, eligible, beside, looks_beside, revisit, live, noisy, attacked, left
+):
+    """Fill rows `rows[i]` of `noisy`, `attacked` and `left` with the state after `levels[i]` attacks, levels ascending.
+
+    The image lies in a frame of OUTSIDE. `cells[:count]` are its eligible pixels, `place` where each stands there;
+    `support` counts the neighbours that make a pixel eligible, so an attack looks again at its surroundings alone.
+    Unless `live`, what was eligible in the clean image stays so until it is spent, and nothing else becomes so.
+    """
+    n, height, width = images.shape
+    stride = width + 2
+    around = (-stride - 1, -stride, -stride + 1, -1, 1, stride - 1, stride, stride + 1)
+    area = (height + 2) * stride
+    frame = np.empty(area, np.uint16)
+    cells = np.empty(height * width, np.int32)
+    place = np.empty(area, np.int32)
+    support = np.empty(area, np.int8)
+    spent = np.empty(area, np.bool_)
+
+    for i in range(n):
+        frame[:] = OUTSIDE
+        for y in range(height):
+            for x in range(width):
+                frame[(y + 1) * stride + x + 1] = images[i, y, x]
+        place[:] = -1
+        spent[:] = False
+        count = 0
+        for y in range(height):
+            for x in range(width):
+                p = (y + 1) * stride + x + 1
+                support[p] = 0
+                if looks_beside:
+                    for step in around:
+                        support[p] += beside[frame[p], frame[p + step]]
+                if eligible[frame[p]] and (support[p] > 0 or not looks_beside):
+                    cells[count] = p
+                    place[p] = count
+                    count += 1
+
+        done = 0
+        draws = np.uint64(0)
+        for level in range(len(levels)):
+            while done < levels[level] and count > 0:
+                at, draws = _below(count, streams[i], draws)
+                p = cells[at]
+                before = frame[p]
+                after = table[before]
+                frame[p] = after
+                spent[p] = not revisit
+                done += 1
+                if looks_beside and live:
+                    support[p] = 0
+                    for step in around:
+                        q = p + step
+                        b = frame[q]
+                        support[p] += beside[after, b]
+                        if b == OUTSIDE:
+                            continue
+                        support[q] += np.int8(beside[b, after]) - np.int8(beside[b, before])
+                        wanted = eligible[b] and support[q] > 0 and not spent[q]
+                        if wanted != (place[q] >= 0):
+                            count = _toggle(q, cells, place, count)
+                again = not live or (eligible[after] and (support[p] > 0 or not looks_beside))
+                if spent[p] or not again:
+                    count = _toggle(p, cells, place, count)
+            row = rows[level]
+            attacked[row, i] = done
+            left[row, i] = count
+            for y in range(height):
+                for x in range(width):
+                    noisy[row, i, y, x] = frame[(y + 1) * stride + x + 1]
+
+
+@njit(cache=True)
+def _toggle(p: int, cells: np.ndarray, place: np.ndarray, count: int) -> int:
+    """Put pixel p into the eligible cells, or take it out by moving the last one to its place; the new count."""
+    if place[p] < 0:
+        cells[count] = p
+        place[p] = count
+        return count + 1
+    last = cells[count - 1]
+    cells[place[p]] = last
+    place[last] = place[p]
+    place[p] = -1
+    return count - 1

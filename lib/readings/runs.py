@@ -1,0 +1,128 @@
+"""The grid of readings at work: what is missing is trained and swept, and what was answered is kept in small files."""
+
+import itertools
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from lib import networks
+from lib.evaluation.plan import Part
+from lib.evaluation.sweep import predict
+from lib.readings.options import Grid, Reading
+from lib.store import data
+from lib.store.files import file_hash, lock, provenance, read_arrays, write_arrays, write_atomically
+from lib.store.progress import progress_bar
+from lib.training.fit import train
+
+
+@dataclass(frozen=True)
+class AnswerFile:
+    """What one trained network answered under all readings of the attacks; small enough for git, unlike its weights."""
+
+    errors: dict[str, np.ndarray]  # part -> (levels, images) uint8: class answered minus true class, modulo 10
+    records: dict[str, dict]  # part -> its recipe, pixels attacked (a level), hash of the weights, versions, commit
+    training: dict  # the header of the weights file, without the losses
+
+    @classmethod
+    def read(cls, path: Path) -> "AnswerFile":
+        """The file's content; without a file, no answers."""
+        if not path.is_file():
+            return cls({}, {}, {})
+        record, errors = read_arrays(path)
+        return cls(errors, **record)
+
+    def write(self, path: Path) -> None:
+        write_arrays(path, {"records": self.records, "training": self.training}, self.errors)
+
+    def holds(self, part: Part, weights: str | None) -> bool:
+        """Whether the part is recorded, and by these weights where they are on disk (None: they are not)."""
+        record = self.records.get(part.path.stem)
+        return record is not None and weights in (None, record["weights"])
+
+
+Job = tuple[Reading, int, list[Part]]  # parts to sweep with the network of this reading and training seed
+
+
+def missing(grid: Grid) -> list[Job]:
+    """What is not recorded yet, in the order of `Grid.readings`. Parts that readings have in common come once."""
+    jobs, seen = {}, set()
+    recorded: dict[Path, tuple[AnswerFile, str | None]] = {}
+    for reading, seed in itertools.product(grid.readings(), grid.seeds):
+        path, weights = grid.answers_path(reading, seed), grid.recipe(reading, seed).weights
+        if path not in recorded:
+            recorded[path] = AnswerFile.read(path), file_hash(weights) if weights.is_file() else None
+        answers, made_by = recorded[path]
+        for part in grid.parts(reading, seed):
+            if (path, part.path) not in seen and not answers.holds(part, made_by):
+                job = jobs.setdefault((len(reading.changes), path, reading.space), (reading, seed, []))
+                job[2].append(part)
+            seen.add((path, part.path))
+    return list(jobs.values())
+
+
+def run(grid: Grid) -> int:
+    """Train and sweep what is missing; the number of parts computed. A run that is stopped goes on where it was.
+
+    Weights that are not on disk are trained again if a part of theirs is missing; then the network is asked all anew.
+
+    The bar counts forward passes of all the sweeps that were missing, and its time left is theirs; each training has a
+    bar of its own.
+    """
+    jobs = missing(grid)
+    total, done = sum(part.cells for _, _, parts in jobs for part in parts), 0
+    for number, (reading, seed, parts) in enumerate(jobs, 1):
+        _train(grid, reading, seed)
+        what = f"{grid.recipe(reading, seed).model} seed {seed}, {number} of {len(jobs)}"
+        with progress_bar(total, what, "image", done=done) as bar:
+            _sweep(grid, reading, seed, parts, bar)
+        done += sum(part.cells for part in parts)
+    computed = sum(len(parts) for _, _, parts in jobs)
+    return computed + run(grid) if jobs else 0
+
+
+def _train(grid: Grid, reading: Reading, seed: int) -> None:
+    """The network of the reading and, on the way to it, those of fewer epochs: each goes on where the last one ends.
+
+    One that was trained by the same recipe outside the grid is taken from there.
+    """
+    wanted = grid.recipe(reading, seed)
+    if wanted.weights.is_file():
+        return
+    trained = wanted.model_copy(update={"outputs": grid.outputs})
+    if trained.weights.is_file() and trained.of(networks.read_record(trained.weights)).recorded == trained.recorded:
+        write_atomically(wanted.weights, lambda file: file.write(trained.weights.read_bytes()))
+        return
+    chain = sorted(
+        (grid.recipe(replace(reading, epochs=epochs), seed) for epochs in grid.epochs),
+        key=lambda recipe: recipe.max_epochs,
+    )
+    for recipe, then in itertools.zip_longest(chain, chain[1:]):
+        train(recipe, then)
+
+
+def _sweep(grid: Grid, reading: Reading, seed: int, parts: list[Part], bar: tqdm) -> None:
+    recipe, path = grid.recipe(reading, seed), grid.answers_path(reading, seed)
+    net, weights = networks.load(recipe.model, seed, grid.folder), file_hash(recipe.weights)
+    probabilities = networks.predictor(net, size=reading.space)
+    digits = data.load()
+    images = networks.upscale(digits.test_images[: grid.images], reading.space, net.resize)
+    labels = digits.test_labels[: grid.images]
+    training = {key: value for key, value in networks.read_record(recipe.weights).items() if key != "losses"}
+    record = {"model": recipe.model, "train_seed": seed, "weights": weights, **provenance()}
+    with lock(path):
+        answers = AnswerFile.read(path)
+        if answers.training != training:  # of other weights
+            answers = AnswerFile({}, {}, training)
+        try:
+            for part in parts:
+                if answers.holds(part, weights):  # another process was here
+                    bar.update(part.cells)
+                    continue
+                found = predict(part, probabilities, images, labels, record, bar)
+                answers.errors[part.path.stem] = (found.predicted + np.uint8(10) - labels) % np.uint8(10)
+                pixels = found.attacked.sum(axis=1, dtype=int).tolist()
+                answers.records[part.path.stem] = found.record | {"pixels_attacked": pixels}
+        finally:  # a run that is stopped keeps its finished parts; one that is killed loses a minute or two
+            answers.write(path)

@@ -1,0 +1,203 @@
+"""Comparisons as tables to be read: every number with its interval, rounded so that any machine prints the same."""
+
+import math
+
+import pandas as pd
+
+from lib import networks
+from lib.evaluation import results
+from lib.evaluation.statistics import area_under_curve, ranks
+from lib.noise import NOISES
+from lib.paper import PAPER_NOISES, read_table_1
+from lib.report.figures import title
+
+BOUND = "\N{NO-BREAK SPACE}"  # where a cell of a table must not break
+
+
+def spread(value: float, low: float, high: float, digits: int = 1, sign: str = "") -> str:
+    """`68.9 (68.4 to 69.4)`; an infinite number is one that was not reached, none a dash."""
+    if math.isnan(value):
+        return "-"
+    told = ["not reached" if math.isinf(number) else f"{number:{sign}z.{digits}f}" for number in (value, low, high)]
+    between = f"({told[1]} to {told[2]})".replace(" ", BOUND)
+    return told[0] if len(set(told)) == 1 and math.isinf(value) else f"{told[0]} {between}"
+
+
+def table_1(curves: pd.DataFrame, models: tuple[str, ...]) -> pd.DataFrame:
+    """Ours beside the paper's in the layout of the paper's Table 1: a row for every network and number of attacks.
+
+    Under each noise ours with its 95 % interval, and the paper's with the difference, ours minus it (points).
+    """
+    paper = read_table_1().set_index(["model", "attacks", "noise"])["accuracy"]
+    ours = curves.set_index(["model", "attacks", "noise"])
+    rows = {}
+    for model in models:
+        for attacks in sorted(paper.index.unique("attacks")):
+            rows[networks.title(model), attacks] = {
+                (NOISES[noise].short, column): text
+                for noise in PAPER_NOISES
+                for column, text in _cells(ours, paper, (model, attacks, noise)).items()
+            }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.rename_axis(index=["network", "attacks"])
+
+
+def _cells(ours: pd.DataFrame, paper: pd.Series, key: tuple[str, int, str]) -> dict[str, str]:
+    row = ours.loc[key] if key in ours.index else None
+    theirs = f"{paper[key]:.2f}" if key in paper.index else "-"
+    if row is not None and key in paper.index:
+        theirs += f" ({row.accuracy - paper[key]:+.2f})"
+    ours = "-" if row is None else spread(row.accuracy, row.low, row.high, digits=2)
+    return {"ours (95 %)": ours, "paper (difference)": theirs}
+
+
+def differences(curves: pd.DataFrame) -> pd.DataFrame:
+    """Ours minus the paper's at the noisy levels of Table 1, for each network that both have (points).
+
+    Columns: network, cells, mean, mean_size (of the absolute differences), largest (of them).
+    """
+    rows = []
+    for model, curve in curves.groupby("model", sort=False):
+        beside = results.beside_paper(curve, model).query("attacks > 0")
+        if len(beside):
+            apart = beside["difference"]
+            rows.append((networks.title(model), len(beside), apart.mean(), apart.abs().mean(), apart.abs().max()))
+    return pd.DataFrame(rows, columns=["network", "cells", "mean", "mean_size", "largest"])
+
+
+def summary(summaries: pd.DataFrame) -> pd.DataFrame:
+    """`comparison.summaries` in words, a row for each noise and network, with the paper's rank among the same networks.
+
+    The paper's is by the area under its five levels, among those networks here that are in its Table 1.
+    """
+    rows = {}
+    for row in summaries.itertuples():
+        rows[title(row.noise), networks.title(row.model)] = {
+            "area under the curve (%)": spread(row.area, row.area_low, row.area_high),
+            "attacks until 50 %": spread(row.half, row.half_low, row.half_high, digits=0),
+            "rank": f"{row.rank:.0f} ({row.rank_low:.0f} to {row.rank_high:.0f})",
+            "paper's rank": paper_ranks(list(summaries["model"].unique())).get((row.noise, row.model), "-"),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index=["noise", "network"])
+
+
+def paper_ranks(models: list[str]) -> dict[tuple[str, str], int]:
+    """(noise, model) -> rank by the area under the paper's five levels, among those of `models` in its Table 1."""
+    table = read_table_1().query("model in @models")
+    found = {}
+    for noise, part in table.groupby("noise"):
+        wide = part.pivot(index="model", columns="attacks", values="accuracy")
+        order = ranks(area_under_curve(wide.to_numpy(), wide.columns.to_numpy()))
+        found |= {(noise, model): int(rank) for model, rank in zip(wide.index, order, strict=True)}
+    return found
+
+
+def in_order(leads: pd.DataFrame) -> str:
+    """`comparison.ranking` in words: a line for each noise, the network with the largest area first."""
+    lines = [
+        f"- **{title(noise)}**: {networks.title(own.iloc[0].upper)}"
+        + "".join(
+            f", {networks.title(row.lower)} by {spread(row.lead, row.low, row.high)}"
+            + ("" if row.low > 0 else " **or the other way round**")
+            for row in own.itertuples()
+        )
+        for noise, own in leads.groupby("noise", sort=False)
+    ]
+    return "\n".join(lines) or "One network alone has no ranking."
+
+
+def tests(sign_tests: pd.DataFrame) -> pd.DataFrame:
+    """`comparison.sign_tests` in words: a row for each pair and level, a column for each noise."""
+    told = sign_tests.assign(
+        pair=[pair(row.first, row.second) for row in sign_tests.itertuples()],
+        text=[
+            f"{spread(row.gain, row.low, row.high, sign='+')}, {probability(row.holm)}"
+            for row in sign_tests.itertuples()
+        ],
+        short=[NOISES[noise].short for noise in sign_tests["noise"]],
+    )
+    order = list(dict.fromkeys(told["pair"]))
+    wide = told.pivot(index=["pair", "attacks"], columns="short", values="text")
+    return wide.reindex(order, level=0)[[NOISES[noise].short for noise in PAPER_NOISES]].rename_axis(columns=None)
+
+
+def in_count(sign_tests: pd.DataFrame) -> str:
+    """How many of `comparison.sign_tests` find a difference, and in favour of which of the two."""
+    sure = sign_tests[sign_tests["holm"] < 0.05]
+    return (
+        f"Of {len(sign_tests)} tests {len(sure)} find a difference after the correction (p < 0.05): in "
+        f"{(sure['gain'] > 0).sum()} the deeper network of the two is better, in {(sure['gain'] < 0).sum()} the "
+        "shallower one."
+    )
+
+
+def pair(first: str, second: str) -> str:
+    return f"{networks.title(first)} → {networks.title(second)}"
+
+
+def probability(p: float) -> str:
+    return ("p < 0.001" if p < 0.001 else f"p = {p:.3f}").replace(" ", BOUND)
+
+
+def by_noise(table: pd.DataFrame, label: str, values: list[str], digits: int = 1, sign: str = "+") -> pd.DataFrame:
+    """Rows of a comparison as a table of words, one column for each noise: `values` names value, low and high."""
+    told = table.assign(
+        text=[spread(*(getattr(row, name) for name in values), digits, sign) for row in table.itertuples()],
+        short=[NOISES[noise].short for noise in table["noise"]],
+    )
+    order = list(dict.fromkeys(told[label]))
+    wide = told.pivot(index=label, columns="short", values="text").reindex(order)
+    return wide[[NOISES[noise].short for noise in PAPER_NOISES]].rename_axis(columns=None)
+
+
+def leanings(found: pd.DataFrame) -> str:
+    """`foreground.sensitivity` in words, a line for each measure and leaning."""
+    told = {"background": "Black to White costs more", "foreground": "White to Black costs more"}
+    lines = [
+        f"- At **{measure}**, {told.get(leaning, leaning)}: {', '.join(map(networks.title, own['model']))}."
+        for (measure, leaning), own in found.groupby(["measure", "leaning"], sort=False)
+    ]
+    return "\n".join(sorted(lines))
+
+
+def shapes_in_words(found: pd.DataFrame) -> str:
+    """How many of the curves have the shape that the paper sees, by `shapes.compare`."""
+    remarked = found[found["paper"] != ""]
+    alike = remarked["shape"] == remarked["paper"]
+    return (
+        f"The paper says the shape of {len(remarked)} of these {len(found)} curves. Ours has the same one in "
+        f"{alike.sum()} ({(alike & remarked['clear']).sum()} clearly) and another one in {(~alike).sum()} "
+        f"({(~alike & remarked['clear']).sum()} clearly)."
+    )
+
+
+def shapes(found: pd.DataFrame) -> pd.DataFrame:
+    """`shapes.compare` in words, a row for each network and noise."""
+    rows = {}
+    ordered = [row for _, own in found.groupby("model", sort=False) for row in own.to_dict("records")]
+    for row in ordered:
+        rows[networks.title(row["model"]), NOISES[row["noise"]].short] = {
+            "shape": row["shape"].replace(" ", BOUND),
+            "clear": "yes" if row["clear"] else "no",
+            "paper": (row["paper"] or "-").replace(" ", BOUND),
+            "AIC ahead": f"{row['lead']:.1f}",
+            "of samples": f"{100 * row['share']:.0f} %",
+            "bends at": "-" if math.isnan(row["bend"]) else f"{row['bend']:.0f}",
+        } | {name: f"{value:.2f}" for name, value in row.items() if name.startswith("rmse")}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index=["network", "noise"])
+
+
+def sensitivity(found: pd.DataFrame, paper: pd.Series, ours: pd.Series) -> pd.DataFrame:
+    """`foreground.sensitivity` in words, a row for each network.
+
+    Args:
+        paper: the paper's own differences (points).
+        ours: ours at the paper's levels alone (`foreground.at_paper_levels`).
+    """
+    rows = {}
+    for row in found.itertuples():
+        told = f"{spread(row.difference, row.low, row.high, sign='+')}: {row.leaning}"
+        rows.setdefault(networks.title(row.model), {})[row.measure] = told
+        for name, others in (("at the paper's levels", ours), ("paper", paper)):
+            rows[networks.title(row.model)][name] = f"{others[row.model]:+.1f}" if row.model in others else "-"
+    return pd.DataFrame.from_dict(rows, orient="index")

@@ -1,0 +1,96 @@
+"""The paper's rule of training (section 3.3) as parameters, and what else may be chosen."""
+
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lib import networks
+from lib.networks import Known
+from lib.paper import PAPER_TARGET
+from lib.store.files import ROOT
+
+
+def paper_target(model: str) -> float:
+    """Percent of the validation images at which the paper stops training; infinite for the fully connected net."""
+    return float("inf") if model.partition("@")[0] == "fc" else PAPER_TARGET
+
+
+class Recipe(BaseModel):
+    """All that decides the weights of one network; the defaults are the paper's rule as we read it.
+
+    A recipe that differs from them goes by a name of its own, `MODEL@WORD`, so that it never passes for the paper's.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    VERSION: ClassVar[int] = 2  # of `recorded`: of its defaults. 1: records that hold every field, without a version
+
+    model: Known
+    seed: int = Field(0, ge=0)  # initial weights, order of the images, dropout
+    learning_rate: float = Field(0.01, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    decay: float = Field(0.1, gt=0, le=1)  # the learning rate is multiplied by it after every epoch
+    batch_size: int = Field(64, ge=2)
+    target: float | None = Field(None, ge=0, le=100)  # validation accuracy, percent; None: the paper's rule
+    max_epochs: int = Field(4, ge=1)
+    train_images: int = Field(55_000, ge=2, le=55_000)  # the first of the training images
+    normalize: Literal["mnist", "none", "imagenet"] = "mnist"
+    resize: Literal["nearest", "bilinear"] = "nearest"
+    outputs: Path = Field(Path("outputs"), exclude=True)  # from the repository's root
+    recompute: bool = Field(False, exclude=True)  # train although weights by this recipe are recorded
+
+    @model_validator(mode="after")
+    def _variant_has_a_name(self) -> "Recipe":
+        if self.changes and "@" not in self.model:
+            raise ValueError(
+                f"{self.changes} is not the paper's recipe; give the network a name of its own, such as "
+                f"'{self.model}@WORD'"
+            )
+        return self
+
+    @property
+    def changes(self) -> dict:
+        """In what it is not the paper's rule."""
+        return self.model_dump(exclude={"model", "seed"}, exclude_defaults=True)
+
+    @property
+    def recorded(self) -> dict:
+        """As a record holds it: the network, the seed, and what differs from the defaults of `VERSION`."""
+        chosen = self.model_dump(mode="json", exclude_defaults=True)
+        return {"model": self.model, "seed": self.seed} | chosen
+
+    @classmethod
+    def of(cls, record: dict) -> Self:
+        """The recipe in the record of a training; what the record does not name is as by default.
+
+        Raises:
+            ValueError: if a later version of this code made the record.
+        """
+        version = record.get("recipe_version", 1)
+        if version > cls.VERSION:
+            raise ValueError(f"a recipe of version {version}; this code knows those up to {cls.VERSION}")
+        return cls(**record["recipe"])
+
+    @property
+    def weights(self) -> Path:
+        return networks.weights_path(self.model, self.seed, ROOT / self.outputs)
+
+    @property
+    def stop_at(self) -> float:
+        """Validation accuracy in percent; infinity where only `max_epochs` ends the training."""
+        return paper_target(self.model) if self.target is None else self.target
+
+    def begins_with(self, other: "Recipe") -> bool:
+        """Whether this training passes through the end of the other one: all but the name and `max_epochs` agree."""
+        same = {"model", "max_epochs"}
+        return (
+            self.model.partition("@")[0] == other.model.partition("@")[0]
+            and self.outputs == other.outputs
+            and self.max_epochs >= other.max_epochs
+            and self.model_dump(exclude=same) == other.model_dump(exclude=same)
+        )
+
+    def is_finished(self, epochs: list[dict]) -> bool:
+        """Whether training ends after these epochs (section 3.3)."""
+        return len(epochs) >= self.max_epochs or any(epoch["accuracy"] >= self.stop_at for epoch in epochs)
