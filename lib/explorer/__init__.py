@@ -1,0 +1,1 @@
+"""The viewers with knobs: one digit, one's own, and many."""

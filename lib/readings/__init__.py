@@ -1,0 +1,1 @@
+"""What the paper leaves open: the options, their runs, and what each of them moves."""

@@ -1,0 +1,1 @@
+"""Figures, tables and sentences: what readers see of the numbers."""
