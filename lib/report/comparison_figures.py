@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -22,6 +22,7 @@ SHAPE_LOOKS = {
 ATTACKS, ACCURACY = "attacked pixels", "test accuracy (%)"
 
 
+@style.context(STYLE)
 def panels(curves: pd.DataFrame, heading: str) -> Figure:
     """Accuracy against attacks, a panel for each noise and a line with its 95 % band for each network.
 
@@ -30,21 +31,21 @@ def panels(curves: pd.DataFrame, heading: str) -> Figure:
     Args:
         curves: rows of `results.curves` with a column `model`.
     """
-    with rc_context(STYLE):
-        figure = Figure(figsize=(9, 7.6), layout="constrained")
-        axes = figure.subplots(2, 2, sharex=True, sharey=True)
-        for panel, noise in zip(axes.flat, PAPER_NOISES, strict=True):
-            for model, curve in curves[curves["noise"] == noise].groupby("model", sort=False):
-                _curve(panel, curve, network_look(model))
-            panel.set(title=title(noise), ylim=(0, 101))
-        for panel in axes[1]:
-            panel.set_xlabel(ATTACKS)
-        for panel in axes[:, 0]:
-            panel.set_ylabel(ACCURACY)
-        _finish(figure, axes.flat[0], heading)
+    figure = Figure(figsize=(9, 7.6), layout="constrained")
+    axes = figure.subplots(2, 2, sharex=True, sharey=True)
+    for panel, noise in zip(axes.flat, PAPER_NOISES, strict=True):
+        for model, curve in curves[curves["noise"] == noise].groupby("model", sort=False):
+            _curve(panel, curve, network_look(model))
+        panel.set(title=title(noise), ylim=(0, 101))
+    for panel in axes[1]:
+        panel.set_xlabel(ATTACKS)
+    for panel in axes[:, 0]:
+        panel.set_ylabel(ACCURACY)
+    _finish(figure, axes.flat[0], heading)
     return figure
 
 
+@style.context(STYLE)
 def beside_paper(curves: pd.DataFrame, paper: pd.DataFrame, heading: str) -> Figure:
     """Our curve with its 95 % band and the paper's points of Table 1 on it, a row of panels for each network.
 
@@ -53,39 +54,39 @@ def beside_paper(curves: pd.DataFrame, paper: pd.DataFrame, heading: str) -> Fig
         paper: as `paper.read_table_1` gives it; networks that are not in `curves` are left out.
     """
     models = list(curves["model"].unique())
-    with rc_context(STYLE):
-        figure = _grid(len(models))
-        for model, noise, panel in _panels(figure, models):
-            look = network_look(model) | {"marker": "", "label": "_"}
-            curve = curves[(curves["model"] == model) & (curves["noise"] == noise)]
-            points = paper[(paper["model"] == model) & (paper["noise"] == noise)]
-            _curve(panel, curve, look)
-            panel.plot(
-                points["attacks"],
-                points["accuracy"],
-                linestyle="",
-                marker="o",
-                markersize=6,
-                mfc="white",
-                mec="black",
-            )
-        figure.axes[0].plot([], [], color="0.4", linewidth=2, label="ours, 95 % band")
-        figure.axes[0].plot([], [], linestyle="", marker="o", mfc="white", mec="black", label="paper, Table 1")
-        _finish(figure, figure.axes[0], heading)
+    figure = _grid(len(models))
+    for model, noise, panel in _panels(figure, models):
+        look = network_look(model) | {"marker": "", "label": "_"}
+        curve = curves[(curves["model"] == model) & (curves["noise"] == noise)]
+        points = paper[(paper["model"] == model) & (paper["noise"] == noise)]
+        _curve(panel, curve, look)
+        panel.plot(
+            points["attacks"],
+            points["accuracy"],
+            linestyle="",
+            marker="o",
+            markersize=6,
+            mfc="white",
+            mec="black",
+        )
+    figure.axes[0].plot([], [], color="0.4", linewidth=2, label="ours, 95 % band")
+    figure.axes[0].plot([], [], linestyle="", marker="o", mfc="white", mec="black", label="paper, Table 1")
+    _finish(figure, figure.axes[0], heading)
     return figure
 
 
+@style.context(STYLE)
 def shapes(attacks: np.ndarray, examples: dict[str, np.ndarray]) -> Figure:
     """One curve of each shape, as `shapes.examples` gives them."""
-    with rc_context(STYLE):
-        figure = Figure(figsize=(8, 2.4), layout="constrained")
-        for axes, (shape, line) in zip(figure.subplots(1, len(examples), sharey=True), examples.items(), strict=True):
-            axes.plot(attacks, line, linewidth=2, **SHAPE_LOOKS[shape])
-            axes.set(title=shape, xlabel=ATTACKS, ylim=(0, 101))
-        figure.axes[0].set_ylabel(ACCURACY)
+    figure = Figure(figsize=(8, 2.4), layout="constrained")
+    for axes, (shape, line) in zip(figure.subplots(1, len(examples), sharey=True), examples.items(), strict=True):
+        axes.plot(attacks, line, linewidth=2, **SHAPE_LOOKS[shape])
+        axes.set(title=shape, xlabel=ATTACKS, ylim=(0, 101))
+    figure.axes[0].set_ylabel(ACCURACY)
     return figure
 
 
+@style.context(STYLE)
 def fits(
     attacks: np.ndarray,
     measured: dict[tuple[str, str], np.ndarray],
@@ -102,20 +103,20 @@ def fits(
         best: (noise, model) -> the shape of the lowest AIC.
     """
     models = list(dict.fromkeys(model for _, model in measured))
-    with rc_context(STYLE):
-        figure = _grid(len(models))
-        for model, noise, panel in _panels(figure, models):
-            panel.plot(
-                attacks, measured[noise, model], linestyle="", marker="o", markersize=3, color="black", label="measured"
-            )
-            for shape, line in lines[noise, model].items():
-                width = 2.2 if shape == best[noise, model] else 1
-                panel.plot(attacks, line, linewidth=width, label=shape, **SHAPE_LOOKS[shape])
-            panel.text(4, 4, best[noise, model], fontsize=9)
-        _finish(figure, figure.axes[0], heading)
+    figure = _grid(len(models))
+    for model, noise, panel in _panels(figure, models):
+        panel.plot(
+            attacks, measured[noise, model], linestyle="", marker="o", markersize=3, color="black", label="measured"
+        )
+        for shape, line in lines[noise, model].items():
+            width = 2.2 if shape == best[noise, model] else 1
+            panel.plot(attacks, line, linewidth=width, label=shape, **SHAPE_LOOKS[shape])
+        panel.text(4, 4, best[noise, model], fontsize=9)
+    _finish(figure, figure.axes[0], heading)
     return figure
 
 
+@style.context(STYLE)
 def areas(summaries: pd.DataFrame, heading: str) -> Figure:
     """Area under each curve with its 95 % interval, a panel for each noise, the best network on top.
 
@@ -123,21 +124,21 @@ def areas(summaries: pd.DataFrame, heading: str) -> Figure:
         summaries: as `comparison.summaries` gives it.
     """
     count = summaries["model"].nunique()
-    with rc_context(STYLE):
-        figure = Figure(figsize=(9, 1.9 + 0.62 * count), layout="constrained")
-        axes = figure.subplots(2, 2, sharex=True)
-        for panel, noise in zip(axes.flat, PAPER_NOISES, strict=True):
-            table = summaries[summaries["noise"] == noise].sort_values("area")
-            for place, row in enumerate(table.itertuples()):
-                _dot(panel, place, row.area, row.area_low, row.area_high, network_look(row.model))
-            panel.set_yticks(range(count), [networks.title(model) for model in table["model"]])
-            panel.set(title=title(noise), ylim=(-0.6, count - 0.4))
-        for panel in axes[1]:
-            panel.set_xlabel("area under the curve (%)")
-        figure.suptitle(heading, fontsize=11)
+    figure = Figure(figsize=(9, 1.9 + 0.62 * count), layout="constrained")
+    axes = figure.subplots(2, 2, sharex=True)
+    for panel, noise in zip(axes.flat, PAPER_NOISES, strict=True):
+        table = summaries[summaries["noise"] == noise].sort_values("area")
+        for place, row in enumerate(table.itertuples()):
+            _dot(panel, place, row.area, row.area_low, row.area_high, network_look(row.model))
+        panel.set_yticks(range(count), [networks.title(model) for model in table["model"]])
+        panel.set(title=title(noise), ylim=(-0.6, count - 0.4))
+    for panel in axes[1]:
+        panel.set_xlabel("area under the curve (%)")
+    figure.suptitle(heading, fontsize=11)
     return figure
 
 
+@style.context(STYLE)
 def against_depth(resilience: pd.DataFrame, heading: str) -> Figure:
     """Area under the curve against layers and against parameters, a line for each noise, with 95 % intervals.
 
@@ -145,24 +146,24 @@ def against_depth(resilience: pd.DataFrame, heading: str) -> Figure:
         resilience: as `depth.resilience` gives it.
     """
     scales = {"layers": ("layers of the ResNet", 1.0), "parameters": ("parameters (millions)", 1e-6)}
-    with rc_context(STYLE):
-        figure = Figure(figsize=(9, 4.4), layout="constrained")
-        axes = figure.subplots(1, 2, sharey=True)
-        for panel, (column, (label, unit)) in zip(axes, scales.items(), strict=True):
-            for noise in PAPER_NOISES:
-                table = resilience[resilience["noise"] == noise].sort_values(column)
-                error = [table["area"] - table["low"], table["high"] - table["area"]]
-                panel.errorbar(table[column] * unit, table["area"], error, capsize=3, **noise_look(noise))
-            table = resilience[resilience["noise"] == PAPER_NOISES[0]]
-            panel.set_xticks(table[column] * unit, [f"{value:.3g}" for value in table[column] * unit])
-            panel.set_xlabel(label)
-        names = [f"{networks.title(row.model)}: {row.parameters / 1e6:.3g}" for row in table.itertuples()]
-        axes[1].set_xticks(table["parameters"] / 1e6, names, rotation=40, ha="right", rotation_mode="anchor")
-        axes[0].set_ylabel("area under the curve (%)")
-        _finish(figure, axes[0], heading)
+    figure = Figure(figsize=(9, 4.4), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    for panel, (column, (label, unit)) in zip(axes, scales.items(), strict=True):
+        for noise in PAPER_NOISES:
+            table = resilience[resilience["noise"] == noise].sort_values(column)
+            error = [table["area"] - table["low"], table["high"] - table["area"]]
+            panel.errorbar(table[column] * unit, table["area"], error, capsize=3, **noise_look(noise))
+        table = resilience[resilience["noise"] == PAPER_NOISES[0]]
+        panel.set_xticks(table[column] * unit, [f"{value:.3g}" for value in table[column] * unit])
+        panel.set_xlabel(label)
+    names = [f"{networks.title(row.model)}: {row.parameters / 1e6:.3g}" for row in table.itertuples()]
+    axes[1].set_xticks(table["parameters"] / 1e6, names, rotation=40, ha="right", rotation_mode="anchor")
+    axes[0].set_ylabel("area under the curve (%)")
+    _finish(figure, axes[0], heading)
     return figure
 
 
+@style.context(STYLE)
 def sensitivity(table: pd.DataFrame, paper: pd.Series, heading: str) -> Figure:
     """Area under White to Black minus area under Black to White for each network, with 95 % intervals.
 
@@ -171,25 +172,24 @@ def sensitivity(table: pd.DataFrame, paper: pd.Series, heading: str) -> Figure:
         paper: network -> the paper's own difference.
     """
     models = list(table["model"].unique())[::-1]
-    with rc_context(STYLE):
-        figure = Figure(figsize=(8, 1.9 + 0.5 * len(models)), layout="constrained")
-        axes = figure.subplots()
-        axes.axvspan(-NEARLY_EQUAL, NEARLY_EQUAL, color="0.92", zorder=0, label="nearly equal")
-        axes.axvline(0, color="0.5", linewidth=0.8)
-        for row in table.itertuples():
-            look = network_look(row.model)
-            equal = row.measure == "equal attacks"
-            place = models.index(row.model) + (0.14 if equal else -0.14)
-            face = look["color"] if equal else "white"
-            _dot(axes, place, row.difference, row.low, row.high, look | {"marker": "o", "markerfacecolor": face})
-        known = [model for model in models if model in paper]
-        axes.plot(paper[known], [models.index(model) for model in known], "kx", label="paper, five levels")
-        axes.plot([], [], "o", color="0.3", label="at equal attacks")
-        axes.plot([], [], "o", color="0.3", markerfacecolor="white", label="at equal pixels")
-        axes.set_yticks(range(len(models)), [networks.title(model) for model in models])
-        axes.set(ylim=(-0.6, len(models) - 0.4))
-        axes.set_xlabel("← White to Black costs more     area WtB - area BtW (points)     Black to White costs more →")
-        _finish(figure, axes, heading)
+    figure = Figure(figsize=(8, 1.9 + 0.5 * len(models)), layout="constrained")
+    axes = figure.subplots()
+    axes.axvspan(-NEARLY_EQUAL, NEARLY_EQUAL, color="0.92", zorder=0, label="nearly equal")
+    axes.axvline(0, color="0.5", linewidth=0.8)
+    for row in table.itertuples():
+        look = network_look(row.model)
+        equal = row.measure == "equal attacks"
+        place = models.index(row.model) + (0.14 if equal else -0.14)
+        face = look["color"] if equal else "white"
+        _dot(axes, place, row.difference, row.low, row.high, look | {"marker": "o", "markerfacecolor": face})
+    known = [model for model in models if model in paper]
+    axes.plot(paper[known], [models.index(model) for model in known], "kx", label="paper, five levels")
+    axes.plot([], [], "o", color="0.3", label="at equal attacks")
+    axes.plot([], [], "o", color="0.3", markerfacecolor="white", label="at equal pixels")
+    axes.set_yticks(range(len(models)), [networks.title(model) for model in models])
+    axes.set(ylim=(-0.6, len(models) - 0.4))
+    axes.set_xlabel("← White to Black costs more     area WtB - area BtW (points)     Black to White costs more →")
+    _finish(figure, axes, heading)
     return figure
 
 

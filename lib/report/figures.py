@@ -1,11 +1,12 @@
 """The figures, each a function of its data alone; the same colour for the same thing everywhere."""
 
 import io
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
+from matplotlib import style
 from matplotlib.figure import Figure
 
 from lib import networks
@@ -21,16 +22,7 @@ MARKERS = "osD^vPX*"
 NETWORK_COLOURS = [*COLOURS, "#882255"]  # and one of Tol's; 9 and 4 give 36 networks looks of their own
 NETWORK_MARKERS = MARKERS + "h"
 NETWORK_DASHES = ["-", "--", "-.", (0, (5, 1, 1, 1, 1, 1))]  # dots are for another recipe
-STYLE = {
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "figure.dpi": 110,
-    "font.size": 10,
-    "grid.alpha": 0.3,
-    "legend.frameon": False,
-    "svg.hashsalt": "0",  # the same figure gives the same file
-}
+STYLE = "lib.report.companion"  # companion.mplstyle, beside this file
 
 
 def title(noise: str) -> str:
@@ -82,70 +74,69 @@ def attack_look(attack: str) -> dict:
     }
 
 
+@style.context(STYLE)
 def save(figure: Figure, name: str, outputs: Path = OUTPUTS) -> Figure:
     """Write `figures/NAME.svg` and `.png` under `outputs`; the figure itself, to be shown."""
     for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
-        with rc_context(STYLE):
-            path = outputs / "figures" / f"{name}.{suffix}"
-            write_atomically(
-                path, lambda file, kind=suffix, m=metadata: figure.savefig(file, format=kind, dpi=200, metadata=m)
-            )
+        write = partial(figure.savefig, format=suffix, dpi=200, metadata=metadata)
+        write_atomically(outputs / "figures" / f"{name}.{suffix}", write)
     return figure
 
 
+@style.context(STYLE)
 def digits(images: np.ndarray, labels: list[list[str]] | None = None, rows: list[str] | None = None) -> Figure:
     """A grid of images (rows, columns, H, W) uint8, with a label under each and a name before each row.
 
     Where a label is empty no image is drawn.
     """
     height, width = images.shape[:2]
-    with rc_context(STYLE):
-        lines = max((label.count("\n") + 1 for row in labels or [] for label in row), default=0)
-        figure = Figure(figsize=(1.05 * width + (1.6 if rows else 0), (1.1 + 0.2 * lines) * height))
-        axes = figure.subplots(height, width, squeeze=False)
-        for y in range(height):
-            for x in range(width):
-                axes[y, x].set(xticks=[], yticks=[])
-                drawn = not labels or labels[y][x] != ""
-                axes[y, x].spines[:].set_visible(drawn)
-                if not drawn:
-                    continue
-                axes[y, x].imshow(images[y, x], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-                axes[y, x].spines[:].set(color="0.6", linewidth=0.5)
-                if labels:
-                    axes[y, x].set_xlabel(labels[y][x], fontsize=9, labelpad=3)
-            if rows:
-                axes[y, 0].set_ylabel(rows[y], rotation=0, ha="right", va="center", fontsize=10, labelpad=6)
-        figure.tight_layout(pad=0.4)
+    lines = max((label.count("\n") + 1 for row in labels or [] for label in row), default=0)
+    figure = Figure(figsize=(1.05 * width + (1.6 if rows else 0), (1.1 + 0.2 * lines) * height))
+    axes = figure.subplots(height, width, squeeze=False)
+    for y in range(height):
+        for x in range(width):
+            axes[y, x].set(xticks=[], yticks=[])
+            drawn = not labels or labels[y][x] != ""
+            axes[y, x].spines[:].set_visible(drawn)
+            if not drawn:
+                continue
+            axes[y, x].imshow(images[y, x], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            axes[y, x].spines[:].set(color="0.6", linewidth=0.5)
+            if labels:
+                axes[y, x].set_xlabel(labels[y][x], fontsize=9, labelpad=3)
+        if rows:
+            axes[y, 0].set_ylabel(rows[y], rotation=0, ha="right", va="center", fontsize=10, labelpad=6)
+    figure.tight_layout(pad=0.4)
     return figure
 
 
+@style.context(STYLE)
 def training(record: dict) -> Figure:
     """Loss of every batch and validation accuracy after every epoch of one training (section 3.3)."""
     losses = pd.Series(record["losses"])
     epochs = pd.DataFrame(record["epochs"])
     ends = len(losses) / len(epochs) * epochs["epoch"]  # in batches
-    with rc_context(STYLE):
-        figure = Figure(figsize=(8, 3.2))
-        left, right = figure.subplots(1, 2)
-        left.plot(losses, color="0.8", linewidth=0.6, label="one batch")
-        left.plot(losses.rolling(50, min_periods=1).mean(), color=COLOURS[0], label="mean of the last 50")
-        left.plot(
-            ends,
-            epochs["validation_loss"],
-            linestyle="",
-            marker="o",
-            color=COLOURS[1],
-            label="validation, after an epoch",
-        )
-        left.set(xlabel="batches", ylabel="cross-entropy loss", yscale="log")
-        left.legend(fontsize=8)
-        right.plot(epochs["epoch"], epochs["accuracy"], color=COLOURS[1], marker="o")
-        right.set(xlabel="epochs", ylabel="validation accuracy (%)", xticks=epochs["epoch"])
-        figure.tight_layout()
+    figure = Figure(figsize=(8, 3.2))
+    left, right = figure.subplots(1, 2)
+    left.plot(losses, color="0.8", linewidth=0.6, label="one batch")
+    left.plot(losses.rolling(50, min_periods=1).mean(), color=COLOURS[0], label="mean of the last 50")
+    left.plot(
+        ends,
+        epochs["validation_loss"],
+        linestyle="",
+        marker="o",
+        color=COLOURS[1],
+        label="validation, after an epoch",
+    )
+    left.set(xlabel="batches", ylabel="cross-entropy loss", yscale="log")
+    left.legend(fontsize=8)
+    right.plot(epochs["epoch"], epochs["accuracy"], color=COLOURS[1], marker="o")
+    right.set(xlabel="epochs", ylabel="validation accuracy (%)", xticks=epochs["epoch"])
+    figure.tight_layout()
     return figure
 
 
+@style.context(STYLE)
 def noise_curves(curves: pd.DataFrame, heading: str, paper: pd.DataFrame | None = None) -> Figure:
     """Accuracy against attacked pixels for one network, a line for each noise with its 95 % band.
 
@@ -154,34 +145,34 @@ def noise_curves(curves: pd.DataFrame, heading: str, paper: pd.DataFrame | None 
         heading: above the axes.
         paper: rows of `paper.read_table_1` to mark as open symbols.
     """
-    with rc_context(STYLE):
-        figure = Figure(figsize=(7, 4.4))
-        axes = figure.subplots()
-        for name, curve in curves.groupby("noise", sort=False):
-            look = noise_look(name)
-            colour, marker = look["color"], look["marker"]
-            axes.fill_between(curve["attacks"], curve["low"], curve["high"], color=colour, alpha=0.25, linewidth=0)
-            axes.plot(curve["attacks"], curve["accuracy"], **look)
-            if paper is not None:
-                points = paper[paper["noise"] == name]
-                axes.plot(
-                    points["attacks"],
-                    points["accuracy"],
-                    linestyle="",
-                    marker=marker,
-                    markersize=8,
-                    mfc="none",
-                    mec=colour,
-                )
-        if paper is not None and len(paper):
-            axes.plot([], [], linestyle="", marker="o", markersize=8, mfc="none", mec="0.4", label="paper, Table 1")
-        axes.set(xlabel="attacked pixels", ylabel="test accuracy (%)", ylim=(0, 101))
-        axes.set_title(heading, fontsize=10)  # a network may have a long name
-        axes.legend()
-        figure.tight_layout()
+    figure = Figure(figsize=(7, 4.4))
+    axes = figure.subplots()
+    for name, curve in curves.groupby("noise", sort=False):
+        look = noise_look(name)
+        colour, marker = look["color"], look["marker"]
+        axes.fill_between(curve["attacks"], curve["low"], curve["high"], color=colour, alpha=0.25, linewidth=0)
+        axes.plot(curve["attacks"], curve["accuracy"], **look)
+        if paper is not None:
+            points = paper[paper["noise"] == name]
+            axes.plot(
+                points["attacks"],
+                points["accuracy"],
+                linestyle="",
+                marker=marker,
+                markersize=8,
+                mfc="none",
+                mec=colour,
+            )
+    if paper is not None and len(paper):
+        axes.plot([], [], linestyle="", marker="o", markersize=8, mfc="none", mec="0.4", label="paper, Table 1")
+    axes.set(xlabel="attacked pixels", ylabel="test accuracy (%)", ylim=(0, 101))
+    axes.set_title(heading, fontsize=10)  # a network may have a long name
+    axes.legend()
+    figure.tight_layout()
     return figure
 
 
+@style.context(STYLE)
 def bound_curves(outcomes: pd.DataFrame, heading: str) -> Figure:
     """Accuracy against the pixels that may be changed (L0) and the distance that may be gone (L2), a step an image.
 
@@ -189,48 +180,48 @@ def bound_curves(outcomes: pd.DataFrame, heading: str) -> Figure:
         outcomes: as `bounds.outcomes` gives them.
         heading: above the axes.
     """
-    with rc_context(STYLE):
-        figure = Figure(figsize=(11, 4.8))
-        for axes, norm in zip(figure.subplots(1, 2, sharey=True), ("l0", "l2"), strict=True):
-            for name, found in outcomes.groupby("method", sort=False):
-                look = attack_look(name) if name in ATTACKS else noise_look(name) | {"markevery": 0.1, "linewidth": 1.2}
-                sizes = np.sort(found.loc[found["fooled"], norm])
-                left = 100 * (1 - np.arange(len(sizes) + 1) / len(found))
-                axes.step([0, *sizes], left, where="post", **look)
-            axes.set_ylim(0, 101)
-        left, right = figure.axes
-        left.set_xscale("symlog", linthresh=10, linscale=0.5)
-        ticks = [0, 10, 20, 40, 100, 200, 400, 784]
-        left.set(
-            xlabel="pixels changed at most (L0)",
-            ylabel="images not fooled within the bound (%)",
-            xlim=(0, 800),
-            xticks=ticks,
-        )
-        left.set_xticklabels(ticks)
-        left.minorticks_off()
-        right.set(xlabel="distance at most (L2, brightness from 0 to 1)", xlim=(0, None))
-        right.axvline(1.5, color="0.4", linewidth=0.8)
-        figure.legend(*left.get_legend_handles_labels(), loc="outside right center", fontsize=9, handlelength=3)
-        figure.suptitle(heading, fontsize=11)
-        figure.set_layout_engine("constrained")
+    figure = Figure(figsize=(11, 4.8))
+    for axes, norm in zip(figure.subplots(1, 2, sharey=True), ("l0", "l2"), strict=True):
+        for name, found in outcomes.groupby("method", sort=False):
+            look = attack_look(name) if name in ATTACKS else noise_look(name) | {"markevery": 0.1, "linewidth": 1.2}
+            sizes = np.sort(found.loc[found["fooled"], norm])
+            left = 100 * (1 - np.arange(len(sizes) + 1) / len(found))
+            axes.step([0, *sizes], left, where="post", **look)
+        axes.set_ylim(0, 101)
+    left, right = figure.axes
+    left.set_xscale("symlog", linthresh=10, linscale=0.5)
+    ticks = [0, 10, 20, 40, 100, 200, 400, 784]
+    left.set(
+        xlabel="pixels changed at most (L0)",
+        ylabel="images not fooled within the bound (%)",
+        xlim=(0, 800),
+        xticks=ticks,
+    )
+    left.set_xticklabels(ticks)
+    left.minorticks_off()
+    right.set(xlabel="distance at most (L2, brightness from 0 to 1)", xlim=(0, None))
+    right.axvline(1.5, color="0.4", linewidth=0.8)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside right center", fontsize=9, handlelength=3)
+    figure.suptitle(heading, fontsize=11)
+    figure.set_layout_engine("constrained")
     return figure
 
 
+@style.context(STYLE)
 def counts(levels: list[int], series: dict[str, np.ndarray], ylabel: str) -> Figure:
     """A line for each noise over the number of attacks: `series` maps its name to (levels,) values."""
-    with rc_context(STYLE):
-        figure = Figure(figsize=(7, 3.6))
-        axes = figure.subplots()
-        for name, values in series.items():
-            axes.plot(levels, values, **noise_look(name))
-        axes.set(xlabel="attacks", ylabel=ylabel)
-        axes.set_ylim(bottom=0)
-        axes.legend()
-        figure.tight_layout()
+    figure = Figure(figsize=(7, 3.6))
+    axes = figure.subplots()
+    for name, values in series.items():
+        axes.plot(levels, values, **noise_look(name))
+    axes.set(xlabel="attacks", ylabel=ylabel)
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    figure.tight_layout()
     return figure
 
 
+@style.context(STYLE)
 def live_curves(
     noise: str,
     c: float,
@@ -246,33 +237,30 @@ def live_curves(
         live: network -> percent at 0, 10, 20, ... attacks, as far as computed.
         images: test images of a live curve.
     """
-    with rc_context(STYLE):
-        figure = Figure(figsize=(5.6, 4))
-        axes = figure.subplots()
-        for model, curve in recorded.items():
-            look = network_look(model)
-            colour, marker = look["color"], look["marker"]
-            if curve is not None:
-                label = f"{model}, c = {own_c:g}, {curve['images'].max():,} digits, recorded"
-                axes.plot(curve["attacks"], curve["accuracy"], color=colour, linestyle="--", linewidth=1.5, label=label)
-            if accuracy := live.get(model):
-                attacks = 10 * np.arange(len(accuracy))
-                label = f"{model}, c = {c:g}, {images:,} digits, live"
-                axes.plot(attacks, accuracy, color=colour, linewidth=2, marker=marker, markersize=4, label=label)
-        axes.set(
-            xlabel="attacked pixels", ylabel="test accuracy (%)", xlim=(-4, 204), ylim=(0, 101), title=title(noise)
-        )
-        if axes.lines:
-            axes.legend(fontsize=9, loc="lower left")
-        else:
-            axes.text(100, 50, "no curve is recorded, none computed yet", ha="center", va="center", color="0.4")
-        figure.tight_layout()
+    figure = Figure(figsize=(5.6, 4))
+    axes = figure.subplots()
+    for model, curve in recorded.items():
+        look = network_look(model)
+        colour, marker = look["color"], look["marker"]
+        if curve is not None:
+            label = f"{model}, c = {own_c:g}, {curve['images'].max():,} digits, recorded"
+            axes.plot(curve["attacks"], curve["accuracy"], color=colour, linestyle="--", linewidth=1.5, label=label)
+        if accuracy := live.get(model):
+            attacks = 10 * np.arange(len(accuracy))
+            label = f"{model}, c = {c:g}, {images:,} digits, live"
+            axes.plot(attacks, accuracy, color=colour, linewidth=2, marker=marker, markersize=4, label=label)
+    axes.set(xlabel="attacked pixels", ylabel="test accuracy (%)", xlim=(-4, 204), ylim=(0, 101), title=title(noise))
+    if axes.lines:
+        axes.legend(fontsize=9, loc="lower left")
+    else:
+        axes.text(100, 50, "no curve is recorded, none computed yet", ha="center", va="center", color="0.4")
+    figure.tight_layout()
     return figure
 
 
+@style.context(STYLE)
 def png(figure: Figure) -> bytes:
     """The figure as the content of a PNG file, for an image widget."""
     content = io.BytesIO()
-    with rc_context(STYLE):
-        figure.savefig(content, format="png", dpi=150)
+    figure.savefig(content, format="png", dpi=150)
     return content.getvalue()
