@@ -9,11 +9,11 @@ from statsmodels.stats.contingency_tables import mcnemar
 
 from lib import networks
 from lib.analysis import comparison, depth, foreground
-from lib.analysis.compared import Study
+from lib.analysis.compared import Comparison
 from lib.analysis.comparison import Answers
 from lib.evaluation import results, statistics
 from lib.paper import FIGURE_7, FIGURE_8, PAPER_NOISES, read_table_1
-from lib.report import tables
+from lib.report import sentences, tables
 
 
 def answers(right, draws=1, models=None, attacks=None, attacked=None):
@@ -171,66 +171,74 @@ def recorded(tmp_path_factory):
     return outputs
 
 
-def test_networks_that_are_missing_are_named(recorded):
-    chosen = Study(images=60, outputs=recorded).choose(FIGURE_7)
-    assert chosen.measured == ("resnet50", "fc") and chosen.common_draws == 1
-    told = chosen.in_words()
-    assert "Not yet measured: ResNet-50V2, VGG-19, EfficientNet-B1" in told and "other 2 of 5" in told
-    assert "Under-trained" not in told, "fc is excepted from the rule"
-    assert chosen.heading("A").endswith("not yet measured: ResNet-50V2, VGG-19, EfficientNet-B1")
-    assert "1 noise draw each" in chosen.heading("A") and "1 to 2 noise draws" in chosen.heading("A", common=False)
-    assert chosen.table().loc["VGG-19", "measured"] == "not yet measured"
-    table = tables.table_1(chosen.curves(), chosen.models)
+def compare(outputs, *models, **asked):
+    return Comparison(models=list(models), images=60, outputs=outputs, **asked).choose(FIGURE_7)
+
+
+def test_networks_are_told_with_their_size_training_and_draws(recorded):
+    compared = compare(recorded, "resnet50", "fc", "resnet101")
+    assert compared.models == ("resnet50", "fc", "resnet101") and compared.common_draws == 1
+    told = sentences.under_trained(compared)
+    assert told.startswith("All 3 networks are measured. **Under-trained: ResNet-101**"), "fc is excepted from the rule"
+    assert sentences.under_trained(compare(recorded, "fc")) == "All 1 networks are measured."
+    assert "n = 60 test images, 1 noise draw each" in sentences.heading(compared, "A")
+    assert "1 to 2 noise draws" in sentences.heading(compared, "A", common=False)
+    table = tables.networks(compared)
+    assert table.loc["FC", "measured"] == "60 images, 2 noise draws"
+    assert table["validation %"].tolist() == ["99.00", "98.00", "95.00 (under 99.0)"]
+
+
+def test_ours_stand_beside_the_papers_table_1(recorded):
+    compared = compare(recorded, "fc", "resnet18")
+    table = tables.table_1(compared.curves(), (*compared.models, "vgg19"))
     assert (table.loc["VGG-19"].xs("ours (95 %)", axis=1, level=1) == "-").all(axis=None)
     assert table.loc[("VGG-19", 200), "WtB"].tolist() == ["-", "74.83"]
+    assert table.loc[("ResNet-18", 200), ("WtB", "paper (difference)")] == "-"
     ours, paper = (text.split() for text in table.loc[("FC", 200), "WtB"])
     assert float(ours[0]) - float(paper[0]) == pytest.approx(float(paper[1].strip("()")), abs=0.011)
 
 
-def test_all_measured_reads_as_finished_and_names_the_under_trained(recorded):
-    chosen = Study(models=["resnet18", "resnet101"], images=60, outputs=recorded).choose(FIGURE_8)
-    assert chosen.in_words().startswith("All 2 networks are measured. **Under-trained: ResNet-101**")
-    assert "not yet" not in chosen.heading("A") and "99.10" in chosen.table().loc["ResNet-18", "validation %"]
-
-
-def test_another_recipe_is_a_network_of_its_own(recorded):
-    chosen = Study(models=["fc", "fc@long"], images=60, outputs=recorded).choose(FIGURE_7)
-    assert chosen.measured == ("fc",) and "FC (long)" in chosen.in_words()
-
-
-def test_neighbours_do_not_jump_over_a_missing_network(recorded):
-    chosen = Study(images=60, outputs=recorded).choose(FIGURE_8)
-    assert chosen.measured == ("resnet18", "resnet50", "resnet101")
-    assert comparison.neighbours(chosen) == [("resnet50", "resnet101")]
+def test_neighbours_follow_the_order_asked_for(recorded):
+    pairs = [("resnet18", "resnet50"), ("resnet50", "resnet101")]
+    assert comparison.neighbours(compare(recorded, "resnet18", "resnet50", "resnet101")) == pairs
 
 
 def test_paired_answers_give_the_accuracies_of_the_curves(recorded):
-    chosen = Study(models=["fc"], images=60, outputs=recorded).choose(FIGURE_7)
-    found = comparison.measure(chosen)
+    compared = compare(recorded, "fc")
+    found = comparison.measure(compared)
     assert found.draws == 2 and found.right.shape == (4, 1, 21, 60)
-    curves = results.curves(chosen.study.plan("fc")).set_index(["noise", "attacks"])["accuracy"].unstack()
+    curves = results.curves(compared.comparison.plan("fc")).set_index(["noise", "attacks"])["accuracy"].unstack()
     np.testing.assert_allclose(found.accuracy[:, 0], curves.loc[list(PAPER_NOISES)])
     assert (found.attacked[foreground.BLACK, -1] == 200).all() and (found.attacked[foreground.WHITE, -1] < 200).any()
-    beside = comparison.measure(Study(models=["fc", "resnet18"], images=60, outputs=recorded).choose(FIGURE_7))
+    beside = comparison.measure(compare(recorded, "fc", "resnet18"))
     assert beside.draws == 1, "the draws that both have seen"
 
 
-def test_nothing_recorded_and_wrong_names_stop_at_once(recorded):
-    with pytest.raises(FileNotFoundError, match=r"none of vgg19 is recorded .* make sweep MODEL=vgg19"):
-        Study(models=["vgg19"], images=60, outputs=recorded).choose(FIGURE_7)
+def test_every_network_that_is_not_recorded_is_named_with_its_command(recorded):
+    with pytest.raises(FileNotFoundError) as told:
+        Comparison(images=60, outputs=recorded).choose(FIGURE_7)
+    missing = ("resnetv2_50", "vgg19", "efficientnet_b1")
+    assert str(told.value).endswith(": " + ", ".join(f"{model} (make sweep MODEL={model})" for model in missing))
+    assert "with 60 images, training seed 0" in str(told.value)
+    with pytest.raises(FileNotFoundError, match=r"in 2 noise draws.*: resnet18 \(make sweep MODEL=resnet18\)$"):
+        compare(recorded, "fc", "resnet18", draws=2)
+    with pytest.raises(FileNotFoundError, match="fc@long"):
+        compare(recorded, "fc", "fc@long")
+
+
+def test_wrong_names_stop_at_once():
     with pytest.raises(ValueError, match="unknown model 'vgg91'; choose from fc"):
-        Study(models=["vgg91"])
+        Comparison(models=["vgg91"])
     with pytest.raises(ValueError, match="each network once"):
-        Study(models=["fc", "fc"])
-    assert Study(draws=2, images=60, outputs=recorded).choose(FIGURE_7).measured == ("fc",), "two draws were asked for"
+        Comparison(models=["fc", "fc"])
 
 
 def test_predictions_by_other_weights_do_not_count(recorded, tmp_path):
-    pretend(tmp_path, "fc", lambda noise, x: 0.9 - x / 400, images=20)
+    pretend(tmp_path, "fc", lambda noise, x: 0.9 - x / 400, images=60)
     path = networks.weights_path("fc", 0, tmp_path)
     path.write_bytes(path.read_bytes() + b" ")
-    with pytest.raises(FileNotFoundError, match="none of fc is recorded"):
-        Study(models=["fc"], images=20, outputs=tmp_path).choose(FIGURE_7)
+    with pytest.raises(FileNotFoundError, match=r"not recorded .* fc"):
+        compare(tmp_path, "fc")
 
 
 RESNETS = list(FIGURE_8)
@@ -379,8 +387,10 @@ def test_a_network_that_fell_short_is_replaced_by_a_better_training(tmp_path):
     }.items():
         pretend(tmp_path, model, straight, 60, validation=validation)
     pretend(tmp_path, "resnet34@none", straight, 60, normalize="none")
-    chosen = Study(images=60, outputs=tmp_path, models=["fc", "resnet18", "resnet34", "resnet50"]).choose(())
-    assert chosen.short == ("resnet34",), "the fully connected net has no target"
-    (other,) = chosen.instead()
-    assert other.models == ("fc", "resnet18", "resnet34@gentle", "resnet50") and other.missing == ("resnet50",)
-    assert chosen.study.model_copy(update={"models": ["fc", "resnet18"]}).choose(()).instead() == []
+    compared = compare(tmp_path, "fc", "resnet18", "resnet34")
+    assert compared.short == ("resnet34",), "the fully connected net has no target"
+    other = compared.instead()
+    assert {variant: own.models for variant, own in other.items()} == {
+        "resnet34@gentle": ("fc", "resnet18", "resnet34@gentle")
+    }
+    assert compare(tmp_path, "fc", "resnet18").instead() == {}

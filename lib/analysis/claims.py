@@ -319,8 +319,7 @@ def retrained(chosen: Chosen) -> dict[str, dict[int, list[Statement]]]:
         MODEL@WORD -> the statements of claims 1 to 10.
     """
     found = {}
-    for other in chosen.instead():
-        (variant,) = set(other.models) - set(chosen.models)
+    for variant, other in chosen.instead().items():
         scores = measured(comparison.measure(other))
         found[variant] = {number: statements(number, scores) for number in CLAIMS if number <= 10}
     return found

@@ -1,4 +1,4 @@
-"""Which networks are set side by side (section 3.4), and which of them are recorded so far."""
+"""Which networks are set side by side (section 3.4), and what is recorded of them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from lib.store.files import ROOT
 from lib.training.recipe import Recipe, paper_target
 
 
-class Study(BaseModel):
+class Comparison(BaseModel):
     """Some networks under the paper's four noises: what a notebook that compares them was asked for."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,131 +57,104 @@ class Study(BaseModel):
         recipes = (Recipe.of(networks.read_record(path)) for path in paths)
         return [recipe.model for recipe in recipes if seen == {name: getattr(recipe, name) for name in seen}]
 
-    def choose(self, usual: tuple[str, ...]) -> "Chosen":
-        """The networks asked for, `usual` where none are named, sorted by whether they are recorded.
+    def choose(self, usual: tuple[str, ...]) -> "Compared":
+        """The networks asked for, `usual` where none are named.
 
         Raises:
-            FileNotFoundError: if none is recorded; it names the command that records one.
+            FileNotFoundError: if one is not recorded; it names each such with the command that records it.
         """
-        chosen = self.sort(usual)
-        if not chosen.measured:
-            raise FileNotFoundError(
-                f"none of {', '.join(chosen.models)} is recorded under {ROOT / self.outputs} with {self.images:,} "
-                f"images; record one with: make sweep MODEL={chosen.models[0]}"
-            )
-        return chosen
-
-    def sort(self, usual: tuple[str, ...] = ()) -> "Chosen":
-        """The same, without a complaint where none is recorded."""
         models = tuple(self.models or usual)
-        return Chosen(self, models, tuple(model for model in models if recorded(self.plan(model))))
+        missing = [f"{model} (make sweep MODEL={model})" for model in models if not recorded(self.plan(model))]
+        if missing:
+            draws = f" in {self.draws} noise draws" if self.draws else ""
+            raise FileNotFoundError(
+                f"not recorded under {ROOT / self.outputs} with {self.images:,} images{draws}, training seed "
+                f"{self.train_seed}: {', '.join(missing)}"
+            )
+        return Compared(self, models)
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """The networks of a comparison, in the order of the figure."""
+class Compared:
+    """The networks of a comparison, all of them recorded, in the order of the figure."""
 
-    study: Study
+    comparison: Comparison
     models: tuple[str, ...]
-    measured: tuple[str, ...]
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        return tuple(model for model in self.models if model not in self.measured)
 
     @property
     def common_draws(self) -> int:
-        """Noise draws, counted from 0, that all the measured networks have seen."""
-        return min(map(self.draws, self.measured))
+        """Noise draws, counted from 0, that all the networks have seen."""
+        return min(map(self.draws, self.models))
 
     def draws(self, model: str) -> int:
-        """How many noise draws of a measured network its own curve is made of."""
-        return self.study.draws or self.study.plan(model).recorded_draws()
+        """How many noise draws of a network its own curve is made of."""
+        return self.comparison.draws or self.comparison.plan(model).recorded_draws()
 
     def training(self, model: str) -> tuple[dict, bool]:
-        """The record of a measured network's training, and whether it reached what the paper's rule asks for.
+        """The record of a network's training, and whether it reached what the paper's rule asks for.
 
         The fully connected net is excepted from the rule (section 3.3).
         """
-        record = self.study.training(model)
+        record = self.comparison.training(model)
         excepted = paper_target(model) > 100
         return record, excepted or any(epoch["accuracy"] >= PAPER_TARGET for epoch in record["epochs"])
 
     @property
     def short(self) -> tuple[str, ...]:
-        """The measured networks whose training fell short of what the paper's rule asks for."""
-        return tuple(model for model in self.measured if not self.training(model)[1])
+        """The networks whose training fell short of what the paper's rule asks for."""
+        return tuple(model for model in self.models if not self.training(model)[1])
 
-    def instead(self) -> list["Chosen"]:
-        """The same networks with one that fell short replaced by its variant MODEL@WORD that did not, for each such.
+    def instead(self) -> dict[str, "Compared"]:
+        """The same networks with one that fell short replaced by its variant MODEL@WORD that did not: variant -> them.
 
         A variant counts if its sweep is recorded and its recipe differs in the course of the training alone.
         """
-        found = []
+        found = {}
         for model in self.short:
-            for variant in self.study.variants(model):
-                models = [variant if each == model else each for each in self.models]
-                other = self.study.model_copy(update={"models": models}).sort()
-                if variant in other.measured and variant not in other.short:
-                    found.append(other)
+            for variant in self.comparison.variants(model):
+                models = tuple(variant if each == model else each for each in self.models)
+                other = Compared(self.comparison.model_copy(update={"models": list(models)}), models)
+                if recorded(self.comparison.plan(variant)) and variant not in other.short:
+                    found[variant] = other
         return found
 
     def curves(self) -> pd.DataFrame:
-        """`results.curves` of every measured network, each with all its draws, the network in column `model`."""
-        each = [results.curves(self.study.plan(model)).assign(model=model) for model in self.measured]
+        """`results.curves` of every network, each with all its draws, the network in column `model`."""
+        each = [results.curves(self.comparison.plan(model)).assign(model=model) for model in self.models]
         return pd.concat(each, ignore_index=True)
 
+    # Until the last notebook has the new names.
+    study = property(lambda self: self.comparison)
+    measured = property(lambda self: self.models)
+    missing = ()
+
     def table(self) -> pd.DataFrame:
-        """A row of words for every network: its size, its training, its accuracy without noise, what is recorded."""
-        rows = {}
-        for model in self.models:
-            row = {"parameters": f"{networks.parameters(model) / 1e6:.1f} million", "measured": "not yet measured"}
-            if model in self.measured:
-                record, reached = self.training(model)
-                plan = self.study.plan(model)
-                clean = results.curves(plan).iloc[0]
-                row |= {
-                    "epochs": str(len(record["epochs"])),
-                    "validation %": f"{record['epochs'][-1]['accuracy']:.2f}" + ("" if reached else " (under 99.0)"),
-                    "test % without noise": f"{clean.accuracy:.2f} ({clean.low:.2f} to {clean.high:.2f})",
-                    "measured": f"{plan.images:,} images, {in_draws([self.draws(model)])}",
-                }
-            rows[networks.title(model)] = row
-        columns = ["parameters", "epochs", "validation %", "test % without noise", "measured"]
-        return pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns).fillna("-")
+        from lib.report import tables
+
+        return tables.networks(self)
 
     def in_words(self) -> str:
-        """What is measured, what is not, and which networks fell short of the paper's rule of training."""
-        told = f"All {len(self.models)} networks are measured."
-        if self.missing:
-            told = (
-                f"**Not yet measured: {names(self.missing)}.** All that follows is about the other "
-                f"{len(self.measured)} of {len(self.models)}: {names(self.measured)}."
-            )
-        if self.short:
-            told += (
-                f" **Under-trained: {names(self.short)}** ended below the {PAPER_TARGET} % of validation images that "
-                "the paper's rule asks for, so what follows about "
-                f"{'it' if len(self.short) == 1 else 'them'} is weak evidence about architecture."
-            )
-        return told
+        from lib.report import sentences
+
+        return sentences.under_trained(self)
 
     def heading(self, what: str, common: bool = True) -> str:
-        """`what` with n behind it, and the networks that are missing: for above a figure.
+        from lib.report import sentences
 
-        Args:
-            common: whether the figure is of the draws that all the networks have seen, or of each network's own.
-        """
-        draws = in_draws([self.common_draws] if common else [self.draws(model) for model in self.measured])
-        told = f"{what}: n = {self.study.images:,} test images, {draws} each, one training"
-        return told + (f"\nnot yet measured: {names(self.missing)}" if self.missing else "")
+        return sentences.heading(self, what, common)
+
+
+Study, Chosen = Comparison, Compared
+Comparison.sort = lambda self: self.choose(())
 
 
 def in_draws(counts: list[int]) -> str:
-    """`1 noise draw`, `1 to 5 noise draws`."""
-    least, most = min(counts), max(counts)
-    return f"{most if least == most else f'{least} to {most}'} noise draw{'s' * (most > 1)}"
+    from lib.report import sentences
+
+    return sentences.in_draws(counts)
 
 
-def names(models: tuple[str, ...] | list[str]) -> str:
-    return ", ".join(map(networks.title, models))
+def names(models) -> str:
+    from lib.report import sentences
+
+    return sentences.names(models)

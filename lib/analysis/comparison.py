@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
-from lib.analysis.compared import Chosen
+from lib.analysis.compared import Compared
 from lib.evaluation.plan import CLEAN
 from lib.evaluation.statistics import area_under_curve, attacks_until, limits, ranks, resample
 from lib.evaluation.sweep import Predictions
@@ -49,23 +49,23 @@ class Answers:
         return 100 * resample(self.right) / self.draws
 
 
-def measure(chosen: Chosen) -> Answers:
-    """Read what the measured networks answered in the draws that all of them have seen."""
-    draws, images = chosen.common_draws, chosen.study.images
+def measure(compared: Compared) -> Answers:
+    """Read what the networks answered in the draws that all of them have seen."""
+    draws, images = compared.common_draws, compared.comparison.images
     labels = data.load().test_labels[:images]
     right, attacked = [], []
-    for model in chosen.measured:
-        plan = chosen.study.plan(model)
+    for model in compared.models:
+        plan = compared.comparison.plan(model)
         clean = Predictions.read(plan.part(CLEAN).path)
         for noise in PAPER_NOISES:
             parts = [Predictions.read(plan.part(noise, draw).path) for draw in range(draws)]
             found = [np.concatenate([clean.predicted, part.predicted]) == labels for part in parts]  # (levels, images)
             right.append(np.sum(found, axis=0, dtype=np.uint8))
             attacked.append(np.mean([np.concatenate([clean.attacked, part.attacked]) for part in parts], axis=0))
-    shape = (len(chosen.measured), len(PAPER_NOISES), *right[0].shape)
+    shape = (len(compared.models), len(PAPER_NOISES), *right[0].shape)
     cube = np.stack(right).reshape(shape).swapaxes(0, 1)
     pixels = np.stack(attacked[: len(PAPER_NOISES)]).astype(np.float32)  # the same for every network
-    return Answers(chosen.measured, np.array(plan.levels), draws, cube, pixels)
+    return Answers(compared.models, np.array(plan.levels), draws, cube, pixels)
 
 
 def estimate(answers: Answers, statistic: Statistic) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -165,6 +165,6 @@ def _level(answers: Answers, attacks: int) -> int:
     return levels.index(attacks)
 
 
-def neighbours(chosen: Chosen) -> list[Pair]:
-    """Each network with the next one in the figure's order, where both are measured."""
-    return [pair for pair in pairwise(chosen.models) if set(pair) <= set(chosen.measured)]
+def neighbours(compared: Compared) -> list[Pair]:
+    """Each network with the next one in the figure's order."""
+    return list(pairwise(compared.models))

@@ -4,11 +4,13 @@ import math
 
 import pandas as pd
 
-from lib import networks
+from lib import networks as nets
+from lib.analysis.compared import Compared
 from lib.evaluation import results
 from lib.evaluation.statistics import area_under_curve, ranks
 from lib.noise import NOISES
-from lib.paper import PAPER_NOISES, read_table_1
+from lib.paper import PAPER_NOISES, PAPER_TARGET, read_table_1
+from lib.report import sentences
 from lib.report.figures import title
 
 BOUND = "\N{NO-BREAK SPACE}"  # where a cell of a table must not break
@@ -23,6 +25,23 @@ def spread(value: float, low: float, high: float, digits: int = 1, sign: str = "
     return told[0] if len(set(told)) == 1 and math.isinf(value) else f"{told[0]} {between}"
 
 
+def networks(compared: Compared) -> pd.DataFrame:
+    """A row for every network: its size, its training, its accuracy without noise, what is recorded."""
+    rows = {}
+    for model in compared.models:
+        record, reached = compared.training(model)
+        plan = compared.comparison.plan(model)
+        clean = results.curves(plan).iloc[0]
+        rows[nets.title(model)] = {
+            "parameters": f"{nets.parameters(model) / 1e6:.1f} million",
+            "epochs": str(len(record["epochs"])),
+            "validation %": f"{record['epochs'][-1]['accuracy']:.2f}" + ("" if reached else f" (under {PAPER_TARGET})"),
+            "test % without noise": f"{clean.accuracy:.2f} ({clean.low:.2f} to {clean.high:.2f})",
+            "measured": f"{plan.images:,} images, {sentences.in_draws([compared.draws(model)])}",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
 def table_1(curves: pd.DataFrame, models: tuple[str, ...]) -> pd.DataFrame:
     """Ours beside the paper's in the layout of the paper's Table 1: a row for every network and number of attacks.
 
@@ -33,7 +52,7 @@ def table_1(curves: pd.DataFrame, models: tuple[str, ...]) -> pd.DataFrame:
     rows = {}
     for model in models:
         for attacks in sorted(paper.index.unique("attacks")):
-            rows[networks.title(model), attacks] = {
+            rows[nets.title(model), attacks] = {
                 (NOISES[noise].short, column): text
                 for noise in PAPER_NOISES
                 for column, text in _cells(ours, paper, (model, attacks, noise)).items()
@@ -61,7 +80,7 @@ def differences(curves: pd.DataFrame) -> pd.DataFrame:
         beside = results.beside_paper(curve, model).query("attacks > 0")
         if len(beside):
             apart = beside["difference"]
-            rows.append((networks.title(model), len(beside), apart.mean(), apart.abs().mean(), apart.abs().max()))
+            rows.append((nets.title(model), len(beside), apart.mean(), apart.abs().mean(), apart.abs().max()))
     return pd.DataFrame(rows, columns=["network", "cells", "mean", "mean_size", "largest"])
 
 
@@ -72,7 +91,7 @@ def summary(summaries: pd.DataFrame) -> pd.DataFrame:
     """
     rows = {}
     for row in summaries.itertuples():
-        rows[title(row.noise), networks.title(row.model)] = {
+        rows[title(row.noise), nets.title(row.model)] = {
             "area under the curve (%)": spread(row.area, row.area_low, row.area_high),
             "attacks until 50 %": spread(row.half, row.half_low, row.half_high, digits=0),
             "rank": f"{row.rank:.0f} ({row.rank_low:.0f} to {row.rank_high:.0f})",
@@ -95,9 +114,9 @@ def paper_ranks(models: list[str]) -> dict[tuple[str, str], int]:
 def in_order(leads: pd.DataFrame) -> str:
     """`comparison.ranking` in words: a line for each noise, the network with the largest area first."""
     lines = [
-        f"- **{title(noise)}**: {networks.title(own.iloc[0].upper)}"
+        f"- **{title(noise)}**: {nets.title(own.iloc[0].upper)}"
         + "".join(
-            f", {networks.title(row.lower)} by {spread(row.lead, row.low, row.high)}"
+            f", {nets.title(row.lower)} by {spread(row.lead, row.low, row.high)}"
             + ("" if row.low > 0 else " **or the other way round**")
             for row in own.itertuples()
         )
@@ -132,7 +151,7 @@ def in_count(sign_tests: pd.DataFrame) -> str:
 
 
 def pair(first: str, second: str) -> str:
-    return f"{networks.title(first)} → {networks.title(second)}"
+    return f"{nets.title(first)} → {nets.title(second)}"
 
 
 def probability(p: float) -> str:
@@ -154,7 +173,7 @@ def leanings(found: pd.DataFrame) -> str:
     """`foreground.sensitivity` in words, a line for each measure and leaning."""
     told = {"background": "Black to White costs more", "foreground": "White to Black costs more"}
     lines = [
-        f"- At **{measure}**, {told.get(leaning, leaning)}: {', '.join(map(networks.title, own['model']))}."
+        f"- At **{measure}**, {told.get(leaning, leaning)}: {', '.join(map(nets.title, own['model']))}."
         for (measure, leaning), own in found.groupby(["measure", "leaning"], sort=False)
     ]
     return "\n".join(sorted(lines))
@@ -176,7 +195,7 @@ def shapes(found: pd.DataFrame) -> pd.DataFrame:
     rows = {}
     ordered = [row for _, own in found.groupby("model", sort=False) for row in own.to_dict("records")]
     for row in ordered:
-        rows[networks.title(row["model"]), NOISES[row["noise"]].short] = {
+        rows[nets.title(row["model"]), NOISES[row["noise"]].short] = {
             "shape": row["shape"].replace(" ", BOUND),
             "clear": "yes" if row["clear"] else "no",
             "paper": (row["paper"] or "-").replace(" ", BOUND),
@@ -197,7 +216,7 @@ def sensitivity(found: pd.DataFrame, paper: pd.Series, ours: pd.Series) -> pd.Da
     rows = {}
     for row in found.itertuples():
         told = f"{spread(row.difference, row.low, row.high, sign='+')}: {row.leaning}"
-        rows.setdefault(networks.title(row.model), {})[row.measure] = told
+        rows.setdefault(nets.title(row.model), {})[row.measure] = told
         for name, others in (("at the paper's levels", ours), ("paper", paper)):
-            rows[networks.title(row.model)][name] = f"{others[row.model]:+.1f}" if row.model in others else "-"
+            rows[nets.title(row.model)][name] = f"{others[row.model]:+.1f}" if row.model in others else "-"
     return pd.DataFrame.from_dict(rows, orient="index")
