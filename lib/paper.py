@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 PAPER_NOISES = ("white_to_black", "black_to_white", "random_pixel_invert", "edge_to_altered")  # sections 3.2 and 4
 LEVELS = tuple(range(0, 201, 10))  # attacked pixels in Figures 7 and 8
 TABLE_1_LEVELS = (0, 10, 40, 100, 200)
+TABLE_2_LEVELS = (40, 200)  # of the noises
 PAPER_TARGET = 99.0  # percent of the validation images; the fully connected net has no target (section 3.3)
 
 # Networks in the paper's order; those of Figure 7 are those of Table 1.

@@ -8,7 +8,7 @@ from torch import nn
 
 from lib import networks
 from lib.adversarial import attacks, runs, searches
-from lib.adversarial.attacks import ATTACKS, Found, distances
+from lib.adversarial.attacks import ATTACKS, Found, perturbation_sizes
 from lib.adversarial.runs import AttackPlan
 from lib.adversarial.searches import search
 from lib.networks import predictor
@@ -133,7 +133,7 @@ def test_rounding_goes_away_from_the_original_and_adds_no_pixels():
     found = (images / np.float32(255)) + np.float32(1e-8)  # float32's own rounding is no change
     found[:, :5] = random.random((3, 5, 28), np.float32)
     stored = searches._as_stored(found, images)
-    l0, l2, _ = distances(stored, images)
+    l0, l2, _ = perturbation_sizes(stored, images)
     assert (l0 <= 140).all()
     change = np.sqrt(((found[:, :5] - images[:, :5] / 255) ** 2).sum(axis=(1, 2)))
     assert (l2 >= change - 1e-6).all() and (l2 <= change + 28 / 65_535).all()

@@ -56,14 +56,14 @@ def test_an_image_is_robust_beyond_its_distance_and_where_nothing_was_found():
 
 def test_the_papers_own_table_is_against_pointwise_at_200_attacks_and_for_it_by_its_groups():
     own = robust_accuracy.paper_margins().set_index(["method", "terms"])["margin"]
-    assert own["white_to_black", TERMS[0]] == pytest.approx((44.7 - 21.0) - (91.0 - 44.7))
-    assert own["white_to_black", TERMS[1]] == pytest.approx((44.7 - 21.0) - (91.0 - 87.9))
-    assert (own.xs(TERMS[0], level="terms") < 0).all() and (own.xs(TERMS[1], level="terms") > 0).all()
+    assert own["white_to_black", "paper_bound"] == pytest.approx((44.7 - 21.0) - (91.0 - 44.7))
+    assert own["white_to_black", "paper_groups"] == pytest.approx((44.7 - 21.0) - (91.0 - 87.9))
+    assert (own.xs("paper_bound", level="terms") < 0).all() and (own.xs("paper_groups", level="terms") > 0).all()
 
 
 def near(table: np.ndarray) -> Nearness:
     """Robust or not: (images, the noise on either side and QUOTED)."""
-    return Nearness("white_to_black", TERMS[0], 1.5, robust_accuracy._accuracies(table), len(table))
+    return Nearness("white_to_black", "paper_bound", 1.5, robust_accuracy._accuracies(table), len(table))
 
 
 def test_the_margin_has_a_paired_interval():
@@ -146,7 +146,7 @@ def test_claim_12_is_asked_on_four_terms_for_every_noise(tried):
         others = min(abs(row.far - row.deepfool), abs(row.far - row.boundary))
         assert row.margin == pytest.approx(others - abs(row.near - row.pointwise))
     answers = {row.attacks: row.accuracy for row in at_first(tried, 6).itertuples()}
-    grouped = margins.query("method == 'black_to_white' and terms == @TERMS[1]").iloc[0]
+    grouped = margins.query("method == 'black_to_white' and terms == 'paper_groups'").iloc[0]
     assert (grouped["near"], grouped["far"]) == pytest.approx((answers[40], answers[200]))
 
 

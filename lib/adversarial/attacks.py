@@ -50,7 +50,7 @@ class Found:
     linf: np.ndarray  # (n,) float32
 
 
-def distances(adversarial: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def perturbation_sizes(adversarial: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """L0 (pixels), L2 and L-infinity (of brightness 0 to 1) between (n, 28, 28) uint16 and uint8 images: each (n,)."""
     change = np.abs(adversarial.astype(np.int64) - 257 * images.astype(np.int64)).reshape(len(images), -1)
     l2 = np.sqrt((change**2).sum(axis=1)) / WHITE

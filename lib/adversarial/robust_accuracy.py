@@ -11,19 +11,23 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from lib.adversarial.attacks import ATTACKS, WHITE, distances
+from lib.adversarial.attacks import ATTACKS, WHITE, perturbation_sizes
 from lib.adversarial.runs import AttackPlan, findings
 from lib.evaluation.plan import CLEAN, Plan
 from lib.evaluation.results import interval
 from lib.evaluation.statistics import limits, resample
 from lib.evaluation.sweep import Predictions, recorded
-from lib.paper import PAPER_NOISES, read_table_2
+from lib.paper import PAPER_NOISES, TABLE_2_LEVELS, read_table_2
 from lib.store import data
 
 L2_BOUND = 1.5  # of the accuracies that the paper quotes (Schott et al. 2018)
-LEVELS = (40, 200)  # attacked pixels of the noises in Table 2
 QUOTED = ("pointwise", "deepfool", "boundary")  # the attacks whose accuracies the paper quotes there
-TERMS = ("200 attacks, L2 ≤ 1.5", "40 and 200 attacks, L2 ≤ 1.5", "equal pixels", "equal L2")
+TERMS = {  # on which a noise is set beside the attacks, `nearness`
+    "paper_bound": "200 attacks, L2 ≤ 1.5",
+    "paper_groups": "40 and 200 attacks, L2 ≤ 1.5",
+    "equal_pixels": "equal pixels",
+    "equal_l2": "equal L2",
+}
 
 
 def swept(attack_plan: AttackPlan) -> Plan | None:
@@ -94,7 +98,7 @@ def _first_wrong(plan: Plan, noise: str, count: int) -> tuple[np.ndarray, np.nda
 def _found_by_noise(plan: Plan, noise: str, count: int) -> pd.DataFrame:
     digits = data.load()
     found, predicted = _first_wrong(plan, noise, count)
-    l0, l2, linf = distances(257 * found.astype(np.uint16), digits.test_images[:count])
+    l0, l2, linf = perturbation_sizes(257 * found.astype(np.uint16), digits.test_images[:count])
     labels = digits.test_labels[:count]
     columns = {"label": labels, "predicted": predicted, "fooled": predicted != labels, "started": True}
     return pd.DataFrame({"method": noise, "image": np.arange(count), **columns, "l0": l0, "l2": l2, "linf": linf})
@@ -125,7 +129,7 @@ def at_levels(attack_plan: AttackPlan) -> pd.DataFrame:
     for noise in plan.noises if plan else []:
         for attacks, noisy, answers in zip(*_shown(plan, noise, attack_plan.images), strict=True):
             correct = (answers == labels)[None]
-            l0, l2, _ = distances(257 * noisy.astype(np.uint16), images)
+            l0, l2, _ = perturbation_sizes(257 * noisy.astype(np.uint16), images)
             rows.append((noise, attacks, 100 * correct.mean(), *interval(correct), len(labels), l0.mean(), l2.mean()))
     return pd.DataFrame(rows, columns=["method", "attacks", "accuracy", "low", "high", "n", "l0", "l2"])
 
@@ -139,7 +143,7 @@ def table2(attack_plan: AttackPlan, outcomes: pd.DataFrame) -> pd.DataFrame:
     attacks = at_bound(outcomes[outcomes["method"].isin(ATTACKS)], "l2", L2_BOUND)
     steps = [block.recipe["steps"] for name in attacks["method"] for block in attack_plan.blocks(name)[:1]]
     attacks = attacks.assign(norm="L2", bound=L2_BOUND, steps=steps, seed=attack_plan.seed)
-    noises = at_levels(attack_plan).query("attacks in @LEVELS").rename(columns={"attacks": "bound"})
+    noises = at_levels(attack_plan).query("attacks in @TABLE_2_LEVELS").rename(columns={"attacks": "bound"})
     noises = noises.assign(norm="pixels attacked", steps=noises["bound"], seed=0, unstarted=0)
     rows = pd.concat([attacks, noises]) if len(noises) else attacks
     paper = read_table_2().rename(columns={"attacks": "bound", "accuracy": "paper"}).fillna({"bound": L2_BOUND})
@@ -152,8 +156,8 @@ class Nearness:
     """One noise beside Pointwise, and beside DeepFool and Boundary, over the images that all four were run on."""
 
     noise: str
-    terms: str  # of TERMS
-    bound: float  # of the attacks: L2, or pixels where `terms` is equal pixels
+    terms: str  # a key of TERMS
+    bound: float  # of the attacks: L2, or pixels on equal pixels
     accuracy: np.ndarray  # (1 + samples, 5), percent: of the noise beside Pointwise, beside the others, then of QUOTED
     n: int
 
@@ -175,14 +179,15 @@ def nearness(attack_plan: AttackPlan, outcomes: pd.DataFrame) -> Iterator[Nearne
     Table 2, beside the noise at 200 attacks (DeepFool, Boundary) and at 40 (Pointwise). Equal pixels: at most 200
     changed by any. Equal L2: at most as far as the noise at 200 attacks moves the mean image.
     """
-    plan, (few, last) = swept(attack_plan), LEVELS
+    plan, (few, last) = swept(attack_plan), TABLE_2_LEVELS
     if not plan or not {*QUOTED} <= {*outcomes["method"]}:
         return
     moved = at_levels(attack_plan).query("attacks == @last").set_index("method")["l2"]
     for noise in plan.noises:
         levels, _, answers = _shown(plan, noise, attack_plan.images)
         right = {
-            level: answers[levels.index(level)] == data.load().test_labels[: attack_plan.images] for level in LEVELS
+            level: answers[levels.index(level)] == data.load().test_labels[: attack_plan.images]
+            for level in TABLE_2_LEVELS
         }
         sides = (("l2", L2_BOUND, last, last), ("l2", L2_BOUND, few, last), ("l0", last), ("l2", moved[noise]))
         for terms, (norm, bound, *attacks) in zip(TERMS, sides, strict=True):
@@ -202,9 +207,9 @@ def _accuracies(robust: np.ndarray) -> np.ndarray:
 def margins(found: list[Nearness]) -> pd.DataFrame:
     """The margins with their 95 % intervals, paired over the images.
 
-    Columns: method, terms, bound, near, far (accuracy of the noise beside Pointwise, and beside the others), pointwise,
-    deepfool, boundary (percent), margin, low, high (points), n, nearer ("Pointwise", "DeepFool or Boundary";
-    "undecided" where the interval holds 0).
+    Columns: method, terms (a key of TERMS), bound, near, far (accuracy of the noise beside Pointwise, and beside the
+    others), pointwise, deepfool, boundary (percent), margin, low, high (points), n, nearer ("Pointwise", "DeepFool or
+    Boundary"; "undecided" where the interval holds 0).
     """
     rows = []
     for each in found:
@@ -217,13 +222,13 @@ def margins(found: list[Nearness]) -> pd.DataFrame:
 
 
 def paper_margins() -> pd.DataFrame:
-    """The same margins from the paper's own Table 2: method, terms (the first two of TERMS), margin (points)."""
+    """The same margins from the paper's own Table 2: method, terms (the first two keys of TERMS), margin (points)."""
     paper = read_table_2().fillna({"attacks": 0}).set_index(["method", "attacks"])["accuracy"]
     quoted = [paper[attack, 0] for attack in QUOTED]
-    noises = [method for method, attacks in paper.index if attacks == max(LEVELS)]
+    noises = [method for method, attacks in paper.index if attacks == TABLE_2_LEVELS[-1]]
     rows = [
-        (noise, terms, _margin(paper[noise, near], paper[noise, max(LEVELS)], *quoted))
-        for terms, near in zip(TERMS, reversed(LEVELS), strict=False)
+        (noise, terms, _margin(paper[noise, near], paper[noise, TABLE_2_LEVELS[-1]], *quoted))
+        for terms, near in zip(TERMS, reversed(TABLE_2_LEVELS), strict=False)
         for noise in noises
     ]
     return pd.DataFrame(rows, columns=["method", "terms", "margin"])

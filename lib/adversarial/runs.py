@@ -200,7 +200,7 @@ def _check(block: Block, net: networks.Net) -> int:
     found, digits = block.read()[1], data.load()
     rows = np.random.default_rng().permutation(len(block.index))[:CHECKED_IMAGES]
     probability = searches.probabilities(net, found.adversarial[rows])  # (rows, 10)
-    l0, l2, linf = attacks.distances(found.adversarial[rows], digits.test_images[block.index[rows]])
+    l0, l2, linf = attacks.perturbation_sizes(found.adversarial[rows], digits.test_images[block.index[rows]])
     wrong = probability[np.arange(len(rows)), found.predicted[rows]] < probability.max(axis=1) - TOLERANCE
     wrong |= (l0 != found.l0[rows]) | ~np.isclose(l2, found.l2[rows]) | ~np.isclose(linf, found.linf[rows])
     wrong |= found.fooled[rows] != (found.predicted[rows] != digits.test_labels[block.index[rows]])

@@ -16,7 +16,7 @@ from foolbox.attacks.base import FixedEpsilonAttack
 from foolbox.criteria import Misclassification
 from torch import Tensor
 
-from lib.adversarial.attacks import WHITE, Found, distances, find
+from lib.adversarial.attacks import WHITE, Found, find, perturbation_sizes
 from lib.networks.net import Net, memory_format
 from lib.store.parameters import imported
 
@@ -88,7 +88,7 @@ def search(net: Net, attack: str, images: np.ndarray, labels: np.ndarray, *, ste
     predicted = classes(model, adversarial)
     fooled = predicted != labels
     adversarial[~fooled] = 257 * images[~fooled].astype(np.uint16)
-    return Found(adversarial, predicted, started.cpu().numpy(), fooled, *distances(adversarial, images))
+    return Found(adversarial, predicted, started.cpu().numpy(), fooled, *perturbation_sizes(adversarial, images))
 
 
 def as_model(net: Net) -> foolbox.PyTorchModel:

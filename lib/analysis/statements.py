@@ -13,27 +13,26 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from lib.evaluation.statistics import area_under_curve, limits
 from lib.networks import title
 from lib.noise import NOISES
 from lib.paper import PAPER_NOISES
-from lib.report.tables import spread
 
-HOLDS, FAILS, UNDECIDED, MISSING = "holds", "fails", "undecided", "not yet measured"
+HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 
-Number = np.ndarray  # (1 + samples,): over the images, then over each bootstrap sample of them; nan: not measured
+Number = np.ndarray  # (1 + samples,): over the images, then over each bootstrap sample of them
 
 
 class Bounds(NamedTuple):
     """What is said of a number, and between which bounds it must lie."""
 
+    id: str  # such as wtb-resnet50-over-resnet34: one for what is said, whichever claims say it
     says: str
     number: Number
     least: float
     most: float
-    moved_by: str = ""  # the key, in `claims.chance`, of what another training of one of its networks moves
+    moved_by: str = ""  # the key, in `claims.seed_spread`, of what another training of one of its networks moves
     times: int = 0  # how often that enters the number: a difference of two networks 2, of two differences 4
 
 
@@ -44,7 +43,7 @@ class Scores:
     models: tuple[str, ...]
     attacks: np.ndarray  # (levels,)
     accuracy: np.ndarray  # (1 + samples, noises, models, levels), percent
-    margins: dict[tuple[str, str], Number] = field(default_factory=dict)  # (noise, terms): `bounds.Nearness.margin`
+    margins: dict[tuple[str, str], Number] = field(default_factory=dict)  # (noise, terms): `Nearness.margin`
 
     def curves(self, noise: str, model: str) -> np.ndarray:
         """(1 + samples, levels); nan where the network is not measured."""
@@ -53,7 +52,7 @@ class Scores:
         return self.accuracy[:, PAPER_NOISES.index(noise), self.models.index(model)]
 
     def at(self, noise: str, model: str, attacks: int | None = None) -> Number:
-        """Accuracy at a level, or the area under the curve; nan where it is not measured."""
+        """Accuracy at a level, or the area under the curve; nan at a level that is not among these."""
         curves = self.curves(noise, model)
         if attacks is None:
             return area_under_curve(curves, self.attacks)
@@ -62,7 +61,7 @@ class Scores:
         return curves[:, self.attacks.tolist().index(attacks)]
 
     def at_levels(self, attacks: np.ndarray) -> "Scores":
-        """The same networks at these levels alone, as far as they are measured there; without the margins."""
+        """The same networks at these levels alone, as far as they have them; without the margins."""
         place = np.isin(self.attacks, attacks)
         return Scores(self.models, self.attacks[place], self.accuracy[..., place])
 
@@ -81,37 +80,39 @@ def over(one: str, other: str) -> str:
 
 def above(scores: Scores, noise: str, one: str, other: str) -> Bounds:
     """That one network has the larger area under its curve than another."""
-    return Bounds(f"{on(noise)}: {over(one, other)}", scores.gain(noise, other, one), 0, math.inf, noise, 2)
+    gain = scores.gain(noise, other, one)
+    short = on(noise)
+    return Bounds(f"{short.lower()}-{one}-over-{other}", f"{short}: {over(one, other)}", gain, 0, math.inf, noise, 2)
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One row of a claim."""
+    """One row of a claim: what is said, and what the evidence answers."""
 
-    says: str
+    bounds: Bounds
     value: float
     low: float  # 95 % interval
     high: float
-    least: float
-    most: float
     verdict: str
     paper: float = math.nan  # the number by the paper's own tables
     coarse: float = math.nan  # ours at the levels of these tables alone
-    moved_by: str = ""  # as in `Bounds`
-    times: int = 0
 
 
 def judge(bounds: Bounds, family: int, paper: float = math.nan, coarse: float = math.nan) -> Statement:
-    """A statement that is one of `family`, all of which a claim needs."""
-    says, number, least, most, *moved = bounds
+    """A statement that is one of `family`, all of which a claim needs.
+
+    Raises:
+        ValueError: if its number is not measured.
+    """
+    number, least, most = bounds.number, bounds.least, bounds.most
     if np.isnan(number).any():
-        return Statement(says, *3 * [math.nan], least, most, MISSING, paper, coarse, *moved)
+        raise ValueError(f"not measured: {bounds.says}")
     low, high = map(float, limits(number[1:]))
     widest = limits(number[1:], family)
     holds = (least < low if math.isinf(most) else least <= low) and high <= most  # "above" is not "at"
     fails = widest[1] < least or widest[0] > most
     verdict = HOLDS if holds else FAILS if fails else UNDECIDED
-    return Statement(says, float(number[0]), low, high, least, most, verdict, paper, coarse, *moved)
+    return Statement(bounds, float(number[0]), low, high, verdict, paper, coarse)
 
 
 def judge_all(
@@ -132,61 +133,49 @@ def judge_all(
 
 
 def verdict(found: list[Statement]) -> str:
-    """Of a claim, by the rule at the top of this module; a claim that fails already needs no further network."""
+    """Of a claim, by the rule at the top of this module."""
     answers = {statement.verdict for statement in found}
-    if FAILS in answers:
-        return "contradicted"
-    if MISSING in answers:
-        return MISSING
-    return "supported" if answers == {HOLDS} else "undecided"
+    return "contradicted" if FAILS in answers else "supported" if answers == {HOLDS} else "undecided"
 
 
-def turned(before: dict[int, list[Statement]], after: dict[int, list[Statement]]) -> tuple[int, list[str]]:
-    """How many statements the second was asked, each once, and those that turned, in words."""
+def flipped(
+    before: dict[int, list[Statement]], after: dict[int, list[Statement]]
+) -> tuple[int, list[tuple[Statement, Statement]]]:
+    """How many statements the second was asked, each once, and those with another verdict: before and after."""
     pairs = [pair for number in after for pair in zip(before[number], after[number], strict=True)]
-    verdicts = {one.says: (one.verdict, other.verdict) for one, other in pairs}
-    return len(verdicts), [f"{says} ({one}, then {other})" for says, (one, other) in verdicts.items() if one != other]
+    once = {one.bounds.id: (one, other) for one, other in pairs}
+    return len(once), [(one, other) for one, other in once.values() if one.verdict != other.verdict]
 
 
-def within(statement: Statement, chance: dict[str, float]) -> bool:
+def within(statement: Statement, seed_spread: dict[str, float]) -> bool:
     """Whether other trainings of the networks in a number could carry it over one of its bounds.
 
     Each of its `times` may move it as far as trainings of one network lie apart.
 
     Args:
-        chance: such distances by `moved_by`; False for what is not listed.
+        seed_spread: such distances by `moved_by`; False for what is not listed.
     """
-    if statement.verdict == MISSING or statement.moved_by not in chance:
+    bounds = statement.bounds
+    if bounds.moved_by not in seed_spread:
         return False
-    ends = [abs(statement.value - end) for end in (statement.least, statement.most) if math.isfinite(end)]
-    return min(ends) <= statement.times * chance[statement.moved_by]
+    ends = [abs(statement.value - end) for end in (bounds.least, bounds.most) if math.isfinite(end)]
+    return min(ends) <= bounds.times * seed_spread[bounds.moved_by]
 
 
-def allowing(found: list[Statement], chance: dict[str, float]) -> list[Statement]:
-    """The same with every number undecided that is `within` chance."""
-    return [replace(own, verdict=UNDECIDED) if within(own, chance) else own for own in found]
+def allowing(found: list[Statement], seed_spread: dict[str, float]) -> list[Statement]:
+    """The same with every number undecided that is `within` the seed spread."""
+    return [replace(own, verdict=UNDECIDED) if within(own, seed_spread) else own for own in found]
 
 
-def table(own: list[Statement], chance: dict[str, float] | None = None) -> pd.DataFrame:
-    """The statements of one claim in words; with `chance` also which numbers are `within` it."""
-    rows = [
-        {
-            "statement": statement.says,
-            "number": spread(statement.value, statement.low, statement.high) if statement.verdict != MISSING else "-",
-            "claimed": _range(statement.least, statement.most),
-            "verdict": statement.verdict,
-            **({} if chance is None else {"trainings": "could turn it" if within(statement, chance) else "-"}),
-            "paper": "-" if math.isnan(statement.paper) else f"{statement.paper:.1f}",
-            "at its levels": "-" if math.isnan(statement.paper + statement.coarse) else f"{statement.coarse:z.1f}",
-        }
-        for statement in own
-    ]
-    return pd.DataFrame(rows).set_index("statement")
+MISSING = "not yet measured"  # these three until the last notebook has the new names
 
 
-def _range(least: float, most: float) -> str:
-    if math.isinf(most):
-        return f"above {least:g}"
-    if math.isinf(least):
-        return f"at most {most:g}"
-    return f"{least:g}" if least == most else f"{least:g} to {most:g}"
+def turned(before, after):
+    asked, flips = flipped(before, after)
+    return asked, [f"{one.bounds.says} ({one.verdict}, then {other.verdict})" for one, other in flips]
+
+
+def table(own, seed_spread=None):
+    from lib.report import tables
+
+    return tables.statements(own, seed_spread)
