@@ -17,7 +17,7 @@ from lib.report import figures
 
 Show = Callable[[], None]  # puts a finished picture into its widget
 WIDE = Layout(width="390px", max_width="99%")
-STYLE = {"description_width": "92px"}
+KNOB_STYLE = {"description_width": "92px"}
 
 
 class Newest:
@@ -72,7 +72,7 @@ class Newest:
 
 # The knobs that offer a list: what is on it, the state's own value always.
 CHOICES: dict[str, Callable[[State], list]] = {
-    "model": one_digit.networks,
+    "model": one_digit.choices,
     "noise": lambda _: [(figures.title(noise), noise) for noise in NOISES],
     "c": lambda state: [(repr(c).removesuffix(".0"), c) for c in sorted({*STOPS, state.c})],
 }
@@ -114,7 +114,7 @@ class Knobs:
         self.widgets = {name: KNOBS[name](state) for name in names}
         self._mirror()
         for name, widget in self.widgets.items():
-            widget.style, widget.layout = STYLE, WIDE
+            widget.style, widget.layout = KNOB_STYLE, WIDE
             widget.observe(partial(self._turned, name), "value")
 
     def _turned(self, name: str, change: dict) -> None:

@@ -8,7 +8,7 @@ from ipywidgets import Layout
 
 from lib import networks
 from lib.explorer import many_digits, one_digit, pictures
-from lib.explorer.knobs import STYLE, WIDE, Knobs, Newest, Show
+from lib.explorer.knobs import KNOB_STYLE, WIDE, Knobs, Newest, Show
 from lib.explorer.many_digits import Fooled, LiveCurves
 from lib.explorer.one_digit import State
 from lib.explorer.panels import Line, Viewer, button, column, guarded, picture, rows, wrapped
@@ -35,7 +35,7 @@ class AllDigits(Viewer):
         self.knobs = Knobs(state, ["noise", "c"], lambda _: self._changed(), self._failed)
         self.newest = Newest(self._steps, self._failed)
         self.bar = widgets.IntProgress(
-            description="Progress", layout=WIDE, style={"bar_color": figures.COLOURS[0]} | STYLE
+            description="Progress", layout=WIDE, style={"bar_color": figures.COLOURS[0]} | KNOB_STYLE
         )
         self.start = button(
             f"Compute on {images:,} digits", "Level by level", self._start, self._failed, button_style="primary"

@@ -1,4 +1,4 @@
-"""Many digits at one state, block by block, so that a viewer can show what is known so far and stop at any time."""
+"""Many digits at one state, step by step, so that a viewer can show what is known so far and stop at any time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,10 +9,9 @@ import pandas as pd
 from lib.evaluation import results
 from lib.evaluation.plan import Plan
 from lib.evaluation.sweep import recorded
-from lib.explorer.one_digit import BLOCK, MOST_ATTACKS, State, digits, probabilities
+from lib.explorer.one_digit import IMAGES_A_STEP, State, digits, probabilities
 from lib.noise import perturb
-
-LEVELS = list(range(0, MOST_ATTACKS + 1, 10))  # of a live curve, as in the paper's figures
+from lib.paper import LEVELS
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Fooled:
 class LiveCurves:
     """Accuracy of some networks at the levels computed so far."""
 
-    accuracy: dict[str, list[float]]  # network -> percent at the first of LEVELS
+    accuracy: dict[str, list[float]]  # network -> percent at the first of the paper's levels
     images: int  # test images, from the first on
     done: int  # forward passes made
     total: int  # forward passes of all levels and networks
@@ -39,12 +38,12 @@ def next_wrong(state: State) -> Iterator[tuple[int, int | None]]:
     """Search from the digit after the state's, once around the test set, for one that its network gets wrong.
 
     Yields:
-        (digits searched so far, the number found or None), block by block; the find is the last.
+        (digits searched so far, the number found or None), step by step; the find is the last.
     """
     total = len(digits().test_labels)
     order = (state.number + 1 + np.arange(total)) % total
-    for start in range(0, total, BLOCK):
-        numbers = order[start : start + BLOCK]
+    for start in range(0, total, IMAGES_A_STEP):
+        numbers = order[start : start + IMAGES_A_STEP]
         wrong = _answers(state, numbers, state.attacks) != digits().test_labels[numbers]
         found = int(numbers[wrong.argmax()]) if wrong.any() else None
         yield start + len(numbers), found
@@ -62,7 +61,7 @@ def fooled(state: State, wanted: int = 24, most: int = 2_000) -> Iterator[Fooled
     labels = digits().test_labels
     numbers, predicted, searched = [], [], 0
     while searched < most and len(numbers) < wanted:
-        block = np.arange(searched, min(searched + BLOCK, most))
+        block = np.arange(searched, min(searched + IMAGES_A_STEP, most))
         noisy = _answers(state, block, state.attacks)
         hits = np.flatnonzero(noisy != labels[block])
         hits = hits[_answers(state, block[hits], 0) == labels[block[hits]]]
@@ -85,12 +84,12 @@ def live_curves(state: State, models: list[str], images: int = 500) -> Iterator[
         noisy = attacked_digits(state, np.arange(images), attacks)  # (images, 28, 28)
         for model in models:
             right = 0
-            for start in range(0, images, BLOCK):
-                block = slice(start, start + BLOCK)
+            for start in range(0, images, IMAGES_A_STEP):
+                block = slice(start, start + IMAGES_A_STEP)
                 answers = probabilities(states[model], noisy[block]).argmax(axis=1)
                 right += int((answers == labels[block]).sum())
                 done += len(answers)
-                if start + BLOCK >= images:
+                if start + IMAGES_A_STEP >= images:
                     accuracy[model].append(100 * right / images)
                 yield LiveCurves({name: list(values) for name, values in accuracy.items()}, images, done, total)
 

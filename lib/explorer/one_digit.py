@@ -16,14 +16,14 @@ from lib.noise import default_c, perturb_and_count
 from lib.store import data
 from lib.store.files import OUTPUTS, ROOT
 
-MOST_ATTACKS = 200  # the paper's highest level
+MOST_ATTACKS = paper.LEVELS[-1]
 SMALLEST_C, LARGEST_C = 0.1, 10.0
 # Of what is counted; everything begins at 0.
 LARGEST = {"number": 9_999, "attacks": MOST_ATTACKS, "draw": 2**31, "train_seed": 2**31}
 # The stops of c's knob, closer together where they make more of a difference; the noises' own c are among them.
 STOPS = [*(n / 20 for n in range(2, 40)), *(n / 4 for n in range(8, 20)), *(n / 2 for n in range(10, 21))]
-BLOCK = 25  # images in one step of work: short, so that a newer state or a cancel never waits long
-STRIP_BLOCK = 10  # levels in one step of a strip: shorter still, for a turning knob interrupts it
+IMAGES_A_STEP = 25  # images in one step of work: short, so that a newer state or a cancel never waits long
+LEVELS_A_STEP = 10  # levels in one step of a strip: shorter still, for a turning knob interrupts it
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ def _coarse_first() -> Iterator[np.ndarray]:
     """0..200 in blocks: first every eighth level, then those between."""
     for start, step in ((0, 8), (4, 8), (2, 4), (1, 2)):
         levels = np.arange(start, MOST_ATTACKS + 1, step)
-        yield from (levels[i : i + STRIP_BLOCK] for i in range(0, len(levels), STRIP_BLOCK))
+        yield from (levels[i : i + LEVELS_A_STEP] for i in range(0, len(levels), LEVELS_A_STEP))
 
 
 def probabilities(state: State, images: np.ndarray) -> np.ndarray:

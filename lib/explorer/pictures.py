@@ -19,7 +19,7 @@ from lib.report.figures import COLOURS
 SCALE = 2  # pixels for each unit of length, so that the pictures stay sharp on dense screens
 WIDTH = 400  # of every picture, in units of a web page: two fit beside each other, one on a phone
 BLUE, RED, LIGHTER, DARKER, GREY = COLOURS[0], COLOURS[1], COLOURS[4], COLOURS[5], "#666666"
-FOOLED = "#F9E0D2"  # a light RED
+LIGHT_RED = "#F9E0D2"  # where a strip's network is wrong
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 
 
@@ -128,7 +128,7 @@ def strip(strip: Strip, attacks: int) -> Image.Image:
     y = bottom - (bottom - top) * np.nan_to_num(strip.probability)
     half = (right - left) / MOST_ATTACKS / 2
     for level in known[strip.predicted[known] != strip.truth]:
-        sheet.box(max(left, x[level] - half), top, min(right, x[level] + half), bottom, FOOLED)
+        sheet.box(max(left, x[level] - half), top, min(right, x[level] + half), bottom, LIGHT_RED)
     for share in (0, 50, 100):
         height = bottom - (bottom - top) * share / 100
         sheet.line([(left, height), (right, height)], "#D0D0D0", 1)

@@ -20,8 +20,8 @@ CANVAS, PEN = 280, 24  # the side of the canvas and the width of the pen, in uni
 SEVEN = [[(70.0, 70.0), (205.0, 70.0), (125.0, 225.0)]]  # what the canvas opens with
 
 
-class Attack:
-    """The attack on one digit, whichever it is: knobs, pictures, strip and Play."""
+class AttackedDigit:
+    """One digit under attack, whichever it is: knobs, pictures, strip and Play."""
 
     def __init__(self, state: State, names: list[str]):
         self.message, self.verdict = Line(), Line()
@@ -109,7 +109,7 @@ class OneDigit(Viewer):
     """One test image under attack, chosen by number or as the next one that the network gets wrong."""
 
     def __init__(self, state: State):
-        self.attack = Attack(state, ["model", "number", "noise", "c", "attacks", "draw", "revisit"])
+        self.attack = AttackedDigit(state, ["model", "number", "noise", "c", "attacks", "draw", "revisit"])
         self.search = Newest(self._search, self.attack.message.warn)
         self.attack.before_change = self.search.cancel
         self.next = button(
@@ -143,7 +143,7 @@ class OwnDigit(Viewer):
         self.drawing = False
         drawn = handwriting.from_strokes(self.strokes, CANVAS, PEN)
         names = ["model", "noise", "c", "attacks", "draw", "revisit"]
-        self.attack = Attack(state.turned(own=drawn.tobytes()), names)
+        self.attack = AttackedDigit(state.turned(own=drawn.tobytes()), names)
         self.canvas = Canvas(
             width=CANVAS, height=CANVAS, layout=Layout(width=f"{CANVAS}px", border="1px solid #8C8C8C")
         )

@@ -12,14 +12,13 @@ from lib import networks
 from lib.analysis.foreground import NEARLY_EQUAL
 from lib.evaluation.statistics import HALF
 from lib.paper import PAPER_NOISES
-from lib.report.figures import STYLE, network_look, noise_look, title
+from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, STYLE, network_look, noise_look, title
 
 SHAPE_LOOKS = {
     "line": {"color": "0.45", "linestyle": ":"},
     "sigmoid": {"color": "#D55E00", "linestyle": "-"},
     "inverted sigmoid": {"color": "#0072B2", "linestyle": "--"},
 }
-ATTACKS, ACCURACY = "attacked pixels", "test accuracy (%)"
 
 
 @style.context(STYLE)
@@ -38,9 +37,9 @@ def panels(curves: pd.DataFrame, heading: str) -> Figure:
             _curve(panel, curve, network_look(model))
         panel.set(title=title(noise), ylim=(0, 101))
     for panel in axes[1]:
-        panel.set_xlabel(ATTACKS)
+        panel.set_xlabel(ATTACKS_AXIS)
     for panel in axes[:, 0]:
-        panel.set_ylabel(ACCURACY)
+        panel.set_ylabel(ACCURACY_AXIS)
     _finish(figure, axes.flat[0], heading)
     return figure
 
@@ -81,8 +80,8 @@ def shapes(attacks: np.ndarray, examples: dict[str, np.ndarray]) -> Figure:
     figure = Figure(figsize=(8, 2.4), layout="constrained")
     for axes, (shape, line) in zip(figure.subplots(1, len(examples), sharey=True), examples.items(), strict=True):
         axes.plot(attacks, line, linewidth=2, **SHAPE_LOOKS[shape])
-        axes.set(title=shape, xlabel=ATTACKS, ylim=(0, 101))
-    figure.axes[0].set_ylabel(ACCURACY)
+        axes.set(title=shape, xlabel=ATTACKS_AXIS, ylim=(0, 101))
+    figure.axes[0].set_ylabel(ACCURACY_AXIS)
     return figure
 
 
@@ -164,7 +163,7 @@ def against_depth(resilience: pd.DataFrame, heading: str) -> Figure:
 
 
 @style.context(STYLE)
-def sensitivity(table: pd.DataFrame, paper: pd.Series, heading: str) -> Figure:
+def white_against_black(table: pd.DataFrame, paper: pd.Series, heading: str) -> Figure:
     """Area under White to Black minus area under Black to White for each network, with 95 % intervals.
 
     Args:
@@ -220,7 +219,7 @@ def _panels(figure: Figure, models: list[str]) -> Iterator[tuple[str, str, Axes]
         if row == 0:
             axes.set_title(title(PAPER_NOISES[column]), fontsize=10)
         if row == len(models) - 1:
-            axes.set_xlabel(ATTACKS)
+            axes.set_xlabel(ATTACKS_AXIS)
         if column == 0:
             axes.set_ylabel(f"{networks.title(models[row])}\n%")
         yield models[row], PAPER_NOISES[column], axes

@@ -23,6 +23,7 @@ NETWORK_COLOURS = [*COLOURS, "#882255"]  # and one of Tol's; 9 and 4 give 36 net
 NETWORK_MARKERS = MARKERS + "h"
 NETWORK_DASHES = ["-", "--", "-.", (0, (5, 1, 1, 1, 1, 1))]  # dots are for another recipe
 STYLE = "lib.report.companion"  # companion.mplstyle, beside this file
+ATTACKS_AXIS, ACCURACY_AXIS = "attacks", "test accuracy (%)"
 
 
 def title(noise: str) -> str:
@@ -138,7 +139,7 @@ def training(record: dict) -> Figure:
 
 @style.context(STYLE)
 def noise_curves(curves: pd.DataFrame, heading: str, paper: pd.DataFrame | None = None) -> Figure:
-    """Accuracy against attacked pixels for one network, a line for each noise with its 95 % band.
+    """Accuracy against attacks for one network, a line for each noise with its 95 % band.
 
     Args:
         curves: as `results.curves` gives it.
@@ -165,7 +166,7 @@ def noise_curves(curves: pd.DataFrame, heading: str, paper: pd.DataFrame | None 
             )
     if paper is not None and len(paper):
         axes.plot([], [], linestyle="", marker="o", markersize=8, mfc="none", mec="0.4", label="paper, Table 1")
-    axes.set(xlabel="attacked pixels", ylabel="test accuracy (%)", ylim=(0, 101))
+    axes.set(xlabel=ATTACKS_AXIS, ylabel=ACCURACY_AXIS, ylim=(0, 101))
     axes.set_title(heading, fontsize=10)  # a network may have a long name
     axes.legend()
     figure.tight_layout()
@@ -177,7 +178,7 @@ def bound_curves(outcomes: pd.DataFrame, heading: str) -> Figure:
     """Accuracy against the pixels that may be changed (L0) and the distance that may be gone (L2), a step an image.
 
     Args:
-        outcomes: as `bounds.outcomes` gives them.
+        outcomes: as `robust_accuracy.outcomes` gives them.
         heading: above the axes.
     """
     figure = Figure(figsize=(11, 4.8))
@@ -214,7 +215,7 @@ def counts(levels: list[int], series: dict[str, np.ndarray], ylabel: str) -> Fig
     axes = figure.subplots()
     for name, values in series.items():
         axes.plot(levels, values, **noise_look(name))
-    axes.set(xlabel="attacks", ylabel=ylabel)
+    axes.set(xlabel=ATTACKS_AXIS, ylabel=ylabel)
     axes.set_ylim(bottom=0)
     axes.legend()
     figure.tight_layout()
@@ -243,13 +244,13 @@ def live_curves(
         look = network_look(model)
         colour, marker = look["color"], look["marker"]
         if curve is not None:
-            label = f"{model}, c = {own_c:g}, {curve['images'].max():,} digits, recorded"
+            label = f"{look['label']}, c = {own_c:g}, {curve['images'].max():,} digits, recorded"
             axes.plot(curve["attacks"], curve["accuracy"], color=colour, linestyle="--", linewidth=1.5, label=label)
         if accuracy := live.get(model):
             attacks = 10 * np.arange(len(accuracy))
-            label = f"{model}, c = {c:g}, {images:,} digits, live"
+            label = f"{look['label']}, c = {c:g}, {images:,} digits, live"
             axes.plot(attacks, accuracy, color=colour, linewidth=2, marker=marker, markersize=4, label=label)
-    axes.set(xlabel="attacked pixels", ylabel="test accuracy (%)", xlim=(-4, 204), ylim=(0, 101), title=title(noise))
+    axes.set(xlabel=ATTACKS_AXIS, ylabel=ACCURACY_AXIS, xlim=(-4, 204), ylim=(0, 101), title=title(noise))
     if axes.lines:
         axes.legend(fontsize=9, loc="lower left")
     else:
