@@ -1,19 +1,25 @@
+# make                 prints this
 # make paper           all networks, trained, swept and compared; does only what is not done yet, and can be stopped
 # make sweep           sets up .venv and sweeps a trained network under the four noises (MODEL=fc)
-# make test            sets up .venv and runs every test
 # make train           trains a network (MODEL=fc SEED=0)
 # make attacks         attacks a trained network with Foolbox: Table 2 (MODEL=fc)
 # make readings        every reading of what the paper leaves open (MODEL=fc), beside the paper's numbers
 # make noise           the noises themselves, without a network
+# make architectures   Figure 7 and Table 1 from the recorded sweeps; beside it
+# make depth           Figure 8
+# make curves          the curves' shapes, foreground and background
+# make claims          what the paper says, each with a verdict
 # make explore         opens JupyterLab on the explorer: knobs for one digit, your own, all digits, a gallery
 # make app             the explorer as a web page on this machine, without the code
 # make stills          the explorer as an executed notebook, for readers without a kernel
-# make architectures   Figure 7 and Table 1 from the recorded sweeps; make depth: Figure 8; make curves: shapes, foreground; make claims
 # make lab             opens JupyterLab
-# make benchmark       the noise beside what one would otherwise write, the sweep beside its forward passes, a moved slider
+# make check           while writing, two minutes: lint, types, and the tests that need no training, kernel or browser
+# make test            before submitting, a quarter of an hour: check, and the tests of all that runs
+# make evidence        before landing: what is recorded from its weights, every executed notebook, the other browser
+# make benchmark       as ratios: starts, the noise, the sweep beside its forward passes, a moved slider
 # make lock            resolves requirements.lock anew
 #
-# Further parameters of a notebook: make sweep MODEL=resnet18 ARGS="-p draws 5"
+# Further parameters of a notebook or a program: make sweep MODEL=resnet18 ARGS="-p draws 5"
 
 PYTHON ?= python3
 MODEL ?= fc
@@ -27,8 +33,12 @@ STEM := $(subst :,-,$(MODEL))-seed$(SEED)
 # $(call execute,NOTEBOOK,EXECUTED,PARAMETERS)
 execute = PATH="$(CURDIR)/$(BIN):$$PATH" workflow/execute $(1) outputs/logs/$(2).ipynb outputs/$(2).ipynb $(3) $(ARGS)
 
-.PHONY: paper sweep test train attacks readings noise architectures depth curves claims explore app stills lab benchmark lock lint nbval
+.PHONY: help paper sweep train attacks readings noise architectures depth curves claims explore app stills lab
+.PHONY: check test evidence lint benchmark lock
 .DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^# //p; /^$$/q' Makefile
 
 # Every recorded file has a lock of its own; Snakemake's would outlive a run that is killed.
 paper: $(READY)
@@ -53,7 +63,7 @@ architectures depth curves claims: $(READY)
 	$(call execute,$@,$@)
 
 lab: $(READY)
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab notebooks $(ARGS)
 
 explore: $(READY)
 	$(BIN)/jupyter lab notebooks/explore.ipynb $(ARGS)
@@ -65,18 +75,24 @@ app: $(READY)
 stills: $(READY)
 	$(call execute,explore,explore)
 
-test: lint nbval
-	$(BIN)/python -m pytest
-
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/ty check --error-on-warning lib tests
+
+check: lint
+	$(BIN)/python -m pytest -m "not slow and not evidence" $(ARGS)
+
+test: lint
+	$(BIN)/python -m pytest -m "not evidence" $(ARGS)
 
 # The executed notebooks run again and must show what they show.
-nbval: $(READY)
-	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=600 outputs/*.ipynb outputs/train outputs/sweep $(wildcard outputs/attacks outputs/readings/*.ipynb)
+evidence: $(READY)
+	$(BIN)/python -m pytest -m evidence $(ARGS)
+	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=600 $(wildcard outputs/*.ipynb outputs/*/*-seed*.ipynb outputs/readings/*.ipynb)
 
 benchmark: $(READY)
+	$(BIN)/python benchmarks/starts.py
 	$(BIN)/python benchmarks/noise.py
 	$(BIN)/python benchmarks/sweep.py
 	$(BIN)/python benchmarks/explore.py

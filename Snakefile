@@ -18,10 +18,10 @@ sys.path.insert(0, workflow.basedir)
 os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # papermill's
 
 from lib import networks
+from lib.adversarial.runs import AttackPlan
 from lib.evaluation.plan import CLEAN, Plan
 from lib.readings.options import Grid
 from lib.store.files import ROOT
-from lib.adversarial.runs import AttackPlan
 
 
 if "networks" not in config:
@@ -29,7 +29,8 @@ if "networks" not in config:
     configfile: "params/workflow.yaml"
 
 
-SOURCES = ["workflow/execute", *glob("lib/**/*.*", recursive=True), *glob("data/mnist/*")]
+LIB = [path for path in glob("lib/**/*.*", recursive=True) if "__pycache__" not in path]
+SOURCES = ["workflow/execute", *LIB, *glob("data/mnist/*")]
 NETWORKS = {
     networks.file_stem(model, seed): {"model": model, "seed": seed, "draws": 1, "attacks": False, "recipe": {}} | choices
     for model, choices in config["networks"].items()

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ PATIENCE = 240_000  # milliseconds until the notebook has run on a busy machine
 
 
 @contextmanager
-def served(by: str, folder: Path) -> Iterator[str]:
+def served(by: str, folder: Path) -> Generator[str]:
     """The address of the notebook's copy in `folder`, served by "lab" or by "voila" until the block ends."""
     shutil.copy(NOTEBOOK, folder)  # JupyterLab saves what it runs
     port = _free_port()

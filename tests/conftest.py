@@ -13,21 +13,21 @@ from lib.training.recipe import Recipe
 TESTS = Path(__file__).parent
 
 
-def start_python(code: str, *arguments: str) -> subprocess.Popen:
+def start_python(code: str, *arguments: object) -> subprocess.Popen:
     """Run code in a process of its own, which can be killed."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(TESTS)}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def run_python(code: str, *arguments: str) -> tuple[int, str]:
+def run_python(code: str, *arguments: object) -> tuple[int, str]:
     """The exit status of such a process (-9: killed), and what it printed."""
     process = start_python(code, *arguments)
     printed, _ = process.communicate()
     return process.returncode, printed
 
 
-def run_papermill(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess:
+def run_papermill(*arguments: object, folder: Path = ROOT) -> subprocess.CompletedProcess:
     """papermill as a user types it, in `folder`, standard output redirected."""
     command = [str(Path(sys.executable).with_name("papermill")), *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(TESTS)}

@@ -4,6 +4,7 @@ import io
 import re
 
 import browser
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -24,7 +25,10 @@ def chromium():
         running.close()
 
 
-@pytest.fixture(scope="module", params=["lab", "voila"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("voila", marks=pytest.mark.slow), pytest.param("lab", marks=pytest.mark.evidence)],
+)
 def page(request, chromium, tmp_path_factory):
     """The notebook, opened and run, at desktop size; at the end it is looked at on a phone, too."""
     with browser.served(request.param, tmp_path_factory.mktemp(request.param)) as address:
@@ -189,8 +193,8 @@ def test_own_digits_are_drawn_with_the_mouse(page):
     page.mouse.up()
     own.until_changed(DIGIT, before)
     own.says("reads the clean digit as 1")
-    drawn = Image.open(io.BytesIO(canvas.screenshot())).convert("L")
-    assert drawn.getpixel((140, 140)) > 200 > 50 > drawn.getpixel((30, 140)), "ink where the mouse went"
+    drawn = np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("L"))
+    assert drawn[140, 140] > 200 > 50 > drawn[140, 30], "ink where the mouse went"
 
 
 def test_a_broken_file_is_told_and_a_picture_is_taken(page):

@@ -1,31 +1,41 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from unittest import mock
 
 import pytest
+import yaml
+from click.testing import CliRunner
 from conftest import run_papermill, texts
+from papermill import cli
+from papermill.translators import PythonTranslator
 from pretend import pretend
+from pydantic import BaseModel
 
 from lib.adversarial.runs import AttackPlan
-from lib.analysis.compared import Study
+from lib.analysis.compared import Comparison
 from lib.evaluation.plan import Plan
 from lib.explorer.one_digit import Opening
 from lib.paper import NETWORKS
 from lib.readings.options import Grid
 from lib.store import parameters
 from lib.store.files import OUTPUTS, ROOT
+from lib.training.fit import train
 from lib.training.recipe import Recipe
 
 COMPARISONS = ("architectures", "depth", "curves", "claims", "paper")
-KINDS = {
+KINDS: dict[str, type[BaseModel]] = {
     "noise": parameters.Gallery,
     "explore": Opening,
     "train": Recipe,
     "sweep": Plan,
     "attacks": AttackPlan,
     "readings": Grid,
-}
-KINDS |= dict.fromkeys(COMPARISONS, Study)
+} | dict.fromkeys(COMPARISONS, Comparison)
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXECUTED = sorted(path for path in OUTPUTS.glob("**/*.ipynb") if "logs" not in path.parts)
 
@@ -89,24 +99,38 @@ def test_the_explorer_reads_well_without_a_kernel():
         assert shown[viewer]["application/vnd.jupyter.widget-view+json"]["model_id"] in models
 
 
+def run_cells(notebook: str, *arguments) -> dict:
+    """The variables of a notebook whose cells ran in this process, papermill's own with these arguments among them."""
+    with mock.patch("papermill.cli.execute_notebook") as execute:
+        run = CliRunner().invoke(cli.papermill, [f"notebooks/{notebook}.ipynb", *map(str, arguments)])
+    assert run.exit_code == 0, run.output
+    given = PythonTranslator.codify(execute.call_args.kwargs["parameters"])
+    first, *others = ["".join(cell["source"]) for cell in cells(ROOT / "notebooks" / f"{notebook}.ipynb")]
+    variables = {"In": [first, given]}
+    for source in [first, given, *others]:
+        exec(source.replace("%matplotlib inline", ""), variables)
+    return variables
+
+
+def quick_run(name: str, outputs: Path, *arguments: str) -> str:
+    """What a notebook shows that ran with its quick parameters."""
+    executed = outputs / f"{name}.ipynb"
+    parameters = ("-f", f"params/quick/{name}.yaml", "-p", "outputs", outputs)
+    run = run_papermill(f"notebooks/{name}.ipynb", executed, *parameters, *arguments)
+    assert run.returncode == 0, run.stderr
+    return texts(executed)
+
+
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    """train, sweep, then attacks with the quick parameters: the folder of results and what papermill wrote."""
+    """train, then sweep with the quick parameters: the folder of results, with the executed notebooks."""
     outputs = tmp_path_factory.mktemp("quick")
-    for name in ("train", "sweep", "attacks"):
-        run = run_papermill(
-            f"notebooks/{name}.ipynb",
-            outputs / f"{name}.ipynb",
-            "-f",
-            f"params/quick/{name}.yaml",
-            "-p",
-            "outputs",
-            outputs,
-        )
-        assert run.returncode == 0, run.stderr
+    for name in ("train", "sweep"):
+        quick_run(name, outputs)
     return outputs
 
 
+@pytest.mark.slow
 def test_training_shows_its_progress_and_what_it_reached(quick):
     shown = texts(quick / "train.ipynb")
     assert re.search(r"fc@quick epoch 1 of at most 1: 100%", shown)
@@ -114,6 +138,7 @@ def test_training_shows_its_progress_and_what_it_reached(quick):
     assert (quick / "weights" / "fc@quick-seed0.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_the_sweep_shows_curves_and_leaves_results(quick):
     shown = texts(quick / "sweep.ipynb")
     assert "17 parts computed" not in shown and "9 parts computed, 0 found recorded" in shown
@@ -123,15 +148,18 @@ def test_the_sweep_shows_curves_and_leaves_results(quick):
     assert len(list(quick.glob("figures/sweep-fc@quick-seed0-*.svg"))) == 1, "not named like a sweep of all images"
 
 
-def test_the_attacks_show_table_2_and_leave_results(quick):
-    shown = texts(quick / "attacks.ipynb")
+@pytest.mark.evidence
+def test_the_attacks_show_table_2_and_leave_results(tmp_path):
+    train(Recipe(**yaml.safe_load((ROOT / "params/quick/train.yaml").read_text()), outputs=tmp_path))
+    shown = quick_run("attacks", tmp_path)
     assert "6 blocks computed, 0 found recorded" in shown
-    assert "No sweep of fc@quick is recorded, so the noises are left out" in shown, "the quick sweep has other levels"
+    assert "No sweep of fc@quick is recorded, so the noises are left out" in shown
     assert "it cannot be decided: a sweep and all three attacks are needed" in shown
-    assert len(list(quick.glob("attacks/fc@quick-seed0/*.npz"))) == 6
-    assert len(list(quick.glob("figures/attacks-*fc@quick-seed0-*.svg"))) == 2
+    assert len(list(tmp_path.glob("attacks/fc@quick-seed0/*.npz"))) == 6
+    assert len(list(tmp_path.glob("figures/attacks-*fc@quick-seed0-*.svg"))) == 2
 
 
+@pytest.mark.slow
 def test_a_sweep_from_the_notebooks_own_folder_to_standard_output(quick):
     """As in the README: standard output is no terminal, the notebook goes there and the results where they belong."""
     before = (quick / "accuracy.csv").read_bytes()
@@ -143,27 +171,15 @@ def test_a_sweep_from_the_notebooks_own_folder_to_standard_output(quick):
     assert (quick / "accuracy.csv").read_bytes() == before
 
 
+@pytest.mark.evidence
 def test_the_noise_notebook_runs_with_the_quick_parameters(tmp_path):
-    run = run_papermill(
-        "notebooks/noise.ipynb", tmp_path / "noise.ipynb", "-f", "params/quick/noise.yaml", "-p", "outputs", tmp_path
-    )
-    assert run.returncode == 0, run.stderr
-    assert "Over 50 test images" in texts(tmp_path / "noise.ipynb")
+    assert "Over 50 test images" in quick_run("noise", tmp_path)
 
 
-@pytest.fixture(scope="module")
-def pretended(tmp_path_factory):
-    """Folders with sweeps of networks that do not exist: all eight, and only two."""
-    folders = {}
-    for name, models in (("all", NETWORKS), ("few", ["fc", "resnet18"])):
-        folders[name] = tmp_path_factory.mktemp(name)
-        (folders[name] / "figures").mkdir()
-        pictures = ("noise-gallery-20", "architectures", "architectures-beside-paper", "depth", "depth-areas")
-        for figure in (*pictures, "curves-shapes"):  # of the paper
-            shutil.copy(OUTPUTS / "figures" / f"{figure}.png", folders[name] / "figures")
-        for number, model in enumerate(models):
-            pretend(folders[name], model, lambda noise, x, n=number: 0.98 - (0.4 + n / 20) * x / 200, images=60)
-    return folders
+def pretend_all(outputs: Path, models: Sequence[str]) -> None:
+    """Sweeps of networks that do not exist."""
+    for number, model in enumerate(models):
+        pretend(outputs, model, lambda noise, x, n=number: 0.98 - (0.4 + n / 20) * x / 200, images=60)
 
 
 @pytest.mark.parametrize(
@@ -190,37 +206,43 @@ def test_the_paper_shows_depth_by_the_resnets_among_the_chosen(models, shown):
     assert ("threshold" in said[1]) == (models is None)
 
 
-@pytest.mark.parametrize("recorded", ["all", "few"])
+@pytest.fixture(scope="module")
+def pretended(tmp_path_factory):
+    """A folder with sweeps of all eight networks, none of which exists, and with the figures of the paper."""
+    outputs = tmp_path_factory.mktemp("all")
+    shutil.copytree(OUTPUTS / "figures", outputs / "figures", ignore=shutil.ignore_patterns("*.svg"))
+    pretend_all(outputs, NETWORKS)
+    return outputs
+
+
+@pytest.mark.evidence
 @pytest.mark.parametrize("notebook", COMPARISONS)
-def test_comparisons_run_with_what_is_recorded_and_name_what_is_not(pretended, tmp_path, notebook, recorded):
+def test_comparisons_run_with_what_is_recorded(pretended, tmp_path, notebook):
     executed = tmp_path / f"{notebook}.ipynb"
-    run = run_papermill(
-        f"notebooks/{notebook}.ipynb", executed, "-p", "images", "60", "-p", "outputs", pretended[recorded]
-    )
+    run = run_papermill(f"notebooks/{notebook}.ipynb", executed, "-p", "images", "60", "-p", "outputs", pretended)
     assert run.returncode == 0, run.stderr
-    shown = texts(executed)
-    if recorded == "all":
-        missing = "**Not yet" if notebook in ("claims", "paper") else "ot yet"  # of claims a column counts them
-        assert re.search(r"All \d networks are measured\.", shown) and f"{missing} measured" not in shown
-    else:
-        assert "**Not yet measured: " in shown and "ResNet-50" in shown.split("**Not yet measured: ")[1].split("**")[0]
-    drawn = len(list(pretended[recorded].glob(f"figures/{notebook}*.svg")))
+    drawn = len(list(pretended.glob(f"figures/{notebook}*.svg")))
     assert drawn >= (2 if notebook in ("architectures", "depth", "curves") else 0)
-    assert "nan" not in shown.lower().split()
+    assert "nan" not in texts(executed).lower().split()
 
 
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    outputs = tmp_path_factory.mktemp("few")
+    pretend_all(outputs, ["fc", "resnet18"])
+    return outputs
+
+
+@pytest.mark.parametrize("notebook", COMPARISONS)
+def test_comparisons_name_what_is_not_recorded(few, notebook):
+    with pytest.raises(FileNotFoundError, match=r"not recorded .*resnet50 \(make sweep MODEL=resnet50\)") as told:
+        run_cells(notebook, "-p", "images", 60, "-p", "outputs", few)
+    assert "MODEL=fc" not in str(told.value) and not (few / "figures").exists()
+
+
+@pytest.mark.evidence
 def test_the_readings_notebook_runs_with_the_quick_parameters(tmp_path):
-    run = run_papermill(
-        "notebooks/readings.ipynb",
-        tmp_path / "one.ipynb",
-        "-f",
-        "params/quick/readings.yaml",
-        "-p",
-        "outputs",
-        tmp_path,
-    )
-    assert run.returncode == 0, run.stderr
-    shown = texts(tmp_path / "one.ipynb")
+    shown = quick_run("readings", tmp_path)
     assert "Recorded: 4 of 4 readings, by 4 trained networks on n = 200 test images" in shown
     assert re.search(
         r"The nearest of 4 recorded readings is \*\*.*points from the paper.*of 4\*\* readings are consistent", shown
@@ -258,15 +280,21 @@ def test_the_readings_notebook_runs_with_the_quick_parameters(tmp_path):
 )
 def test_wrong_parameters_stop_at_once_and_write_nothing(tmp_path, notebook, arguments, message):
     outputs = tmp_path / "outputs"
-    run = run_papermill(f"notebooks/{notebook}.ipynb", *arguments, "-p", "outputs", outputs)
-    assert run.returncode != 0 and message in run.stderr
+    with pytest.raises((ValueError, FileNotFoundError), match=re.escape(message)):
+        run_cells(notebook, *arguments, "-p", "outputs", outputs)
+    assert not outputs.exists()
+
+
+@pytest.mark.evidence
+def test_a_wrong_parameter_stops_papermill_and_writes_nothing(tmp_path):
+    outputs = tmp_path / "outputs"
+    run = run_papermill("notebooks/sweep.ipynb", "-p", "model", "resnt50", "-p", "outputs", outputs)
+    assert run.returncode != 0 and "unknown model 'resnt50'; choose from fc, resnet18" in run.stderr
     assert not outputs.exists()
 
 
 def test_the_papers_parameters_are_the_defaults():
     """params/paper says what the notebooks do anyway, five draws apart."""
-    import yaml
-
     train, sweep = (yaml.safe_load((ROOT / f"params/paper/{name}.yaml").read_text()) for name in ("train", "sweep"))
     assert Recipe(model="resnet50", **train) == Recipe(model="resnet50")
     assert Plan(model="resnet50", **sweep) == Plan(model="resnet50", draws=5)
@@ -277,9 +305,6 @@ def test_make_says_in_a_line_that_python_is_too_old(tmp_path):
     script = tmp_path / "check.py"
     source = (ROOT / ".ci" / "check_machine.py").read_text()
     script.write_text(source.replace("(3, 11) <=", "(3, 98) <="))
-    import subprocess
-    import sys
-
     run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
     assert run.returncode == 1 and re.fullmatch(r"Python 3\.11, 3\.12 or 3\.13 is needed, .*\n", run.stderr)
     script.write_text(source.replace("GIGABYTES = 8", "GIGABYTES = 1e9"))

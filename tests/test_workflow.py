@@ -62,6 +62,14 @@ def jobs(printed: str) -> dict[str, int]:
 RUN = ("--cores", "2", "--rerun-incomplete", "--nolock", "measured")
 
 
+@pytest.fixture
+def measured(project) -> Path:
+    """The copy with all its steps done."""
+    snakemake(project, *RUN)
+    return project
+
+
+@pytest.mark.slow
 def test_killed_continued_and_then_nothing_is_left_to_do(project):
     files = project / "outputs" / "predictions" / STEM
     process = subprocess.Popen(
@@ -87,20 +95,22 @@ def test_killed_continued_and_then_nothing_is_left_to_do(project):
     assert jobs(snakemake(project, *RUN)) == {}
 
 
-def test_a_lost_part_is_recomputed_alone(project):
-    lost = next((project / "outputs" / "predictions" / STEM).glob("black_to_white-draw0-*.npz"))
+@pytest.mark.evidence
+def test_a_lost_part_is_recomputed_alone(measured):
+    lost = next((measured / "outputs" / "predictions" / STEM).glob("black_to_white-draw0-*.npz"))
     kept = Predictions.read(lost)
     lost.unlink()
-    assert jobs(snakemake(project, *RUN)) == {"predict": 1, "sweep": 1}
+    assert jobs(snakemake(measured, *RUN)) == {"predict": 1, "sweep": 1}
     again = Predictions.read(lost)
     assert (again.predicted == kept.predicted).all() and (again.attacked == kept.attacked).all()
-    assert not list((project / "outputs" / "figures").glob(f"sweep-{STEM}-*")), "figures of single parts"
+    assert not list((measured / "outputs" / "figures").glob(f"sweep-{STEM}-*")), "figures of single parts"
 
 
-def test_after_a_clone_what_is_recorded_is_recognised(project, tmp_path):
+@pytest.mark.evidence
+def test_after_a_clone_what_is_recorded_is_recognised(measured, tmp_path):
     """File times then mean nothing, and Snakemake's own notes are gone."""
     clone = tmp_path / "clone"
-    shutil.copytree(project, clone, ignore=shutil.ignore_patterns(".snakemake", "logs", "__pycache__"))
+    shutil.copytree(measured, clone, ignore=shutil.ignore_patterns(".snakemake", "logs", "__pycache__"))
     for number, path in enumerate(sorted(clone.rglob("*"), key=lambda path: path.name[::-1])):
         os.utime(path, (1e9 + number, 1e9 + number))
     weights = clone / "outputs" / "weights" / f"{STEM}.safetensors"
@@ -112,14 +122,17 @@ def test_after_a_clone_what_is_recorded_is_recognised(project, tmp_path):
     assert jobs(snakemake(clone, *RUN)) == {}
 
 
-def test_a_change_of_the_library_runs_the_notebooks_anew_and_keeps_what_is_recorded(project):
-    (project / "lib" / "figures.py").touch()
-    assert jobs(snakemake(project, *RUN, "--dry-run")) == {}, "the content is as it was"
-    with (project / "lib" / "figures.py").open("a") as file:
+@pytest.mark.evidence
+def test_a_change_of_the_library_runs_the_notebooks_anew_and_keeps_what_is_recorded(measured):
+    figures = measured / "lib" / "report" / "figures.py"
+    figures.touch()
+    assert jobs(snakemake(measured, *RUN, "--dry-run")) == {}, "the content is as it was"
+    with figures.open("a") as file:
         file.write("\n# a remark\n")
-    assert jobs(snakemake(project, *RUN, "--dry-run")) == {"train": 1, "sweep": 1}
+    assert jobs(snakemake(measured, *RUN, "--dry-run")) == {"train": 1, "sweep": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", ["slurm", "kubernetes"])
 def test_a_cluster_would_run_every_part_apart(project, profile, tmp_path):
     storage = ("--default-storage-prefix", str(tmp_path)) if profile == "kubernetes" else ()
@@ -128,6 +141,7 @@ def test_a_cluster_would_run_every_part_apart(project, profile, tmp_path):
     assert jobs(printed) == {"train": 1, "predict": 5, "sweep": 1} | studies
 
 
+@pytest.mark.slow
 def test_the_paper_asks_for_every_network_attack_and_reading():
     printed = snakemake(ROOT, "--dry-run", "--forceall", "--cores", "2", "--nolock")
     asked = yaml.safe_load((ROOT / "params" / "workflow.yaml").read_text())
