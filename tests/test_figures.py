@@ -58,7 +58,11 @@ def test_the_same_figure_is_the_same_file(curves, tmp_path):
         figures.save(figures.noise_curves(curves, "heading"), "curves", tmp_path)
         return [(tmp_path / "figures" / f"curves.{suffix}").read_bytes() for suffix in ("svg", "png")]
 
-    assert written() == written()
+    first = written()
+    assert first == written()
+    assert figures.saved("curves", "curves", tmp_path).data == first[1]
+    with pytest.raises(FileNotFoundError, match=r"others\.png"):
+        figures.saved("others", "no such figure", tmp_path)
 
 
 def test_training_shows_every_batch_and_epoch():

@@ -16,16 +16,21 @@ from lib.store.files import ROOT
 from lib.training.recipe import Recipe, paper_target
 
 
-class Comparison(BaseModel):
-    """Some networks under the paper's four noises: what a notebook that compares them was asked for."""
+class Evidence(BaseModel):
+    """What of the recorded predictions a comparison rests on: all that `paper.ipynb` can be asked for."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    models: list[Known] | None = Field(None, min_length=1)  # None: those of the paper's figure
     train_seed: int = Field(0, ge=0)
     draws: int | None = Field(None, ge=1)  # None: those recorded
     images: int = Field(10_000, ge=2, le=10_000)  # the first of the test images
     outputs: Path = Path("outputs")  # from the repository's root
+
+
+class Comparison(Evidence):
+    """Some networks under the paper's four noises: what a notebook that compares them was asked for."""
+
+    models: list[Known] | None = Field(None, min_length=1)  # None: those of the paper's figure
 
     @field_validator("models")
     @classmethod

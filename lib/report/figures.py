@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from IPython import display
 from matplotlib import style
 from matplotlib.figure import Figure
 
@@ -82,6 +83,11 @@ def save(figure: Figure, name: str, outputs: Path = OUTPUTS) -> Figure:
         write = partial(figure.savefig, format=suffix, dpi=200, metadata=metadata)
         write_atomically(outputs / "figures" / f"{name}.{suffix}", write)
     return figure
+
+
+def saved(name: str, words: str, outputs: Path = OUTPUTS) -> display.Image:
+    """A figure that another notebook has saved, as the output of a cell; `words` are for who cannot see it."""
+    return display.Image(filename=str(outputs / "figures" / f"{name}.png"), alt=words)
 
 
 @style.context(STYLE)
