@@ -192,7 +192,7 @@ def test_efficientnet_far_below_the_others():
 @pytest.mark.parametrize("claim", [claim for claim in CLAIMS if claim < 11])
 def test_no_claim_is_judged_without_one_of_its_networks(claim):
     some = tuple(model for model in NETWORKS if model not in ("resnet50", "vgg19", "resnet34"))
-    with pytest.raises(ValueError, match="this needs (resnet50|vgg19|resnet34); there are fc, resnet18"):
+    with pytest.raises(ValueError, match=r"this needs (resnet50|vgg19|resnet34); there are fc, resnet18"):
         statements(claim, scores(TRUE, some))
 
 

@@ -1,5 +1,7 @@
-"""ResNets of growing depth (section 4.3, Figure 8): what each further step brings."""
+"""ResNets of growing depth (section 4.3, Figure 8): what each further step brings, and whether one is a threshold."""
 
+import math
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -7,9 +9,12 @@ import pandas as pd
 
 from lib import networks
 from lib.analysis.comparison import Answers, Pair, estimate, gains
-from lib.evaluation.statistics import area_under_curve, verdict
-from lib.paper import PAPER_NOISES
+from lib.analysis.statements import Bounds, Number, Scores, above, on, over
+from lib.evaluation.statistics import area_under_curve
+from lib.networks import title
+from lib.paper import FIGURE_8, PAPER_NOISES
 
+WTB, BTW, RPI, ETA = PAPER_NOISES
 LAYERS = {"resnet18": 18, "resnet34": 34, "resnet50": 50, "resnet101": 101, "resnetv2_50": 50}
 INITIAL = 50  # attacks: "in order to survive the initial 50 attacks" (section 4.3)
 LEAST_GAIN = 10.0  # points at `INITIAL` attacks that a step must bring to be called a threshold
@@ -52,7 +57,7 @@ def steps(answers: Answers, pairs: list[Pair]) -> pd.DataFrame:
 
 
 def changes(answers: Answers, pairs: list[Pair]) -> pd.DataFrame:
-    """How much less a step brings than the step before it, where both are measured.
+    """How much less a step brings than the step before it, where one follows the other.
 
     Columns: noise, before, after (pairs of networks), change, low, high (points; above 0: the gain shrinks), all
     of the area under the curve.
@@ -65,40 +70,50 @@ def changes(answers: Answers, pairs: list[Pair]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def threshold(answers: Answers, pairs: list[Pair], step: Pair = STEP) -> pd.DataFrame:
-    """Whether one step in depth is a threshold, noise by noise.
+def threshold(scores: Scores) -> Iterator[Bounds]:
+    """That the step from 34 to 50 layers is a threshold on three noises (claim 2).
 
-    Paper: section 4.3, claim "at 34 layers, the model is nonresistant to the initial attacks, but at 50 layers ...".
-    We count it as a threshold if at `INITIAL` attacks the step gains `LEAST_GAIN` or more, and more than each of the
-    other steps: the 95 % interval of the gain lies above that, the interval of every such excess above 0. It is
-    contradicted if one of these intervals lies below.
-
-    Returns:
-        noise, gain, low, high, then `excess`, its low and high (over the best other step), `threshold`: yes, no or
-        undecided. Empty where the step or all others are not measured.
+    Paper: section 4.3, "at 34 layers, the model is nonresistant to the initial attacks, but at 50 layers ...". We count
+    it as a threshold if at `INITIAL` attacks the step gains `LEAST_GAIN` or more, and more than each other step.
     """
-    others = [pair for pair in pairs if pair != step]
-    columns = ["noise", "gain", "low", "high", "excess", "excess_low", "excess_high", "threshold"]
-    if step not in pairs or not others:
-        return pd.DataFrame(columns=columns)
-    own = gains(answers, [step], INITIAL)
-    excesses = [list(_difference(answers, step, other, INITIAL)) for other in others]
-    rows = []
-    for number, row in enumerate(own.itertuples()):
-        beyond = [excess[number][1:] for excess in excesses]
-        found = {verdict(row.low - LEAST_GAIN, row.high - LEAST_GAIN), *(verdict(low, high) for _, low, high in beyond)}
-        answer = "no" if "lower" in found else "yes" if found == {"higher"} else "undecided"
-        rows.append((row.noise, row.gain, row.low, row.high, *min(beyond), answer))
-    return pd.DataFrame(rows, columns=columns)
+    for noise in (WTB, BTW, RPI):
+        where, start, moved_by = (
+            f"{on(noise)}, {INITIAL} attacks",
+            f"{on(noise).lower()}-{INITIAL}",
+            f"{noise} {INITIAL}",
+        )
+        gain = scores.gain(noise, *STEP, INITIAL)
+        own = f"{start}-{STEP[1]}-over-{STEP[0]}"
+        yield Bounds(own, f"{where}: {over(STEP[1], STEP[0])}", gain, LEAST_GAIN, math.inf, moved_by, 2)
+        for other, excess in _excess(scores, noise):
+            says = f"{where}: that gain over that from {title(other[0])} to {title(other[1])}"
+            yield Bounds(f"{own}-{other[1]}-over-{other[0]}", says, excess, 0, math.inf, moved_by, 4)
 
 
-def _difference(answers: Answers, first: Pair, second: Pair, attacks: int | None = None):
-    """The first pair's gain minus the second's: (noise, value, low, high) for every noise, paired over images."""
+def without_threshold(scores: Scores) -> Iterator[Bounds]:
+    """That on Edge to Altered each deeper network beats the last, and that `threshold` is not so there (claim 3)."""
+    for first, second in pairwise(FIGURE_8):
+        yield above(scores, ETA, second, first)
+    beyond = scores.gain(ETA, *STEP, INITIAL) - LEAST_GAIN
+    least = np.min([beyond, *(excess for _, excess in _excess(scores, ETA))], axis=0)
+    says = f"the gain to {title(STEP[1])} beyond {LEAST_GAIN:g} points, or beyond another step's, the least of them"
+    start = f"EtA, {INITIAL} attacks"
+    yield Bounds(f"eta-{INITIAL}-no-threshold", f"{start}: {says}", least, -math.inf, 0, f"{ETA} {INITIAL}", 4)
+
+
+def _excess(scores: Scores, noise: str) -> Iterator[tuple[Pair, Number]]:
+    """By how much the step from 34 to 50 layers exceeds each other step, at the first attacks."""
+    for other in pairwise(FIGURE_8):
+        if other != STEP:
+            yield other, scores.gain(noise, *STEP, INITIAL) - scores.gain(noise, *other, INITIAL)
+
+
+def _difference(answers: Answers, first: Pair, second: Pair):
+    """The first pair's gain in area minus the second's: (noise, value, low, high) for every noise."""
     place = answers.models.index
-    level = None if attacks is None else answers.attacks.tolist().index(attacks)
 
     def excess(accuracy: np.ndarray) -> np.ndarray:
-        score = area_under_curve(accuracy, answers.attacks) if level is None else accuracy[..., level]
+        score = area_under_curve(accuracy, answers.attacks)
         gained = [score[..., place(after)] - score[..., place(before)] for before, after in (first, second)]
         return gained[0] - gained[1]
 

@@ -40,7 +40,7 @@ def at_equal_pixels(answers: Answers) -> np.ndarray:
     return (1 - share) * black[:, upper - 1, image] + share * black[:, upper, image]
 
 
-def sensitivity(answers: Answers) -> pd.DataFrame:
+def white_minus_black(answers: Answers) -> pd.DataFrame:
     """Area under White to Black minus area under Black to White for every network, paired over images.
 
     Above 0: attacks on the background cost more. Columns: model, measure ("equal attacks" or "equal pixels"), white,
@@ -84,3 +84,6 @@ def paper() -> pd.Series:
     apart = table[PAPER_NOISES[WHITE]] - table[PAPER_NOISES[BLACK]]
     wide = apart.unstack("attacks")
     return pd.Series(area_under_curve(wide.to_numpy(), wide.columns.to_numpy()), wide.index)
+
+
+sensitivity = white_minus_black  # until the last notebook has the new name

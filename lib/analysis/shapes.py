@@ -17,7 +17,7 @@ from lib.paper import PAPER_NOISES
 
 COARSE = (41, 40)  # values of m and of w tried first
 FINE = 5  # times that the neighbourhood of the best is then searched, four times as finely each
-BLOCK = 250  # curves fitted at once, for their memory
+CURVES_AT_ONCE = 250  # for their memory
 RESAMPLES = 200  # of the bootstrap samples, in which the best shape is sought again
 SURE = 0.95  # share of the bootstrap samples in which it must win
 CLEAR = 2.0  # AIC by which a shape must lead (Burnham and Anderson 2002)
@@ -42,7 +42,7 @@ SHAPES = {"line": line, "sigmoid": sigmoid, "inverted sigmoid": inverted_sigmoid
 PARAMETERS = {"line": 3, "sigmoid": 5, "inverted sigmoid": 5}  # fitted, with the deviation of the residuals
 
 # What section 4.1 says of a shape; of VGG-19 it says nothing.
-PAPER = (
+PAPER_SHAPES = (
     {("efficientnet_b1", noise): "sigmoid" for noise in PAPER_NOISES}
     | {("fc", noise): "line" for noise in PAPER_NOISES}
     | {(model, noise): "sigmoid" for model in ("resnet50", "resnetv2_50") for noise in PAPER_NOISES}
@@ -68,8 +68,8 @@ def fit(accuracy: np.ndarray, attacks: np.ndarray, shape: str) -> tuple[np.ndarr
     near = np.linspace(-1, 1, 9)
     around = [grid.ravel() for grid in np.meshgrid(near / (COARSE[0] - 1), near * np.log(1 / NARROW) / (COARSE[1] - 1))]
     found = []
-    for start in range(0, len(accuracy), BLOCK):
-        curves = accuracy[start : start + BLOCK]
+    for start in range(0, len(accuracy), CURVES_AT_ONCE):
+        curves = accuracy[start : start + CURVES_AT_ONCE]
         best = _least(curves, x, shape, m[None], w[None])
         for step in range(FINE):
             middles = np.clip(best[1][:, None] + around[0] / 4**step, 0, 1)
@@ -144,7 +144,7 @@ def compare(answers: Answers) -> pd.DataFrame:
         row["bend"] = np.nan if names[best] == "line" else fits[names[best]][1][number]
         row |= {f"rmse {name}": np.sqrt(fits[name][0][number] / levels) for name in names}
         row["clear"] = row["lead"] >= CLEAR and row["share"] >= SURE
-        row["paper"] = PAPER.get((model, noise), "")
+        row["paper"] = PAPER_SHAPES.get((model, noise), "")
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -46,9 +46,13 @@ class Scores:
     margins: dict[tuple[str, str], Number] = field(default_factory=dict)  # (noise, terms): `Nearness.margin`
 
     def curves(self, noise: str, model: str) -> np.ndarray:
-        """(1 + samples, levels); nan where the network is not measured."""
+        """(1 + samples, levels).
+
+        Raises:
+            ValueError: if the network is not among these.
+        """
         if model not in self.models:
-            return np.full((len(self.accuracy), len(self.attacks)), np.nan)
+            raise ValueError(f"this needs {model}; there are {', '.join(self.models)}")
         return self.accuracy[:, PAPER_NOISES.index(noise), self.models.index(model)]
 
     def at(self, noise: str, model: str, attacks: int | None = None) -> Number:

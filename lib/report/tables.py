@@ -5,12 +5,13 @@ import math
 import pandas as pd
 
 from lib import networks as nets
+from lib.analysis.claims import CLAIMS
 from lib.analysis.compared import Compared
+from lib.analysis.statements import FAILS, HOLDS, UNDECIDED, Statement, allowing, verdict, within
 from lib.evaluation import results
 from lib.evaluation.statistics import area_under_curve, ranks
 from lib.noise import NOISES
 from lib.paper import PAPER_NOISES, PAPER_TARGET, read_table_1
-from lib.report import sentences
 from lib.report.figures import title
 
 BOUND = "\N{NO-BREAK SPACE}"  # where a cell of a table must not break
@@ -32,12 +33,13 @@ def networks(compared: Compared) -> pd.DataFrame:
         record, reached = compared.training(model)
         plan = compared.comparison.plan(model)
         clean = results.curves(plan).iloc[0]
+        draws = compared.draws(model)
         rows[nets.title(model)] = {
             "parameters": f"{nets.parameters(model) / 1e6:.1f} million",
             "epochs": str(len(record["epochs"])),
             "validation %": f"{record['epochs'][-1]['accuracy']:.2f}" + ("" if reached else f" (under {PAPER_TARGET})"),
             "test % without noise": f"{clean.accuracy:.2f} ({clean.low:.2f} to {clean.high:.2f})",
-            "measured": f"{plan.images:,} images, {sentences.in_draws([compared.draws(model)])}",
+            "measured": f"{plan.images:,} images, {draws} noise draw{'s' * (draws > 1)}",
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 
@@ -170,7 +172,7 @@ def by_noise(table: pd.DataFrame, label: str, values: list[str], digits: int = 1
 
 
 def leanings(found: pd.DataFrame) -> str:
-    """`foreground.sensitivity` in words, a line for each measure and leaning."""
+    """`foreground.white_minus_black` in words, a line for each measure and leaning."""
     told = {"background": "Black to White costs more", "foreground": "White to Black costs more"}
     lines = [
         f"- At **{measure}**, {told.get(leaning, leaning)}: {', '.join(map(nets.title, own['model']))}."
@@ -206,8 +208,8 @@ def shapes(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index=["network", "noise"])
 
 
-def sensitivity(found: pd.DataFrame, paper: pd.Series, ours: pd.Series) -> pd.DataFrame:
-    """`foreground.sensitivity` in words, a row for each network.
+def foreground(found: pd.DataFrame, paper: pd.Series, ours: pd.Series) -> pd.DataFrame:
+    """`foreground.white_minus_black` in words, a row for each network.
 
     Args:
         paper: the paper's own differences (points).
@@ -220,3 +222,53 @@ def sensitivity(found: pd.DataFrame, paper: pd.Series, ours: pd.Series) -> pd.Da
         for name, others in (("at the paper's levels", ours), ("paper", paper)):
             rows[nets.title(row.model)][name] = f"{others[row.model]:+.1f}" if row.model in others else "-"
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+sensitivity = foreground  # until the last notebook has the new name
+
+
+def claims(found: dict[int, list[Statement]], seed_spread: dict[str, float]) -> pd.DataFrame:
+    """A row for every claim: its verdict, and how many of its statements hold, fail and are undecided.
+
+    `other trainings` is the verdict with every number undecided that other trainings could carry over a bound
+    (`allowing`), `paper` how many statements the paper's own tables bear out.
+    """
+    rows = {}
+    for number, own in found.items():
+        answers = [statement.verdict for statement in own]
+        known = [statement for statement in own if not math.isnan(statement.paper)]
+        kept = sum(statement.bounds.least <= statement.paper <= statement.bounds.most for statement in known)
+        rows[number] = (
+            {"claim": CLAIMS[number].text, "verdict": verdict(own)}
+            | {"other trainings": verdict(allowing(own, seed_spread))}
+            | {answer: answers.count(answer) for answer in (HOLDS, FAILS, UNDECIDED)}
+            | {"paper": f"{kept} of {len(known)}" if known else "-"}
+        )
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def statements(own: list[Statement], seed_spread: dict[str, float] | None = None) -> pd.DataFrame:
+    """The statements of one claim in words; with `seed_spread` also which numbers are `within` it."""
+    rows = [
+        {
+            "statement": statement.bounds.says,
+            "number": spread(statement.value, statement.low, statement.high),
+            "claimed": _range(statement.bounds.least, statement.bounds.most),
+            "verdict": statement.verdict,
+            **(
+                {} if seed_spread is None else {"trainings": "could flip it" if within(statement, seed_spread) else "-"}
+            ),
+            "paper": "-" if math.isnan(statement.paper) else f"{statement.paper:.1f}",
+            "at its levels": "-" if math.isnan(statement.paper + statement.coarse) else f"{statement.coarse:z.1f}",
+        }
+        for statement in own
+    ]
+    return pd.DataFrame(rows).set_index("statement")
+
+
+def _range(least: float, most: float) -> str:
+    if math.isinf(most):
+        return f"above {least:g}"
+    if math.isinf(least):
+        return f"at most {most:g}"
+    return f"{least:g}" if least == most else f"{least:g} to {most:g}"
