@@ -18,8 +18,9 @@ from lib.evaluation.plan import CLEAN, READING, Plan
 from lib.evaluation.sweep import Predictions, sweep
 from lib.explorer import many_digits, one_digit
 from lib.noise import NOISES, perturb, perturb_and_count, white_to_black
-from lib.readings import effects, runs
+from lib.readings import distance, effects, runs
 from lib.readings.options import OPTIONS, Grid, Reading
+from lib.report import sentences
 from lib.store import data
 from lib.store.files import OUTPUTS
 from lib.training.fit import train
@@ -308,7 +309,7 @@ def test_distances_by_hand():
         }
     )  # fmt: skip
     paper = pd.DataFrame({"noise": noise, "attacks": [0, 10, 40], "accuracy": [97.0, 90.0, 50.0]})
-    near, far = effects.distances(table, paper).itertuples()
+    near, far = distance.to_paper(table, paper).itertuples()
     assert near.reading == "revisit yes" and near.seeds == 1 and near.consistent is None
     assert near.distance == pytest.approx(np.sqrt(1 / 2))
     assert far.distance == pytest.approx(np.sqrt((3**2 + 4**2) / 2))
@@ -319,10 +320,10 @@ def test_distances_by_hand():
     )
     assert far.behind == pytest.approx(np.sqrt((2**2 + 4**2) / 2) - near.distance), "over the seed that both have"
     paper["accuracy"] = [99.0, 90.0, 54.0]
-    assert effects.distances(table, paper).set_index("reading").loc["ours", "consistent"], (
+    assert distance.to_paper(table, paper).set_index("reading").loc["ours", "consistent"], (
         "3 points off, and room for more"
     )
-    room = effects.room(table[table["reading"] == "ours"].pivot(index="seed", columns="attacks", values="accuracy"))
+    room = distance.room(table[table["reading"] == "ours"].pivot(index="seed", columns="attacks", values="accuracy"))
     assert room[10] == pytest.approx(stats.t.ppf(1 - 0.025 / 3, 1) * np.sqrt(2) * np.sqrt(3 / 2) + 0.005)
 
 
@@ -332,7 +333,7 @@ def test_what_the_readings_can_give_lies_between_their_extremes():
     table = made_up({(ours, 0, noise, 10): 90.0, (other, 0, noise, 10): 80.0, (ours, 1, noise, 10): 94.0})
     for number, beyond in ((79, True), (80, False), (85, False), (94, False), (95, True)):
         paper = pd.DataFrame({"noise": [noise], "attacks": [10], "accuracy": [float(number)]})
-        row = effects.envelope(table, paper).iloc[0]
+        row = distance.envelope(table, paper).iloc[0]
         assert (row["least"], row["with"], row["most"], row["by"]) == (80, "revisit yes", 94, "ours")
         assert row["beyond"] == beyond
 
@@ -352,7 +353,7 @@ def test_a_reading_that_is_the_papers_is_seldom_rejected():
                 }
             )
             paper = pd.DataFrame({"noise": "white_to_black", "attacks": levels, "accuracy": 50 + network[3]})
-            rejected += not effects.distances(table, paper).iloc[0].consistent
+            rejected += not distance.to_paper(table, paper).iloc[0].consistent
         assert rejected / 2000 == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / 2000))
 
 
@@ -389,7 +390,7 @@ def test_an_option_that_cannot_touch_a_noise_has_no_row_and_copies_count_once():
     moved = effects.main_effects(table)
     assert moved[["option", "value", "pairs"]].to_numpy().tolist() == [["normalize", "none", 1]]
     paper = pd.DataFrame({"noise": "black_to_white", "attacks": [0, 10], "accuracy": [99.0, 50.0]})
-    (row,) = effects.by_option(moved, table, effects.distances(table, paper)).itertuples()
+    (row,) = effects.by_option(moved, table, distance.to_paper(table, paper)).itertuples()
     assert row.black_to_white == -5 and row.size == pytest.approx(2.5)
     assert (row.farther, row.mean, row.nearest, row.farthest) == pytest.approx((-5, -5, -5, -5))
 
@@ -444,8 +445,8 @@ def test_how_far_recorded_trainings_are_apart():
     apart = cells.max() - cells.min()
     assert cells.shape == (3, 16)
     words = f"lie up to {apart.max():.1f} points apart in one cell of Table 1, {apart.mean():.1f} in the mean"
-    assert f"3 trainings of FC {words}" in effects.trainings_in_words(RECORDED_GRID.outputs, ["fc", "vgg19"])
-    assert effects.trainings_in_words(RECORDED_GRID.outputs, ["vgg19"]) == ""
+    assert f"3 trainings of FC {words}" in sentences.seed_spread(RECORDED_GRID.outputs, ["fc", "vgg19"])
+    assert sentences.seed_spread(RECORDED_GRID.outputs, ["vgg19"]) == ""
     by_noise = effects.trainings_apart(RECORDED_GRID.folder.parent, ["fc", "vgg19"])
     clean = pd.read_csv(RECORDED_GRID.folder / "fc.csv").query("changes == 0")["clean"]
     levels = [clean, *(cells[f"white_to_black {attacks}"] for attacks in (10, 40, 100, 200))]
