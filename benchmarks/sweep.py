@@ -13,7 +13,7 @@ import torch
 from lib import networks
 from lib.evaluation.plan import Plan
 from lib.evaluation.sweep import sweep
-from lib.networks.inference import BLOCK, predictor
+from lib.networks.inference import BATCH, predictor
 from lib.store import data
 from lib.store.files import OUTPUTS
 
@@ -45,15 +45,15 @@ def overhead(model: str, images: int) -> None:
 
 def engines(model: str) -> None:
     net = networks.build(model).eval()
-    images = data.load().test_images[: 4 * BLOCK]
-    batch = torch.from_numpy(images[:BLOCK].copy()).unsqueeze(1).float() / 255
+    images = data.load().test_images[: 4 * BATCH]
+    batch = torch.from_numpy(images[:BATCH].copy()).unsqueeze(1).float() / 255
 
     def eager() -> None:
         with torch.inference_mode():
             net(batch)
 
     eager()
-    plain = min(seconds(eager) for _ in range(5)) / BLOCK
+    plain = min(seconds(eager) for _ in range(5)) / BATCH
     found = {}
     for engine in ("torch", "openvino"):
         probabilities = predictor(networks.build(model).eval(), engine)

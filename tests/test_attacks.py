@@ -151,8 +151,8 @@ def small(outputs, **change):
     )
 
 
-def test_trials_record_what_was_found_and_by_what(outputs, monkeypatch):
-    monkeypatch.setattr(runs, "BLOCK", 4)
+def test_a_run_records_what_was_found_and_by_what(outputs, monkeypatch):
+    monkeypatch.setattr(runs, "IMAGES_TOGETHER", 4)
     assert runs.run(small(outputs)) == {"computed": 11, "reused": 0, "checked": 0}
     block = small(outputs).blocks("pointwise")[1]
     record, found = block.read()
@@ -209,7 +209,7 @@ def test_what_does_not_follow_from_the_weights_is_told(outputs, change):
         ({"step": {}}, "Extra inputs are not permitted"),
     ],
 )
-def test_wrong_trials_are_told(tmp_path, change, message):
+def test_a_wrong_plan_is_told(tmp_path, change, message):
     with pytest.raises(ValidationError, match=message):
         small(tmp_path, **change)
 

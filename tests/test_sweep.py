@@ -13,10 +13,11 @@ from tqdm import tqdm
 from lib import networks
 from lib.evaluation import results
 from lib.evaluation.plan import CLEAN, Plan
-from lib.evaluation.sweep import Predictions, in_turn, predict, sweep
+from lib.evaluation.sweep import Predictions, predict, sweep
 from lib.networks import predictor
 from lib.noise import NOISES, Noise, perturb
 from lib.store import data
+from lib.store.parts import in_turn
 
 MODEL = "tiny:conv_net@quick"
 

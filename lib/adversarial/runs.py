@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from tqdm import tqdm
 
 from lib import networks
 from lib.adversarial import attacks
 from lib.adversarial.attacks import ATTACKS, Found
-from lib.evaluation.sweep import TOLERANCE, in_turn
+from lib.evaluation.sweep import TOLERANCE
 from lib.networks import Known
-from lib.store import data
-from lib.store.files import ROOT, file_hash, provenance, read_arrays, recipe_hash, write_arrays
-from lib.store.progress import progress_bar
+from lib.store import data, parts
+from lib.store.files import ROOT, file_hash, read_arrays, recipe_hash, write_arrays
+from lib.store.parts import Part
 
-BLOCK = 50  # images that are attacked together
+IMAGES_TOGETHER = 50  # attacked in one block
 CHECKED_IMAGES = 5  # looked at again in each recorded block
 
 
@@ -81,10 +81,7 @@ class AttackPlan(BaseModel):
     @property
     def recorded(self) -> bool:
         """Whether all of it is on disk, by the weights that are there."""
-        if not self.weights.is_file():
-            return False
-        weights = file_hash(self.weights)
-        return all(block.holds(weights) for block in self.blocks())
+        return parts.recorded(self.blocks(), self.weights)
 
     @property
     def folder(self) -> Path:
@@ -100,24 +97,24 @@ class AttackPlan(BaseModel):
                     "steps": self.steps.get(name, ATTACKS[name].steps),
                     "seed": self.seed,
                     "first": first,
-                    "images": min(BLOCK, self.count(name) - first),
+                    "images": min(IMAGES_TOGETHER, self.count(name) - first),
                 },
             )
             for name in ([attack] if attack else self.attacks)
-            for first in range(0, self.count(name), BLOCK)
+            for first in range(0, self.count(name), IMAGES_TOGETHER)
         ]
 
 
-@dataclass(frozen=True)
-class Block:
-    """One attack on some images that follow one another: the grain at which a run resumes and can be repeated."""
-
-    folder: Path
-    recipe: dict
+class Block(Part):
+    """One attack on some images that follow one another, together: the grain at which a run can be repeated."""
 
     @property
-    def path(self) -> Path:
-        return self.folder / f"{self.recipe['attack']}-{self.recipe['first']:04}-{recipe_hash(self.recipe)}.npz"
+    def label(self) -> str:
+        return f"{self.recipe['attack']}-{self.recipe['first']:04}"
+
+    @property
+    def size(self) -> int:
+        return self.recipe["images"]
 
     @property
     def index(self) -> np.ndarray:
@@ -139,41 +136,33 @@ class Block:
         record, arrays = read_arrays(self.path)
         return record, Found(**arrays)
 
-    def holds(self, weights: str) -> bool:
-        """Whether the block is on disk and was made by these weights."""
-        return self.path.is_file() and self.read()[0]["weights"] == weights
-
 
 def run(attack_plan: AttackPlan) -> dict[str, int]:
     """Run every attack on every block of images; what is recorded already is checked and kept.
 
-    Several processes may work on the same network. A run that is killed keeps its finished blocks.
-
     Returns:
-        counts: blocks `computed` and `reused`, and `checked` images, whose class and distances were found the same.
+        the counts of `parts.complete`; `checked` are images, whose class and sizes were found the same.
 
     Raises:
         FileNotFoundError: if the network is not trained; it names the command that does.
         ValueError: if what is recorded does not follow from the weights.
     """
     net = networks.load(attack_plan.model, attack_plan.train_seed, ROOT / attack_plan.outputs)
-    weights = file_hash(attack_plan.weights)
-    blocks = attack_plan.blocks()
-    reused = [] if attack_plan.recompute else [block for block in blocks if block.holds(weights)]
-    checked = sum(_check(block, net) for block in reused)
+    record = parts.origin(attack_plan.model, attack_plan.train_seed, attack_plan.weights)
 
-    record = {"model": attack_plan.model, "train_seed": attack_plan.train_seed, "weights": weights, **provenance()}
-    todo = [block for block in blocks if block not in reused]
-    computed = 0
-    if todo:
-        with progress_bar(sum(len(block.index) for block in todo), f"{attack_plan.model} attacks", "image") as bar:
-            for block in in_turn(todo):
-                if attack_plan.recompute or not block.holds(weights):  # else another process was here
-                    bar.set_postfix_str(block.recipe["attack"])
-                    write_arrays(block.path, record | {"recipe": block.recipe}, vars(block.search(net)))
-                    computed += 1
-                bar.update(len(block.index))
-    return {"computed": computed, "reused": len(blocks) - computed, "checked": checked}
+    def make(block: Block, bar: tqdm) -> None:
+        bar.set_postfix_str(block.recipe["attack"])
+        write_arrays(block.path, record | {"recipe": block.recipe}, vars(block.search(net)))
+        bar.update(block.size)
+
+    return parts.complete(
+        attack_plan.blocks(),
+        record["weights"],
+        make,
+        check=lambda block: _check(block, net),
+        recompute=attack_plan.recompute,
+        title=f"{attack_plan.model} attacks",
+    )
 
 
 def findings(attack_plan: AttackPlan) -> Iterator[tuple[Block, Found]]:
@@ -193,7 +182,7 @@ def _check(block: Block, net: networks.Net) -> int:
     """Look again at a few images of a recorded block: their number.
 
     Raises:
-        ValueError: if their distances or, by more than rounding, their classes are other than recorded.
+        ValueError: if their sizes or, by more than rounding, their classes are other than recorded.
     """
     from lib.adversarial import searches
 

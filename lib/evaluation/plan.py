@@ -1,6 +1,5 @@
 """What a sweep is to measure (section 3.4), cut into the parts that lie in one file each."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +11,7 @@ from lib.networks import ENGINES, Known
 from lib.noise import NOISES, Noise, deciding, default_c, find, perturb_and_count, white_to_black
 from lib.paper import LEVELS, PAPER_NOISES
 from lib.store.files import ROOT, recipe_hash
+from lib.store.parts import Part
 
 CLEAN = "none"  # the noise of level 0, which is measured once
 WHITE = "white_to_black"  # the noise whose threshold may be chosen
@@ -66,6 +66,10 @@ class Plan(BaseModel):
         return self
 
     @property
+    def weights(self) -> Path:
+        return networks.weights_path(self.model, self.train_seed, ROOT / self.outputs)
+
+    @property
     def folder(self) -> Path:
         return ROOT / self.outputs / "predictions" / networks.file_stem(self.model, self.train_seed)
 
@@ -78,7 +82,7 @@ class Plan(BaseModel):
         stem = networks.file_stem(self.model, self.train_seed)
         return stem if chosen == usual else f"{stem}-{recipe_hash(chosen)}"
 
-    def part(self, noise: str, draw: int | None = None) -> "Part":
+    def part(self, noise: str, draw: int | None = None) -> "SweepPart":
         """The part of this plan that one file holds, of its first draw by default.
 
         `noise` is `CLEAN` for the images as they are.
@@ -86,9 +90,9 @@ class Plan(BaseModel):
         draw = (self.draw or 0) if draw is None else draw
         recipe = {"noise": noise, "images": self.images, "bfloat16": self.bfloat16} | self._reading(noise)
         if noise == CLEAN:
-            return Part(self.folder, recipe | {"levels": [0]})
+            return SweepPart(self.folder, recipe | {"levels": [0]})
         attacked = [level for level in self.levels if level > 0]
-        return Part(self.folder, recipe | {"levels": attacked, "c": default_c(noise, self.c), "draw": draw})
+        return SweepPart(self.folder, recipe | {"levels": attacked, "c": default_c(noise, self.c), "draw": draw})
 
     def _reading(self, noise: str) -> dict:
         """What is not the default reading and matters to this noise, so that the same pixels lie in the same file."""
@@ -108,7 +112,7 @@ class Plan(BaseModel):
             draw += 1
         return draw
 
-    def parts(self) -> list["Part"]:
+    def parts(self) -> list["SweepPart"]:
         """All the files of this plan, draw by draw."""
         draws = range(self.draws or max(1, self.recorded_draws())) if self.draw is None else [self.draw]
         attacked = [self.part(noise, draw) for draw in draws for noise in self.noises]
@@ -119,21 +123,15 @@ def _kind(noise: str, white_above: int) -> Noise:
     return white_to_black(white_above) if noise == WHITE else find(noise)
 
 
-@dataclass(frozen=True)
-class Part:
-    """The predictions of one (network, training seed, noise, draw): the grain at which a sweep resumes."""
-
-    folder: Path
-    recipe: dict
+class SweepPart(Part):
+    """The predictions of one network for one noise in one draw."""
 
     @property
-    def path(self) -> Path:
-        """Named by its recipe, so that another c or other levels never pass for it."""
-        draw = f"-draw{self.recipe['draw']}" if "draw" in self.recipe else ""
-        return self.folder / f"{self.recipe['noise']}{draw}-{recipe_hash(self.recipe)}.npz"
+    def label(self) -> str:
+        return self.recipe["noise"] + (f"-draw{self.recipe['draw']}" if "draw" in self.recipe else "")
 
     @property
-    def cells(self) -> int:
+    def size(self) -> int:
         return len(self.recipe["levels"]) * self.recipe["images"]
 
     def attack(self, images: np.ndarray, index: np.ndarray, levels: list[int]) -> tuple[np.ndarray, np.ndarray]:

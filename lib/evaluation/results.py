@@ -14,7 +14,7 @@ from lib.store import data
 from lib.store.files import OUTPUTS, file_hash, lock, write_atomically
 
 Z = 1.959964  # standard normal quantile of a two-sided 95 % interval
-OTHER = [*sorted(READING), "bfloat16"]  # what a recipe holds where it is not the default
+OTHER = [*sorted(READING), "bfloat16", "replacement", "source"]  # told where a recipe has them other than False
 KEYS = ["model", "train_seed", "noise", "c", "attacks", "draw", "images", "reading"]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 REPEATS = 2000  # bootstrap samples
-BLOCK = 100  # of them at once
+SAMPLES_TOGETHER = 100  # of them drawn together
 HALF = 50.0  # percent
 
 
@@ -23,10 +23,10 @@ def resample(values: np.ndarray) -> np.ndarray:
     flat = values.reshape(-1, images).T.astype(np.float32)  # (images, curves)
     random = np.random.default_rng(0)
     means = np.empty((REPEATS, flat.shape[1]))
-    for start in range(0, REPEATS, BLOCK):
-        drawn = random.integers(images, size=(BLOCK, images))
-        times = np.stack([np.bincount(sample, minlength=images) for sample in drawn])  # (BLOCK, images)
-        means[start : start + BLOCK] = times.astype(np.float32) @ flat
+    for start in range(0, REPEATS, SAMPLES_TOGETHER):
+        drawn = random.integers(images, size=(SAMPLES_TOGETHER, images))
+        times = np.stack([np.bincount(sample, minlength=images) for sample in drawn])  # (SAMPLES_TOGETHER, images)
+        means[start : start + SAMPLES_TOGETHER] = times.astype(np.float32) @ flat
     return means.reshape(REPEATS, *values.shape[:-1]) / images
 
 

@@ -1,18 +1,15 @@
 """The sweep (section 3.4): what a trained network answers at every noise, level and draw, kept on disk."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from filelock import Timeout
 from tqdm import tqdm
 
 from lib import networks
-from lib.evaluation.plan import Part, Plan
-from lib.store import data
-from lib.store.files import ROOT, file_hash, lock, provenance, read_arrays, write_arrays
-from lib.store.progress import progress_bar
+from lib.evaluation.plan import Plan, SweepPart
+from lib.store import data, parts
+from lib.store.files import ROOT, read_arrays, write_arrays
 
 CHECKED_CELLS = 50  # predictions recomputed from the weights for each recorded file
 TOLERANCE = 0.01  # of a probability: other processors and engines round differently, files hold float16
@@ -26,6 +23,7 @@ class Predictions:
     probability: np.ndarray  # float16, of the true class
     attacked: np.ndarray  # uint16, pixels really attacked
     record: dict  # the part's recipe, model, training seed, hash of the weights, versions, commit
+    altered: np.ndarray | None = None  # uint16, pixels whose brightness is not the clean image's, where counted
 
     @classmethod
     def read(cls, path: Path) -> "Predictions":
@@ -33,77 +31,48 @@ class Predictions:
         return cls(**arrays, record=record)
 
     def write(self, path: Path) -> None:
-        arrays = {name: value for name, value in vars(self).items() if name != "record"}
+        arrays = {name: value for name, value in vars(self).items() if name != "record" and value is not None}
         write_arrays(path, self.record, arrays)
 
 
 def sweep(plan: Plan) -> dict[str, int]:
     """Record what the network answers for every part of the plan; what is recorded already is checked and kept.
 
-    Paper: section 3.4. Several processes may work on the same network. A run that is killed keeps its finished parts.
+    Paper: section 3.4.
 
     Returns:
-        counts: parts `computed` and `reused`, and `checked` cells, recomputed from the weights and found the same.
+        the counts of `parts.complete`; `checked` are cells, recomputed from the weights and found the same.
 
     Raises:
         FileNotFoundError: if the network is not trained; it names the command that does.
         ValueError: if recorded predictions do not follow from the weights.
     """
     net = networks.load(plan.model, plan.train_seed, ROOT / plan.outputs)
-    weights = file_hash(networks.weights_path(plan.model, plan.train_seed, ROOT / plan.outputs))
     probabilities = networks.predictor(net, plan.engine, plan.bfloat16, plan.space)
     digits = data.load()
     images = networks.upscale(digits.test_images[: plan.images], plan.space, net.resize)
     labels = digits.test_labels[: plan.images]
+    record = parts.origin(plan.model, plan.train_seed, plan.weights)
 
-    parts = plan.parts()
-    reused = [] if plan.recompute else [part for part in parts if _holds(part, weights)]
-    for part in reused:
-        _check(part, probabilities, images, labels)
+    def make(part: SweepPart, bar: tqdm) -> None:
+        predict(part, probabilities, images, labels, record, bar).write(part.path)
 
-    record = {"model": plan.model, "train_seed": plan.train_seed, "weights": weights, **provenance()}
-    todo = [part for part in parts if part not in reused]
-    computed = 0
-    if todo:
-        with progress_bar(sum(part.cells for part in todo), f"{plan.model} sweep", "image") as bar:
-            for part in in_turn(todo):
-                if not plan.recompute and _holds(part, weights):  # another process was here
-                    bar.update(part.cells)
-                else:
-                    predict(part, probabilities, images, labels, record, bar).write(part.path)
-                    computed += 1
-    return {"computed": computed, "reused": len(parts) - computed, "checked": CHECKED_CELLS * len(reused)}
+    return parts.complete(
+        plan.parts(),
+        record["weights"],
+        make,
+        check=lambda part: _check(part, probabilities, images, labels),
+        recompute=plan.recompute,
+        title=f"{plan.model} sweep",
+    )
 
 
 def recorded(plan: Plan) -> bool:
     """Whether every part of the plan is on disk, made by the weights that lie there now."""
-    path = networks.weights_path(plan.model, plan.train_seed, ROOT / plan.outputs)
-    if not path.is_file() or not all(part.path.is_file() for part in plan.parts()):
-        return False
-    weights = file_hash(path)
-    return all(_holds(part, weights) for part in plan.parts())
+    return parts.recorded(plan.parts(), plan.weights)
 
 
-def _holds(part: Part, weights: str) -> bool:
-    """Whether the part is on disk and was made by these weights."""
-    return part.path.is_file() and Predictions.read(part.path).record["weights"] == weights
-
-
-def in_turn(parts: list) -> Iterator:
-    """Each part with the lock of its `path` held: first those that no other process is at, then the rest."""
-    busy = []
-    for part in parts:
-        try:
-            with lock(part.path, timeout=0):
-                yield part
-        except Timeout:
-            busy.append(part)
-    for part in busy:
-        with lock(part.path):
-            yield part
-
-
-def predict(part: Part, probabilities: networks.Predictor, images, labels, record: dict, bar: tqdm) -> Predictions:
+def predict(part: SweepPart, probabilities: networks.Predictor, images, labels, record: dict, bar: tqdm) -> Predictions:
     """What a network answers for every image and level of a part; `bar` is moved on by an image at a time.
 
     An image that the attacks since the last level have left as it was (nothing eligible left) is not asked again.
@@ -119,16 +88,16 @@ def predict(part: Part, probabilities: networks.Predictor, images, labels, recor
             altered = np.flatnonzero((noisy[level] != noisy[level - 1]).any(axis=(1, 2)))
         bar.update(len(images) - len(altered))
         for start in range(0, len(altered), networks.BATCH):
-            block = altered[start : start + networks.BATCH]
-            found = probabilities(noisy[level, block])  # (block, 10)
-            predicted[level, block] = found.argmax(axis=1)
-            probability[level, block] = found[np.arange(len(found)), labels[block]]
+            batch = altered[start : start + networks.BATCH]
+            found = probabilities(noisy[level, batch])  # (batch, 10)
+            predicted[level, batch] = found.argmax(axis=1)
+            probability[level, batch] = found[np.arange(len(found)), labels[batch]]
             bar.update(len(found))
     return Predictions(predicted, probability, attacked.astype(np.uint16), record | {"recipe": part.recipe})
 
 
-def _check(part: Part, probabilities: networks.Predictor, images: np.ndarray, labels: np.ndarray) -> None:
-    """Recompute a random sample of a recorded part's cells from the weights.
+def _check(part: SweepPart, probabilities: networks.Predictor, images: np.ndarray, labels: np.ndarray) -> int:
+    """Recompute a random sample of a recorded part's cells from the weights: their number.
 
     Raises:
         ValueError: if one differs by more than rounding.
@@ -150,3 +119,4 @@ def _check(part: Part, probabilities: networks.Predictor, images: np.ndarray, la
             f"the first for test image {index[wrong][0]} at {levels[row[wrong][0]]} attacks; "
             "sweep again with recompute=True"
         )
+    return CHECKED_CELLS

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lib import networks
-from lib.evaluation.plan import READING, Part, Plan
+from lib.evaluation.plan import READING, Plan, SweepPart
 from lib.networks import Known
 from lib.paper import TABLE_1_LEVELS
 from lib.store.files import ROOT, recipe_hash
@@ -116,7 +116,7 @@ class Grid(BaseModel):
             **chosen,
         )
 
-    def parts(self, reading: Reading, seed: int) -> list[Part]:
+    def parts(self, reading: Reading, seed: int) -> list[SweepPart]:
         """The files that a sweep of the reading would write: the clean images, then each noise."""
         plan = self.plan(reading, seed)
         return [plan.part("none"), *(plan.part(noise, draw=seed) for noise in plan.noises)]

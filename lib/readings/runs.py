@@ -8,11 +8,12 @@ import numpy as np
 from tqdm import tqdm
 
 from lib import networks
-from lib.evaluation.plan import Part
+from lib.evaluation.plan import SweepPart
 from lib.evaluation.sweep import predict
 from lib.readings.options import Grid, Reading
 from lib.store import data
-from lib.store.files import file_hash, lock, provenance, read_arrays, write_arrays, write_atomically
+from lib.store.files import file_hash, lock, read_arrays, write_arrays, write_atomically
+from lib.store.parts import origin
 from lib.store.progress import progress_bar
 from lib.training.fit import train
 
@@ -36,13 +37,13 @@ class AnswerFile:
     def write(self, path: Path) -> None:
         write_arrays(path, {"records": self.records, "training": self.training}, self.errors)
 
-    def holds(self, part: Part, weights: str | None) -> bool:
+    def holds(self, part: SweepPart, weights: str | None) -> bool:
         """Whether the part is recorded, and by these weights where they are on disk (None: they are not)."""
         record = self.records.get(part.path.stem)
-        return record is not None and weights in (None, record["weights"])
+        return record is not None and part.made(record, weights or record["weights"])
 
 
-Job = tuple[Reading, int, list[Part]]  # parts to sweep with the network of this reading and training seed
+Job = tuple[Reading, int, list[SweepPart]]  # parts to sweep with the network of this reading and training seed
 
 
 def missing(grid: Grid) -> list[Job]:
@@ -71,13 +72,13 @@ def run(grid: Grid) -> int:
     bar of its own.
     """
     jobs = missing(grid)
-    total, done = sum(part.cells for _, _, parts in jobs for part in parts), 0
+    total, done = sum(part.size for _, _, parts in jobs for part in parts), 0
     for number, (reading, seed, parts) in enumerate(jobs, 1):
         _train(grid, reading, seed)
         what = f"{grid.recipe(reading, seed).model} seed {seed}, {number} of {len(jobs)}"
         with progress_bar(total, what, "image", done=done) as bar:
             _sweep(grid, reading, seed, parts, bar)
-        done += sum(part.cells for part in parts)
+        done += sum(part.size for part in parts)
     computed = sum(len(parts) for _, _, parts in jobs)
     return computed + run(grid) if jobs else 0
 
@@ -102,23 +103,23 @@ def _train(grid: Grid, reading: Reading, seed: int) -> None:
         train(recipe, then)
 
 
-def _sweep(grid: Grid, reading: Reading, seed: int, parts: list[Part], bar: tqdm) -> None:
+def _sweep(grid: Grid, reading: Reading, seed: int, parts: list[SweepPart], bar: tqdm) -> None:
     recipe, path = grid.recipe(reading, seed), grid.answers_path(reading, seed)
-    net, weights = networks.load(recipe.model, seed, grid.folder), file_hash(recipe.weights)
+    net = networks.load(recipe.model, seed, grid.folder)
     probabilities = networks.predictor(net, size=reading.space)
     digits = data.load()
     images = networks.upscale(digits.test_images[: grid.images], reading.space, net.resize)
     labels = digits.test_labels[: grid.images]
     training = {key: value for key, value in networks.read_record(recipe.weights).items() if key != "losses"}
-    record = {"model": recipe.model, "train_seed": seed, "weights": weights, **provenance()}
+    record = origin(recipe.model, seed, recipe.weights)
     with lock(path):
         answers = AnswerFile.read(path)
         if answers.training != training:  # of other weights
             answers = AnswerFile({}, {}, training)
         try:
             for part in parts:
-                if answers.holds(part, weights):  # another process was here
-                    bar.update(part.cells)
+                if answers.holds(part, record["weights"]):  # another process was here
+                    bar.update(part.size)
                     continue
                 found = predict(part, probabilities, images, labels, record, bar)
                 answers.errors[part.path.stem] = (found.predicted + np.uint8(10) - labels) % np.uint8(10)

@@ -1,0 +1,115 @@
+"""Recorded parts: a long computation cut into files, each made once, by one recipe and one network's weights."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from filelock import Timeout
+from tqdm import tqdm
+
+from lib.store.files import file_hash, lock, provenance, read_arrays, recipe_hash
+from lib.store.progress import progress_bar
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one file holds: the grain at which a run resumes. `evaluation` and `adversarial` have a kind each."""
+
+    folder: Path
+    recipe: dict
+
+    @property
+    def label(self) -> str:
+        """The start of the file's name, for whoever looks into the folder."""
+        raise NotImplementedError
+
+    @property
+    def size(self) -> int:
+        """How many images go through the network, by which the progress bar moves."""
+        raise NotImplementedError
+
+    @property
+    def path(self) -> Path:
+        """Named by its recipe, so that another c or other steps never pass for it."""
+        return self.folder / f"{self.label}-{recipe_hash(self.recipe)}.npz"
+
+    def made(self, record: dict, weights: str) -> bool:
+        """Whether such a record is of this very recipe and of the weights with this hash."""
+        return record["recipe"] == self.recipe and record["weights"] == weights
+
+    def holds(self, weights: str) -> bool:
+        """Whether it is on disk, made by this very recipe and the weights with this hash.
+
+        Raises:
+            ValueError: if the file is damaged.
+        """
+        return self.path.is_file() and self.made(read_arrays(self.path)[0], weights)
+
+
+Kind = TypeVar("Kind", bound=Part)
+
+
+def origin(model: str, train_seed: int, weights: Path) -> dict:
+    """What a record says besides the recipe: the network, its training seed, the hash of its weights, versions."""
+    return {"model": model, "train_seed": train_seed, "weights": file_hash(weights), **provenance()}
+
+
+def recorded(parts: Sequence[Part], weights: Path) -> bool:
+    """Whether every part is on disk, made by the weights that lie there now."""
+    if not weights.is_file() or not all(part.path.is_file() for part in parts):
+        return False
+    made_by = file_hash(weights)
+    return all(part.holds(made_by) for part in parts)
+
+
+def in_turn(parts: Sequence[Kind]) -> Iterator[Kind]:
+    """Each part with the lock of its `path` held: first those that no other process is at, then the rest."""
+    busy = []
+    for part in parts:
+        try:
+            with lock(part.path, timeout=0):
+                yield part
+        except Timeout:
+            busy.append(part)
+    for part in busy:
+        with lock(part.path):
+            yield part
+
+
+def complete(
+    parts: Sequence[Kind],
+    weights: str,
+    make: Callable[[Kind, tqdm], None],
+    check: Callable[[Kind], int],
+    *,
+    recompute: bool,
+    title: str,
+) -> dict[str, int]:
+    """Check what is there and make what is missing. A run that is killed keeps its finished parts.
+
+    Several processes may work on the same parts.
+
+    Args:
+        weights: the hash of the weights that are to have made them.
+        make: writes a part, and moves the bar on by its size.
+        check: looks again at a recorded part; how much of it, or an error.
+        recompute: take nothing as recorded.
+        title: of the bar.
+
+    Returns:
+        counts: parts `computed` and `reused`, and the sum of what was `checked`.
+    """
+    reused = [] if recompute else [part for part in parts if part.holds(weights)]
+    checked = sum(check(part) for part in reused)
+    todo = [part for part in parts if part not in reused]
+    computed = 0
+    if todo:
+        with progress_bar(sum(part.size for part in todo), title, "image") as bar:
+            for part in in_turn(todo):
+                if not recompute and part.holds(weights):  # another process was here
+                    bar.update(part.size)
+                else:
+                    make(part, bar)
+                    computed += 1
+    return {"computed": computed, "reused": len(parts) - computed, "checked": checked}
