@@ -8,9 +8,10 @@ from scipy.stats import bootstrap
 from statsmodels.stats.contingency_tables import mcnemar
 
 from lib import networks
-from lib.analysis import comparison, depth, foreground
+from lib.analysis import claims, comparison, depth, foreground
 from lib.analysis.compared import Comparison
 from lib.analysis.comparison import Answers
+from lib.analysis.statements import judge_all, verdict
 from lib.evaluation import results, statistics
 from lib.paper import FIGURE_7, FIGURE_8, PAPER_NOISES, read_table_1
 from lib.report import sentences, tables
@@ -231,6 +232,8 @@ def test_wrong_names_stop_at_once():
         Comparison(models=["vgg91"])
     with pytest.raises(ValueError, match="each network once"):
         Comparison(models=["fc", "fc"])
+    with pytest.raises(ValueError, match="models: all of resnet18, resnet34, resnet50, resnet101 are needed"):
+        Comparison(models=["resnet18", "resnet34@gentle"]).choose(FIGURE_8, whole=True)
 
 
 def test_predictions_by_other_weights_do_not_count(recorded, tmp_path):
@@ -253,23 +256,37 @@ def at_fifty(*accuracies):
 @pytest.mark.parametrize(
     ("accuracies", "expected"),
     [
-        ((40, 45, 80, 85), "yes"),
-        ((40, 70, 82, 85), "no"),  # the step before is larger
-        ((40, 41, 46, 47), "no"),  # larger than all others, and small
-        ((40, 45, 44, 60), "no"),  # no gain at all
+        ((40, 45, 80, 85), "supported"),
+        ((40, 70, 82, 85), "contradicted"),  # the step before is larger
+        ((40, 41, 46, 47), "contradicted"),  # larger than all others, and small
+        ((40, 45, 44, 60), "contradicted"),  # no gain at all
         ((40, 54, 68.1, 70), "undecided"),  # hardly larger than the step before
         ((40, 42, 52.1, 54), "undecided"),  # hardly large enough
     ],
 )
 def test_a_threshold_is_a_step_larger_than_all_others(accuracies, expected):
-    found = depth.threshold(at_fifty(*accuracies), STEPS)
-    assert (found["threshold"] == expected).all()
-    np.testing.assert_allclose(found["gain"], accuracies[2] - accuracies[1])
+    found = judge_all(depth.threshold(claims.measured(at_fifty(*accuracies))))
+    assert verdict(found) == expected
+    assert [own.value for own in found if own.bounds.id[3:] == "-50-resnet50-over-resnet34"] == pytest.approx(
+        3 * [accuracies[2] - accuracies[1]]
+    )
 
 
-def test_no_threshold_is_found_without_the_networks_it_needs():
-    assert depth.threshold(at_fifty(40, 45, 80, 85), [("resnet18", "resnet34")]).empty
-    assert depth.threshold(at_fifty(40, 45, 80, 85), [("resnet34", "resnet50")]).empty
+def test_no_threshold_is_sought_without_the_networks_it_needs():
+    three = answers(counted([99, 40], [99, 45], [99, 80]), models=RESNETS[:3], attacks=[0, 50])
+    with pytest.raises(ValueError, match="this needs resnet101; there are resnet18, resnet34, resnet50"):
+        judge_all(depth.threshold(claims.measured(three)))
+
+
+def test_steps_are_counted_by_their_intervals():
+    found = at_fifty(40, 60, 70, 65)
+    counts = tables.step_counts(depth.steps(found, STEPS), depth.changes(found, STEPS))
+    assert counts["steps"].to_numpy().tolist() == 4 * [[2, 1, 0]]
+    assert counts["gains, beside the step before"].to_numpy().tolist() == 4 * [[1, 0, 1, 0]]
+    table = tables.edge_steps(depth.steps(found, STEPS), comparison.sign_tests(found, STEPS, [0, 50]))
+    assert table["better at"].tolist() == ["1 of 2 levels", "1 of 2 levels", "0 of 2 levels"]
+    assert table["worse at"].tolist() == ["0 of 2 levels", "0 of 2 levels", "1 of 2 levels"]
+    assert table.loc["ResNet-18 → ResNet-34", "area (points)"].startswith("+17.5")
 
 
 def test_gains_that_shrink_and_gains_for_ten_layers():
@@ -317,7 +334,7 @@ def test_a_network_blind_to_the_kind_of_pixel_is_nearly_equal_only_at_equal_pixe
     attacked[foreground.WHITE] = np.minimum(attacked[foreground.WHITE], 40)
     strength = np.random.default_rng(0).uniform(0, 250, images)
     found = Answers(("fc",), attacks, 1, (strength > attacked)[:, None].astype(np.uint8), attacked)
-    table = foreground.sensitivity(found).set_index("measure")
+    table = foreground.white_minus_black(found).set_index("measure")
     assert table.loc["equal attacks", "leaning"] == "background" and table.loc["equal attacks", "difference"] > 20
     assert table.loc["equal pixels", "leaning"] == "nearly equal"
     assert abs(table.loc["equal pixels", "difference"]) < 0.5
@@ -358,7 +375,7 @@ def test_findings_in_words():
     found = at_fifty(40, 60, 70, 71)
     assert tables.in_order(comparison.ranking(found)).count("ResNet-101, ResNet-50 by") == 4
     assert tables.in_count(comparison.sign_tests(found, STEPS[:1], [50])).startswith("Of 4 tests 4 find a difference")
-    leanings = tables.leanings(foreground.sensitivity(found))
+    leanings = tables.leanings(foreground.white_minus_black(found))
     assert leanings.splitlines()[0] == (
         "- At **equal attacks**, nearly equal: ResNet-18, ResNet-34, ResNet-50, ResNet-101."
     )

@@ -62,13 +62,20 @@ class Comparison(Evidence):
         recipes = (Recipe.of(networks.read_record(path)) for path in paths)
         return [recipe.model for recipe in recipes if seen == {name: getattr(recipe, name) for name in seen}]
 
-    def choose(self, usual: tuple[str, ...]) -> "Compared":
+    def choose(self, usual: tuple[str, ...], whole: bool = False) -> "Compared":
         """The networks asked for, `usual` where none are named.
 
+        Args:
+            whole: whether all of `usual` are needed, by whatever recipe.
+
         Raises:
+            ValueError: if one that is needed is not asked for.
             FileNotFoundError: if one is not recorded; it names each such with the command that records it.
         """
         models = tuple(self.models or usual)
+        absent = {*usual} - {model.partition("@")[0] for model in models}
+        if whole and absent:
+            raise ValueError(f"models: all of {', '.join(usual)} are needed, by whatever recipe (MODEL@WORD)")
         missing = [f"{model} (make sweep MODEL={model})" for model in models if not recorded(self.plan(model))]
         if missing:
             draws = f" in {self.draws} noise draws" if self.draws else ""

@@ -47,6 +47,15 @@ def under_trained(compared: Compared) -> str:
     return told
 
 
+def counted(verdicts: dict[int, str]) -> str:
+    """`contradicted: 2 (1, 4); supported: 1 (3)` of the claims by their numbers."""
+    told = []
+    for answer in sorted({*verdicts.values()}):
+        own = [str(number) for number in verdicts if verdicts[number] == answer]
+        told.append(f"{answer}: {len(own)} ({', '.join(own)})")
+    return "; ".join(told)
+
+
 def by_terms(found: list[Statement]) -> str:
     """The verdicts of claim 12 by the terms on which noises and attacks are set beside each other."""
     verdicts, told = {own.bounds.id: own.verdict for own in found}, []

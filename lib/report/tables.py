@@ -10,6 +10,7 @@ from lib.analysis.compared import Compared
 from lib.analysis.statements import FAILS, HOLDS, UNDECIDED, Statement, allowing, verdict, within
 from lib.evaluation import results
 from lib.evaluation.statistics import area_under_curve, ranks
+from lib.evaluation.statistics import verdict as higher
 from lib.noise import NOISES
 from lib.paper import PAPER_NOISES, PAPER_TARGET, read_table_1
 from lib.report.figures import title
@@ -264,6 +265,64 @@ def statements(own: list[Statement], seed_spread: dict[str, float] | None = None
         for statement in own
     ]
     return pd.DataFrame(rows).set_index("statement")
+
+
+def sizes(pairs: dict[str, str]) -> pd.DataFrame:
+    """Networks beside others: millions of parameters, copies not counted, and how many times as many the larger has."""
+    rows = {}
+    for one, other in pairs.items():
+        size, beside = (nets.effective_parameters(model) / 1e6 for model in (one, other))
+        rows[nets.title(one)] = {
+            "parameters": f"{size:.1f}",
+            "beside": nets.title(other),
+            "its parameters": f"{beside:.1f}",
+            "times as many": f"{max(size, beside) / min(size, beside):.1f}",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def step_counts(steps: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
+    """`depth.steps` and `depth.changes` counted by their intervals, a row for each noise.
+
+    Args:
+        steps: how many go up, down, or are undecided.
+        changes: whether a step that goes up gains less or more than the one before it; one that goes down has no gain.
+    """
+    rows = {}
+    for noise in PAPER_NOISES:
+        own = {
+            (row.first, row.second): {"higher": "up", "lower": "down"}.get(higher(row.low, row.high), "undecided")
+            for row in steps[steps["noise"] == noise].itertuples()
+        }
+        then = [
+            {"higher": "smaller", "lower": "larger"}.get(higher(row.low, row.high), "undecided")
+            if own[row.after] == "up"
+            else {"down": "no gain"}.get(own[row.after], "undecided")
+            for row in changes[changes["noise"] == noise].itertuples()
+        ]
+        counts = {("steps", word): [*own.values()].count(word) for word in ("up", "down", "undecided")}
+        words = ("smaller", "larger", "no gain", "undecided")
+        rows[title(noise)] = counts | {("gains, beside the step before", word): then.count(word) for word in words}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def edge_steps(steps: pd.DataFrame, tests: pd.DataFrame) -> pd.DataFrame:
+    """Edge to Altered by depth: each step's gain in area, and at how many levels the deeper network is surely better.
+
+    Args:
+        steps: `depth.steps`.
+        tests: `comparison.sign_tests` of the same pairs.
+    """
+    rows = {}
+    for row in steps.query("noise == 'edge_to_altered'").itertuples():
+        own = tests.query("noise == 'edge_to_altered' and first == @row.first and second == @row.second")
+        sure = own[own["holm"] < 0.05]["gain"]
+        rows[pair(row.first, row.second)] = {
+            "area (points)": spread(row.gain, row.low, row.high, digits=2, sign="+"),
+            "better at": f"{(sure > 0).sum()} of {len(own)} levels",
+            "worse at": f"{(sure < 0).sum()} of {len(own)} levels",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def _range(least: float, most: float) -> str:
