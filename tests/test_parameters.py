@@ -1,4 +1,5 @@
 import pytest
+from conftest import run_python
 
 from lib.evaluation.plan import Plan
 from lib.store import parameters
@@ -47,6 +48,15 @@ def test_text_from_the_command_line_becomes_what_it_says():
 def test_a_wrong_parameter_is_told_in_a_line(cell, change, message):
     with pytest.raises(ValueError, match=message):
         parameters.check(Plan, variables(Plan, cell, **change))
+
+
+@pytest.mark.parametrize(
+    "module", ["evaluation.plan", "training.recipe", "readings.options", "adversarial.runs", "explorer.one_digit"]
+)
+def test_what_checks_parameters_loads_no_engine(module):
+    slow = {"torch", "numba", "pandas", "statsmodels", "openvino", "timm"}
+    code = f"import sys, lib.{module}; print(sorted({slow} & {{*sys.modules}}))"
+    assert run_python(code) == (0, "[]\n")
 
 
 def test_names_in_other_cells_are_ones_own():

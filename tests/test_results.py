@@ -1,11 +1,13 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from naive import PAPER
-from scipy.stats import binomtest
+from pretend import pretend
+from scipy.stats import binomtest, norm
 
 from lib import networks
 from lib.evaluation import results
@@ -21,6 +23,23 @@ def test_with_one_draw_the_interval_is_wilsons(right, n):
     correct = np.arange(n)[None] < right
     expected = binomtest(right, n).proportion_ci(0.95, method="wilson")
     np.testing.assert_allclose(results.interval(correct), (100 * expected.low, 100 * expected.high), atol=1e-6)
+
+
+@pytest.mark.parametrize("draws", [1, 3, 5])
+@pytest.mark.parametrize("chance", [0, 0.01, 0.8, 1])
+def test_the_interval_is_wilsons_formula_with_the_effective_sample_size(draws, chance):
+    """The formula by hand, Korn and Graubard's n in it; the draws of an image hang together."""
+    random = np.random.default_rng(draws)
+    hard = random.random(400) < 0.3
+    correct = np.where(hard, random.random((draws, 400)) < chance, np.full((draws, 400), chance > 0))
+    means, z = correct.mean(axis=0), norm.ppf(0.975)
+    p = means.mean()
+    n = 400 * p * (1 - p) / means.var() if means.var() else 400
+    center = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    low, high = results.interval(correct)
+    np.testing.assert_allclose((low, high), np.clip((100 * (center - half), 100 * (center + half)), 0, 100), atol=1e-12)
+    assert str(low) != "-0.0"
 
 
 def test_draws_that_agree_bring_nothing_and_independent_ones_do():
@@ -41,6 +60,19 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
         low, high = results.interval(random.random((3, 300)) < difficulty)
         hits += low <= 80 <= high
     assert hits / 2000 == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / 2000))
+
+
+def test_predictions_with_pixels_altered_and_another_reading_never_pass_for_the_default(tmp_path):
+    pretend(tmp_path, "fc", lambda noise, attacks: 1 - attacks / 400, images=50)
+    part = Plan(model="fc", images=50, draws=1, outputs=tmp_path).part("white_to_black")
+    usual = results.Predictions.read(part.path)
+    assert usual.altered is None
+    recipe = part.recipe | {"replacement": True, "source": "clean"}
+    other = replace(part, recipe=recipe)
+    replace(usual, altered=usual.attacked // 2, record=usual.record | {"recipe": recipe}).write(other.path)
+    np.testing.assert_array_equal(results.Predictions.read(other.path).altered, usual.attacked // 2)
+    table = results.accuracy_table(tmp_path)
+    assert table.groupby("reading").size().to_dict() == {"default": 1 + 4 * 20, "replacement=True source=clean": 20}
 
 
 def test_the_paper_table_is_the_papers():

@@ -13,7 +13,6 @@ from lib.paper import read_table_1
 from lib.store import data
 from lib.store.files import OUTPUTS, file_hash, lock, write_atomically
 
-Z = 1.959964  # standard normal quantile of a two-sided 95 % interval
 OTHER = [*sorted(READING), "bfloat16", "replacement", "source"]  # told where a recipe has them other than False
 KEYS = ["model", "train_seed", "noise", "c", "attacks", "draw", "images", "reading"]
 
@@ -28,13 +27,13 @@ def interval(correct: np.ndarray) -> tuple[float, float]:
     Args:
         correct: (draws, images) bool.
     """
+    from statsmodels.stats.proportion import proportion_confint  # slow to import
+
     means = correct.mean(axis=0)
-    images = len(means)
     p = means.mean()
-    n = images * p * (1 - p) / means.var() if means.var() > 0 else images
-    center = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    half = Z / (1 + Z**2 / n) * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
-    return 100 * max(0.0, float(center - half)), 100 * min(1.0, float(center + half))  # never -0.0
+    n = len(means) * p * (1 - p) / means.var() if means.var() > 0 else len(means)
+    low, high = proportion_confint(p * n, n, method="wilson")
+    return 100 * float(low), 100 * float(high)
 
 
 def accuracy_table(outputs: Path = OUTPUTS) -> pd.DataFrame:
