@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from lib import networks
 from lib.analysis import normalisation
-from lib.analysis.compared import Study
-from lib.analysis.statements import FAILS, HOLDS, MISSING
+from lib.analysis.compared import Comparison
+from lib.analysis.statements import FAILS, HOLDS
 from lib.evaluation import results
 from lib.evaluation.plan import CLEAN, READING, Plan
 from lib.evaluation.sweep import Predictions, sweep
@@ -395,38 +395,37 @@ def test_an_option_that_cannot_touch_a_noise_has_no_row_and_copies_count_once():
     assert (row.farther, row.mean, row.nearest, row.farthest) == pytest.approx((-5, -5, -5, -5))
 
 
-def chance(falls: float):
+def falling(falls: float):
     return lambda noise, attacks: 1 - falls * attacks / 200
 
 
 def test_equal_networks_are_not_put_in_an_order(tmp_path):
     for model in normalisation.MODELS:
-        pretend(tmp_path, model, chance(0.9 if model == "fc" else 0.5), 400)
-    orders = normalisation.orders(normalisation.chosen(Study(images=400, draws=1, outputs=tmp_path), ""), {})
+        pretend(tmp_path, model, falling(0.9 if model == "fc" else 0.5), 400)
+    orders = normalisation.orders(normalisation.networks(Comparison(images=400, draws=1, outputs=tmp_path), ""), {})
     assert set(orders.values()) <= {"ResNet-18 ≈ EfficientNet-B1 > FC", "EfficientNet-B1 ≈ ResNet-18 > FC"}
 
 
 def test_three_claims_are_asked_of_three_networks(tmp_path):
     for model, falls in {"fc": 0.4, "resnet18": 0.5, "efficientnet_b1": 0.9}.items():
-        pretend(tmp_path, f"{model}@none", chance(falls), 400)
-    study = Study(images=400, draws=1, outputs=tmp_path)
-    networks = normalisation.chosen(study, "@none")
-    assert networks.missing == ()
-    judged = {number: [own.verdict for own in found] for number, found in normalisation.statements(networks).items()}
+        pretend(tmp_path, f"{model}@none", falling(falls), 400)
+    asked = Comparison(images=400, draws=1, outputs=tmp_path)
+    compared = normalisation.networks(asked, "@none")
+    judged = {number: [own.verdict for own in found] for number, found in normalisation.statements(compared).items()}
     assert judged == {6: 4 * [HOLDS], 7: [FAILS, HOLDS, HOLDS, HOLDS], 9: [FAILS, HOLDS]}
-    places = normalisation.places(networks)
-    assert [text.split(", ")[1] for text in places["EtA"]] == ["rank 1", "rank 2", "rank 3"]
-    assert float(places.loc["FC", "WtB"].split(",")[0]) == pytest.approx(80, abs=5)
-    assert set(normalisation.orders(networks, {}).values()) == {"FC > ResNet-18 > EfficientNet-B1"}
-    sure = normalisation.pairs(networks, {"white_to_black": 6})
+    areas = normalisation.areas_and_ranks(compared)
+    assert [text.split(", ")[1] for text in areas["EtA"]] == ["rank 1", "rank 2", "rank 3"]
+    assert float(areas.loc["FC", "WtB"].split(",")[0]) == pytest.approx(80, abs=5)
+    assert set(normalisation.orders(compared, {}).values()) == {"FC > ResNet-18 > EfficientNet-B1"}
+    sure = normalisation.told_apart(compared, {"white_to_black": 6})
     assert sure["white_to_black", "efficientnet_b1", "fc"] == -1 == -sure["white_to_black", "fc", "efficientnet_b1"]
     assert sure["white_to_black", "fc", "resnet18"] == 0 and sure["black_to_white", "fc", "resnet18"] == 1
-    by_chance = normalisation.orders(networks, {"white_to_black": 6})
-    assert by_chance["white_to_black"] == "FC ≈ ResNet-18 > EfficientNet-B1", "5 and 20 points apart"
-    assert by_chance["black_to_white"] == "FC > ResNet-18 > EfficientNet-B1"
-    usual = normalisation.chosen(study, "")
-    assert usual.missing == normalisation.MODELS
-    assert {own.verdict for found in normalisation.statements(usual).values() for own in found} == {MISSING}
+    by_spread = normalisation.orders(compared, {"white_to_black": 6})
+    assert by_spread["white_to_black"] == "FC ≈ ResNet-18 > EfficientNet-B1", "5 and 20 points apart"
+    assert by_spread["black_to_white"] == "FC > ResNet-18 > EfficientNet-B1"
+    with pytest.raises(FileNotFoundError, match="make sweep MODEL=efficientnet_b1"):
+        normalisation.networks(asked, "")
+    assert normalisation.both(tmp_path) == {}
 
 
 RECORDED_GRID = Grid()
