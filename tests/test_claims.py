@@ -282,3 +282,22 @@ def test_a_better_training_is_told_with_what_it_flips(tmp_path):
     assert f"each of claims 1 to 10 keeps its verdict. Of {asked} statements 0 have another verdict." in kept
     told = sentences.retrained(compared, by_rule, {})
     assert told.startswith("- **ResNet-34**: no training that reaches 99.0 % is recorded") and "ResNet-18" not in told
+
+
+def test_claims_in_a_table_and_in_a_sentence():
+    found = {9: statements(9, scores(TRUE)), 12: statements(12, with_margins(-40))}
+    table = tables.claims(found, {"foreground": 100.0})
+    assert table["verdict"].tolist() == ["supported", "contradicted"]
+    assert table["other trainings"].tolist() == ["undecided", "contradicted"]
+    assert table[[HOLDS, FAILS, UNDECIDED]].to_numpy().tolist() == [[5, 0, 0], [15, 1, 0]]
+    assert table["paper"].tolist() == ["5 of 5", "3 of 6"]
+    assert sentences.counted(dict(table["verdict"])) == "contradicted: 1 (12); supported: 1 (9)"
+    shown = tables.statements(found[9])
+    assert list(shown.columns) == ["number", "claimed", "verdict", "paper", "at its levels"]
+    assert shown["claimed"].unique().tolist() == ["above 5", "-5 to 5"]
+
+
+def test_a_residual_network_of_similar_size_stands_beside_one_without():
+    table = tables.sizes({model: claims.similar(model) for model in ("vgg19", "fc")})
+    assert table["beside"].tolist() == ["ResNet-101", "ResNet-18"]
+    assert table["times as many"].tolist() == ["1.1", "1.1"]

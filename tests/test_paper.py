@@ -7,11 +7,11 @@ import pytest
 from lib import paper
 from lib.adversarial import robust_accuracy
 from lib.analysis import claims
-from lib.analysis.compared import Study
+from lib.analysis.compared import Comparison
 from lib.evaluation.plan import Plan
 from lib.noise import NOISES, Noise
-from lib.readings import effects
 from lib.readings.options import Grid
+from lib.report import sentences
 from lib.store.files import OUTPUTS
 
 GREY_TO_WHITE = Noise("grey_to_white", "GtW", alter=lambda b, c: 255, c=1, eligible=lambda b: 0 < b < 255)
@@ -22,12 +22,12 @@ def parts(plan: Plan) -> list[str]:
 
 
 def table_2() -> set[str]:
-    attack_plan = claims.attack_plan_of(Study())
+    attack_plan = claims.attack_plan_of(Comparison())
     return set(robust_accuracy.table2(attack_plan, robust_accuracy.outcomes(attack_plan))["method"])
 
 
 def claim_12_is_measured() -> bool:
-    margins = claims.attacked(Study())
+    margins = claims.attacked(Comparison())
     return not any(
         math.isnan(margins[noise, terms][0]) for noise in paper.PAPER_NOISES for terms in robust_accuracy.TERMS
     )
@@ -38,8 +38,8 @@ RECORDED = {
     "files of a sweep": lambda: parts(Plan(model="fc")),
     "figures of another sweep": lambda: parts(Plan(model="fc", images=50, levels=[0, 20])),
     "parts of the readings": lambda: [part.path.name for part in Grid().parts(Grid().readings()[3], 1)],
-    "other trainings": lambda: claims.chance(OUTPUTS),
-    "other trainings in words": lambda: effects.trainings_in_words(OUTPUTS, ["fc"]),
+    "other trainings": lambda: claims.seed_spread(OUTPUTS),
+    "other trainings in words": lambda: sentences.seed_spread(OUTPUTS, ["fc"]),
     "Table 2": table_2,
     "claim 12": claim_12_is_measured,
 }

@@ -15,7 +15,8 @@ from lib.networks import title
 from lib.paper import FIGURE_8, PAPER_NOISES
 
 WTB, BTW, RPI, ETA = PAPER_NOISES
-LAYERS = {"resnet18": 18, "resnet34": 34, "resnet50": 50, "resnet101": 101, "resnetv2_50": 50}
+RESNET_LAYERS = {"resnet18": 18, "resnet34": 34, "resnet50": 50, "resnet101": 101, "resnetv2_50": 50}
+LAYERS = RESNET_LAYERS  # until the last notebook has the new name
 INITIAL = 50  # attacks: "in order to survive the initial 50 attacks" (section 4.3)
 LEAST_GAIN = 10.0  # points at `INITIAL` attacks that a step must bring to be called a threshold
 STEP = ("resnet34", "resnet50")  # where the paper sees a threshold
@@ -28,9 +29,9 @@ def layers(model: str) -> int:
         ValueError: for another network.
     """
     name = model.partition("@")[0]
-    if name not in LAYERS:
-        raise ValueError(f"{model!r} is no ResNet; choose from {', '.join(LAYERS)}, with or without @WORD")
-    return LAYERS[name]
+    if name not in RESNET_LAYERS:
+        raise ValueError(f"{model!r} is no ResNet; choose from {', '.join(RESNET_LAYERS)}, with or without @WORD")
+    return RESNET_LAYERS[name]
 
 
 def resilience(answers: Answers) -> pd.DataFrame:
