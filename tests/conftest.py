@@ -3,8 +3,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
+from click.testing import CliRunner
+from papermill import cli
 
 from lib.store.files import ROOT
 from lib.training.fit import train
@@ -32,6 +35,14 @@ def run_papermill(*arguments: object, folder: Path = ROOT) -> subprocess.Complet
     command = [str(Path(sys.executable).with_name("papermill")), *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(TESTS)}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def papermill_parameters(*arguments: object) -> dict:
+    """What papermill's command line makes of these arguments, without running the notebook."""
+    with mock.patch("papermill.cli.execute_notebook") as execute:
+        run = CliRunner().invoke(cli.papermill, [str(argument) for argument in arguments])
+    assert run.exit_code == 0, run.output
+    return execute.call_args.kwargs["parameters"]
 
 
 def texts(notebook: Path | str) -> str:

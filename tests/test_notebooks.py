@@ -5,13 +5,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from unittest import mock
 
 import pytest
 import yaml
-from click.testing import CliRunner
-from conftest import run_papermill, texts
-from papermill import cli
+from conftest import papermill_parameters, run_papermill, texts
 from papermill.translators import PythonTranslator
 from pretend import pretend
 from pydantic import BaseModel
@@ -101,10 +98,7 @@ def test_the_explorer_reads_well_without_a_kernel():
 
 def run_cells(notebook: str, *arguments) -> dict:
     """The variables of a notebook whose cells ran in this process, papermill's own with these arguments among them."""
-    with mock.patch("papermill.cli.execute_notebook") as execute:
-        run = CliRunner().invoke(cli.papermill, [f"notebooks/{notebook}.ipynb", *map(str, arguments)])
-    assert run.exit_code == 0, run.output
-    given = PythonTranslator.codify(execute.call_args.kwargs["parameters"])
+    given = PythonTranslator.codify(papermill_parameters(f"{notebook}.ipynb", *arguments))
     first, *others = ["".join(cell["source"]) for cell in cells(ROOT / "notebooks" / f"{notebook}.ipynb")]
     variables = {"In": [first, given]}
     for source in [first, given, *others]:
