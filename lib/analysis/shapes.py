@@ -138,13 +138,12 @@ def compare(answers: Answers) -> pd.DataFrame:
     rows = []
     for number, (noise, model) in enumerate((noise, model) for noise in PAPER_NOISES for model in answers.models):
         best, second = criterion[:, number].argsort()[:2]
-        row = {"noise": noise, "model": model, "shape": names[best]}
-        row["lead"] = criterion[second, number] - criterion[best, number]
-        row["share"] = (elsewhere[:, number] == best).mean()
+        lead = criterion[second, number] - criterion[best, number]
+        share = (elsewhere[:, number] == best).mean()
+        row = {"noise": noise, "model": model, "shape": names[best], "lead": lead, "share": share}
         row["bend"] = np.nan if names[best] == "line" else fits[names[best]][1][number]
         row |= {f"rmse {name}": np.sqrt(fits[name][0][number] / levels) for name in names}
-        row["clear"] = row["lead"] >= CLEAR and row["share"] >= SURE
-        row["paper"] = PAPER_SHAPES.get((model, noise), "")
+        row |= {"clear": lead >= CLEAR and share >= SURE, "paper": PAPER_SHAPES.get((model, noise), "")}
         rows.append(row)
     return pd.DataFrame(rows)
 
