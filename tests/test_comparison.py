@@ -373,9 +373,9 @@ def test_numbers_in_tables():
 
 def test_findings_in_words():
     found = at_fifty(40, 60, 70, 71)
-    assert tables.in_order(comparison.ranking(found)).count("ResNet-101, ResNet-50 by") == 4
-    assert tables.in_count(comparison.sign_tests(found, STEPS[:1], [50])).startswith("Of 4 tests 4 find a difference")
-    leanings = tables.leanings(foreground.white_minus_black(found))
+    assert sentences.ranking(comparison.ranking(found)).count("ResNet-101, ResNet-50 by") == 4
+    assert sentences.tests(comparison.sign_tests(found, STEPS[:1], [50])).startswith("Of 4 tests 4 find a difference")
+    leanings = sentences.leanings(foreground.white_minus_black(found))
     assert leanings.splitlines()[0] == (
         "- At **equal attacks**, nearly equal: ResNet-18, ResNet-34, ResNet-50, ResNet-101."
     )

@@ -312,24 +312,3 @@ def seed_spread(outputs: Path) -> dict[str, float]:
     apart = effects.trainings_apart(outputs, NETWORKS)
     early = {f"{noise} {INITIAL}": max(apart[f"{noise} 40"], apart[f"{noise} 100"]) for noise in PAPER_NOISES if apart}
     return apart | early
-
-
-chance = seed_spread  # these until the last notebook has the new names
-
-
-def overview(found, chance):
-    from lib.report import tables
-
-    return tables.claims(found, chance)
-
-
-def terms_in_words(found):
-    from lib.report import sentences
-
-    return sentences.by_terms(found)
-
-
-def retrained_in_words(compared, by_rule, again):
-    from lib.report import sentences
-
-    return sentences.retrained(compared, by_rule, again)

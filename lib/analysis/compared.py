@@ -134,39 +134,3 @@ class Compared:
         """`results.curves` of every network, each with all its draws, the network in column `model`."""
         each = [results.curves(self.comparison.plan(model)).assign(model=model) for model in self.models]
         return pd.concat(each, ignore_index=True)
-
-    # Until the last notebook has the new names.
-    study = property(lambda self: self.comparison)
-    measured = property(lambda self: self.models)
-    missing = ()
-
-    def table(self) -> pd.DataFrame:
-        from lib.report import tables
-
-        return tables.networks(self)
-
-    def in_words(self) -> str:
-        from lib.report import sentences
-
-        return sentences.under_trained(self)
-
-    def heading(self, what: str, common: bool = True) -> str:
-        from lib.report import sentences
-
-        return sentences.heading(self, what, common)
-
-
-Study, Chosen = Comparison, Compared
-Comparison.sort = lambda self: self.choose(())
-
-
-def in_draws(counts: list[int]) -> str:
-    from lib.report import sentences
-
-    return sentences.in_draws(counts)
-
-
-def names(models) -> str:
-    from lib.report import sentences
-
-    return sentences.names(models)

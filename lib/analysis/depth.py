@@ -16,7 +16,6 @@ from lib.paper import FIGURE_8, PAPER_NOISES
 
 WTB, BTW, RPI, ETA = PAPER_NOISES
 RESNET_LAYERS = {"resnet18": 18, "resnet34": 34, "resnet50": 50, "resnet101": 101, "resnetv2_50": 50}
-LAYERS = RESNET_LAYERS  # until the last notebook has the new name
 INITIAL = 50  # attacks: "in order to survive the initial 50 attacks" (section 4.3)
 LEAST_GAIN = 10.0  # points at `INITIAL` attacks that a step must bring to be called a threshold
 STEP = ("resnet34", "resnet50")  # where the paper sees a threshold

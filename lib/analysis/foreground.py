@@ -84,6 +84,3 @@ def paper() -> pd.Series:
     apart = table[PAPER_NOISES[WHITE]] - table[PAPER_NOISES[BLACK]]
     wide = apart.unstack("attacks")
     return pd.Series(area_under_curve(wide.to_numpy(), wide.columns.to_numpy()), wide.index)
-
-
-sensitivity = white_minus_black  # until the last notebook has the new name

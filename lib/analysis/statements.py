@@ -8,7 +8,7 @@ noise draws of one training of each network.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -151,7 +151,7 @@ def flipped(
     return len(once), [(one, other) for one, other in once.values() if one.verdict != other.verdict]
 
 
-def within(statement: Statement, seed_spread: dict[str, float]) -> bool:
+def within(statement: Statement, seed_spread: Mapping[str, float]) -> bool:
     """Whether other trainings of the networks in a number could carry it over one of its bounds.
 
     Each of its `times` may move it as far as trainings of one network lie apart.
@@ -166,20 +166,6 @@ def within(statement: Statement, seed_spread: dict[str, float]) -> bool:
     return min(ends) <= bounds.times * seed_spread[bounds.moved_by]
 
 
-def allowing(found: list[Statement], seed_spread: dict[str, float]) -> list[Statement]:
+def allowing(found: list[Statement], seed_spread: Mapping[str, float]) -> list[Statement]:
     """The same with every number undecided that is `within` the seed spread."""
     return [replace(own, verdict=UNDECIDED) if within(own, seed_spread) else own for own in found]
-
-
-MISSING = "not yet measured"  # these three until the last notebook has the new names
-
-
-def turned(before, after):
-    asked, flips = flipped(before, after)
-    return asked, [f"{one.bounds.says} ({one.verdict}, then {other.verdict})" for one, other in flips]
-
-
-def table(own, seed_spread=None):
-    from lib.report import tables
-
-    return tables.statements(own, seed_spread)

@@ -153,7 +153,7 @@ def trainings_apart(outputs: Path, models: Iterable[str]) -> dict[str, float]:
         own = wide(table).drop(columns=["changes", "reading", *OPTIONS]).set_index("seed")  # (seeds, entries)
         for noise in USUAL_NOISES:
             curve = own[["clean", *(f"{noise} {attacks}" for attacks in TABLE_1_LEVELS[1:])]]
-            own[noise] = area_under_curve(curve.to_numpy(), TABLE_1_LEVELS)
+            own[noise] = area_under_curve(curve.to_numpy(), np.array(TABLE_1_LEVELS))
         own["foreground"] = own["white_to_black"] - own["black_to_white"]
         found.append(own.max() - own.min())
     return pd.concat(found, axis=1).max(axis=1).to_dict() if found else {}
@@ -177,9 +177,3 @@ def beside_recorded(grid: Grid, recorded: Path = OUTPUTS) -> pd.DataFrame:
                 moved = 100 * np.abs((a == 0).mean(axis=1) - (b == 0).mean(axis=1)).max()
                 rows.append((model, seed, name, a.size, int((a != b).sum()), moved))
     return pd.DataFrame(rows, columns=["model", "seed", "part", "answers", "different", "difference"])
-
-
-def trainings_in_words(outputs: Path, models: Iterable[str]) -> str:  # until the last notebook has the new name
-    from lib.report import sentences
-
-    return sentences.seed_spread(outputs, models)

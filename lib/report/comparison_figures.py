@@ -167,7 +167,7 @@ def white_against_black(table: pd.DataFrame, paper: pd.Series, heading: str) -> 
     """Area under White to Black minus area under Black to White for each network, with 95 % intervals.
 
     Args:
-        table: as `foreground.sensitivity` gives it.
+        table: as `foreground.white_minus_black` gives it.
         paper: network -> the paper's own difference.
     """
     models = list(table["model"].unique())[::-1]

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import pandas as pd
+
 from lib import networks
 from lib.adversarial.robust_accuracy import TERMS
 from lib.analysis.claims import near_id
@@ -12,6 +14,8 @@ from lib.evaluation.plan import USUAL_NOISES
 from lib.noise import NOISES
 from lib.paper import PAPER_NOISES, PAPER_TARGET
 from lib.readings import effects
+from lib.report.figures import title
+from lib.report.tables import spread
 from lib.training.recipe import Recipe
 
 
@@ -45,6 +49,51 @@ def under_trained(compared: Compared) -> str:
             f"{'it' if len(compared.short) == 1 else 'them'} is weak evidence about architecture."
         )
     return told
+
+
+def ranking(leads: pd.DataFrame) -> str:
+    """`comparison.ranking` in words: a line for each noise, the network with the largest area first."""
+    lines = [
+        f"- **{title(noise)}**: {networks.title(own.iloc[0].upper)}"
+        + "".join(
+            f", {networks.title(row.lower)} by {spread(row.lead, row.low, row.high)}"
+            + ("" if row.low > 0 else " **or the other way round**")
+            for row in own.itertuples()
+        )
+        for noise, own in leads.groupby("noise", sort=False)
+    ]
+    return "\n".join(lines) or "One network alone has no ranking."
+
+
+def tests(sign_tests: pd.DataFrame) -> str:
+    """How many of `comparison.sign_tests` find a difference, and in favour of which of the two."""
+    sure = sign_tests[sign_tests["holm"] < 0.05]
+    return (
+        f"Of {len(sign_tests)} tests {len(sure)} find a difference after the correction (p < 0.05): in "
+        f"{(sure['gain'] > 0).sum()} the deeper network of the two is better, in {(sure['gain'] < 0).sum()} the "
+        "shallower one."
+    )
+
+
+def leanings(found: pd.DataFrame) -> str:
+    """`foreground.white_minus_black` in words, a line for each measure and leaning."""
+    told = {"background": "Black to White costs more", "foreground": "White to Black costs more"}
+    lines = [
+        f"- At **{measure}**, {told.get(leaning, leaning)}: {', '.join(map(networks.title, own['model']))}."
+        for (measure, leaning), own in found.groupby(["measure", "leaning"], sort=False)
+    ]
+    return "\n".join(sorted(lines))
+
+
+def shapes(found: pd.DataFrame) -> str:
+    """How many of the curves have the shape that the paper sees, by `shapes.compare`."""
+    remarked = found[found["paper"] != ""]
+    alike = remarked["shape"] == remarked["paper"]
+    return (
+        f"The paper says the shape of {len(remarked)} of these {len(found)} curves. Ours has the same one in "
+        f"{alike.sum()} ({(alike & remarked['clear']).sum()} clearly) and another one in {(~alike).sum()} "
+        f"({(~alike & remarked['clear']).sum()} clearly)."
+    )
 
 
 def counted(verdicts: dict[int, str]) -> str:

@@ -1,6 +1,7 @@
 """Comparisons as tables to be read: every number with its interval, rounded so that any machine prints the same."""
 
 import math
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -114,20 +115,6 @@ def paper_ranks(models: list[str]) -> dict[tuple[str, str], int]:
     return found
 
 
-def in_order(leads: pd.DataFrame) -> str:
-    """`comparison.ranking` in words: a line for each noise, the network with the largest area first."""
-    lines = [
-        f"- **{title(noise)}**: {nets.title(own.iloc[0].upper)}"
-        + "".join(
-            f", {nets.title(row.lower)} by {spread(row.lead, row.low, row.high)}"
-            + ("" if row.low > 0 else " **or the other way round**")
-            for row in own.itertuples()
-        )
-        for noise, own in leads.groupby("noise", sort=False)
-    ]
-    return "\n".join(lines) or "One network alone has no ranking."
-
-
 def tests(sign_tests: pd.DataFrame) -> pd.DataFrame:
     """`comparison.sign_tests` in words: a row for each pair and level, a column for each noise."""
     told = sign_tests.assign(
@@ -141,16 +128,6 @@ def tests(sign_tests: pd.DataFrame) -> pd.DataFrame:
     order = list(dict.fromkeys(told["pair"]))
     wide = told.pivot(index=["pair", "attacks"], columns="short", values="text")
     return wide.reindex(order, level=0)[[NOISES[noise].short for noise in PAPER_NOISES]].rename_axis(columns=None)
-
-
-def in_count(sign_tests: pd.DataFrame) -> str:
-    """How many of `comparison.sign_tests` find a difference, and in favour of which of the two."""
-    sure = sign_tests[sign_tests["holm"] < 0.05]
-    return (
-        f"Of {len(sign_tests)} tests {len(sure)} find a difference after the correction (p < 0.05): in "
-        f"{(sure['gain'] > 0).sum()} the deeper network of the two is better, in {(sure['gain'] < 0).sum()} the "
-        "shallower one."
-    )
 
 
 def pair(first: str, second: str) -> str:
@@ -170,27 +147,6 @@ def by_noise(table: pd.DataFrame, label: str, values: list[str], digits: int = 1
     order = list(dict.fromkeys(told[label]))
     wide = told.pivot(index=label, columns="short", values="text").reindex(order)
     return wide[[NOISES[noise].short for noise in PAPER_NOISES]].rename_axis(columns=None)
-
-
-def leanings(found: pd.DataFrame) -> str:
-    """`foreground.white_minus_black` in words, a line for each measure and leaning."""
-    told = {"background": "Black to White costs more", "foreground": "White to Black costs more"}
-    lines = [
-        f"- At **{measure}**, {told.get(leaning, leaning)}: {', '.join(map(nets.title, own['model']))}."
-        for (measure, leaning), own in found.groupby(["measure", "leaning"], sort=False)
-    ]
-    return "\n".join(sorted(lines))
-
-
-def shapes_in_words(found: pd.DataFrame) -> str:
-    """How many of the curves have the shape that the paper sees, by `shapes.compare`."""
-    remarked = found[found["paper"] != ""]
-    alike = remarked["shape"] == remarked["paper"]
-    return (
-        f"The paper says the shape of {len(remarked)} of these {len(found)} curves. Ours has the same one in "
-        f"{alike.sum()} ({(alike & remarked['clear']).sum()} clearly) and another one in {(~alike).sum()} "
-        f"({(~alike & remarked['clear']).sum()} clearly)."
-    )
 
 
 def shapes(found: pd.DataFrame) -> pd.DataFrame:
@@ -225,10 +181,7 @@ def foreground(found: pd.DataFrame, paper: pd.Series, ours: pd.Series) -> pd.Dat
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-sensitivity = foreground  # until the last notebook has the new name
-
-
-def claims(found: dict[int, list[Statement]], seed_spread: dict[str, float]) -> pd.DataFrame:
+def claims(found: dict[int, list[Statement]], seed_spread: Mapping[str, float]) -> pd.DataFrame:
     """A row for every claim: its verdict, and how many of its statements hold, fail and are undecided.
 
     `other trainings` is the verdict with every number undecided that other trainings could carry over a bound
@@ -248,7 +201,7 @@ def claims(found: dict[int, list[Statement]], seed_spread: dict[str, float]) -> 
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def statements(own: list[Statement], seed_spread: dict[str, float] | None = None) -> pd.DataFrame:
+def statements(own: list[Statement], seed_spread: Mapping[str, float] | None = None) -> pd.DataFrame:
     """The statements of one claim in words; with `seed_spread` also which numbers are `within` it."""
     rows = [
         {
