@@ -77,6 +77,21 @@ def test_the_margin_has_a_paired_interval():
     assert (row["margin"], row["low"], row["high"], row["nearer"]) == (0, 0, 0, "undecided")
 
 
+def test_claim_12_is_told_by_its_terms():
+    """One noise nearer to the others refutes it, one undecided leaves it open; the paper's groups speak for it."""
+    other = "DeepFool or Boundary"
+    nearer = {
+        "paper_bound": ["Pointwise", other],
+        "paper_groups": ["Pointwise", "undecided"],
+        "equal_pixels": ["Pointwise"] * 2,
+    }
+    margins = pd.DataFrame({"terms": nearer.keys(), "nearer": nearer.values()}).explode("nearer")
+    table = robust_accuracy.by_terms(margins)
+    assert table.index.tolist() == list(TERMS.values())
+    assert table["claim"].tolist() == ["does not hold", "undecided", "holds", "-"]
+    assert table["paper"].tolist() == ["0 of 3", "3 of 3", "-", "-"]
+
+
 @pytest.fixture(scope="module")
 def tried(trained):
     """The tiny network swept and attacked: the attack_plan."""

@@ -22,6 +22,7 @@ from lib.store import data
 
 L2_BOUND = 1.5  # of the accuracies that the paper quotes (Schott et al. 2018)
 QUOTED = ("pointwise", "deepfool", "boundary")  # the attacks whose accuracies the paper quotes there
+AT_BOUND = ["method", "accuracy", "low", "high", "n", "unstarted"]
 TERMS = {  # on which a noise is set beside the attacks, `nearness`
     "paper_bound": "200 attacks, L2 ≤ 1.5",
     "paper_groups": "40 and 200 attacks, L2 ≤ 1.5",
@@ -68,7 +69,7 @@ def by_steps(attack_plan: AttackPlan) -> pd.DataFrame:
             found = pd.concat(_found_by_attacks(attack_plan.alone(attack, steps)))
             middle = found.loc[found["fooled"], "l2"].median()
             rows.append(at_bound(found, "l2", L2_BOUND).assign(steps=steps, l2=middle))
-    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=[*AT_BOUND, "steps", "l2"])
 
 
 def pictures(attack_plan: AttackPlan, method: str, images: list[int]) -> np.ndarray:
@@ -116,7 +117,7 @@ def at_bound(outcomes: pd.DataFrame, norm: str, bound: float) -> pd.DataFrame:
         correct = robust(frame, norm, bound).to_numpy()[None]
         unstarted = int((~frame["started"]).sum())
         rows.append((method, 100 * correct.mean(), *interval(correct), len(frame), unstarted))
-    return pd.DataFrame(rows, columns=["method", "accuracy", "low", "high", "n", "unstarted"])
+    return pd.DataFrame(rows, columns=AT_BOUND)
 
 
 def at_levels(attack_plan: AttackPlan) -> pd.DataFrame:
@@ -232,3 +233,30 @@ def paper_margins() -> pd.DataFrame:
         for noise in noises
     ]
     return pd.DataFrame(rows, columns=["method", "terms", "margin"])
+
+
+def by_terms(margins: pd.DataFrame) -> pd.DataFrame:
+    """Claim 12 for one network on each of TERMS, and by the paper's own Table 2.
+
+    Args:
+        margins: as `margins` gives them.
+
+    Returns:
+        columns noises, nearer to Pointwise, nearer to DeepFool or Boundary (how many of them), claim ("holds" if all
+        are nearer to Pointwise, "does not hold" if one is nearer to the others, else "undecided"; "-" without noises),
+        paper (how many are nearer to Pointwise by `paper_margins`).
+    """
+    paper, rows = paper_margins(), {}
+    for terms, words in TERMS.items():
+        nearer = margins.loc[margins["terms"] == terms, "nearer"]
+        printed = paper.loc[paper["terms"] == terms, "margin"]
+        yes, no = (nearer == "Pointwise").sum(), (nearer == "DeepFool or Boundary").sum()
+        claim = "holds" if yes == len(nearer) else "does not hold" if no else "undecided"
+        rows[words] = {
+            "noises": len(nearer),
+            "nearer to Pointwise": yes,
+            "nearer to DeepFool or Boundary": no,
+            "claim": claim if len(nearer) else "-",
+            "paper": f"{(printed > 0).sum()} of {len(printed)}" if len(printed) else "-",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("terms")

@@ -6,7 +6,7 @@ and steps give the same result, one image alone another.
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import foolbox
@@ -121,7 +121,7 @@ def _as_stored(found: np.ndarray, images: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def _seeded(words: str) -> Iterator[None]:
+def _seeded(words: str) -> Generator[None]:
     """Foolbox draws from torch's and from NumPy's global generators: seed both, and put both back."""
     seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "little")
     state = np.random.get_state()  # noqa: NPY002
