@@ -9,10 +9,11 @@ import time
 import numpy as np
 from skimage.util import random_noise
 
+from lib import paper
 from lib.noise import NOISES, Noise, altered_table, eligible_pixels, perturb_and_count
 from lib.store import data
 
-LEVELS = list(range(10, 201, 10))
+LEVELS = paper.LEVELS[1:]  # without 0
 
 
 def edges(image: np.ndarray) -> np.ndarray:

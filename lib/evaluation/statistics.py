@@ -62,22 +62,22 @@ def area_under_curve(accuracy: np.ndarray, attacks: np.ndarray) -> np.ndarray:
     return np.trapezoid(accuracy, attacks, axis=-1) / (attacks[-1] - attacks[0])
 
 
-def attacks_until(accuracy: np.ndarray, attacks: np.ndarray, percent: float = HALF) -> np.ndarray:
-    """Attacks at which a curve first falls to `percent`, on straight lines between the levels.
+def attacks_until(accuracy: np.ndarray, attacks: np.ndarray) -> np.ndarray:
+    """Attacks at which a curve first falls to `HALF`, on straight lines between the levels.
 
     Args:
         accuracy: (..., levels), percent.
         attacks: (levels,), pixels attacked.
 
     Returns:
-        (...), attacks; infinite where the curve stays above `percent`.
+        (...), attacks; infinite where the curve stays above it.
     """
     attacks = np.asarray(attacks, float)
-    fallen = accuracy <= percent
+    fallen = accuracy <= HALF
     after = fallen.argmax(axis=-1)[..., None]
     before = np.maximum(after - 1, 0)
     high, low = (np.take_along_axis(accuracy, place, axis=-1) for place in (before, after))
-    share = np.divide(high - percent, high - low, out=np.zeros_like(high, float), where=high > low)
+    share = np.divide(high - HALF, high - low, out=np.zeros_like(high, float), where=high > low)
     crossing = attacks[before] + share * (attacks[after] - attacks[before])
     return np.where(fallen.any(axis=-1), crossing[..., 0], np.inf)
 

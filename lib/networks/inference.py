@@ -38,8 +38,8 @@ def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int 
     forward = _torch(net, bfloat16) if engine == "torch" else _openvino(net, size)
 
     def probabilities(images: np.ndarray) -> np.ndarray:
-        blocks = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
-        return np.concatenate([forward(block[:, None] / np.float32(255)) for block in blocks] or [_NOTHING])
+        batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+        return np.concatenate([forward(batch[:, None] / np.float32(255)) for batch in batches] or [_NOTHING])
 
     return probabilities
 
