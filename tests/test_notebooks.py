@@ -14,7 +14,7 @@ from pretend import pretend
 from pydantic import BaseModel
 
 from lib.adversarial.runs import AttackPlan
-from lib.analysis.compared import Comparison
+from lib.analysis.compared import Comparison, Evidence
 from lib.evaluation.plan import Plan
 from lib.explorer.one_digit import Opening
 from lib.paper import NETWORKS
@@ -33,6 +33,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "attacks": AttackPlan,
     "readings": Grid,
 } | dict.fromkeys(COMPARISONS, Comparison)
+KINDS["paper"] = Evidence  # of all eight networks
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXECUTED = sorted(path for path in OUTPUTS.glob("**/*.ipynb") if "logs" not in path.parts)
 
@@ -176,30 +177,6 @@ def pretend_all(outputs: Path, models: Sequence[str]) -> None:
         pretend(outputs, model, lambda noise, x, n=number: 0.98 - (0.4 + n / 20) * x / 200, images=60)
 
 
-@pytest.mark.parametrize(
-    ("models", "shown"),
-    [
-        (["fc", "vgg19"], "Fewer than two neighbouring ResNets"),
-        (["vgg19", "resnet18"], "Fewer than two neighbouring ResNets"),
-        (["fc", "resnet34", "resnet50"], "What each step in depth brings"),
-        (None, "What each step in depth brings"),
-    ],
-)
-def test_the_paper_shows_depth_by_the_resnets_among_the_chosen(models, shown):
-    """The cells of the section alone, on what is recorded."""
-    sources = {cell["id"]: "".join(cell["source"]) for cell in cells(ROOT / "notebooks" / "paper.ipynb")}
-    variables, said = {}, []
-    exec(sources["paper-01"], variables)
-    variables["models"] = models
-    for name in ("paper-02", "paper-03"):
-        exec(sources[name], variables)
-    variables["Markdown"] = said.append
-    for name in ("paper-23", "paper-24", "paper-34"):
-        exec(sources[name], variables)
-    assert shown in said[0] and bool(variables["pairs"]) == ("brings" in shown)
-    assert ("threshold" in said[1]) == (models is None)
-
-
 @pytest.fixture(scope="module")
 def pretended(tmp_path_factory):
     """A folder with sweeps of all eight networks, none of which exists, and with the figures of the paper."""
@@ -267,6 +244,7 @@ def test_the_readings_notebook_runs_with_the_quick_parameters(tmp_path):
         ("explore", ["-p", "c", "11"], "c: Input should be less than or equal to 10, not 11"),
         ("explore", ["-p", "noise", "snow"], "unknown noise 'snow'; choose from random_pixel_invert"),
         ("architectures", ["-p", "draws", "0"], "draws: Input should be greater than or equal to 1, not 0"),
+        ("paper", ["-y", "models: [fc, vgg19]"], "unknown parameter 'models'; choose from train_seed, draws, images"),
         ("depth", ["-y", "models: [vgg19]"], "'vgg19' is no ResNet; choose from resnet18"),
         ("curves", [], "make sweep MODEL=fc"),
         ("attacks", ["-p", "model", "resnet34@none"], "make train MODEL=resnet34@none"),
