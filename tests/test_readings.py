@@ -160,7 +160,7 @@ def test_readings_come_in_order_of_distance_from_ours():
 
 
 def test_another_grid_does_not_replace_the_table_of_the_usual_one():
-    assert Grid().name == "fc" and Grid(model="timm:x").name == "timm-x"
+    assert Grid().name == "fc" and Grid(model="timm:resnet10t").name == "timm-resnet10t"
     names = {Grid(**change).name for change in ({}, {"seeds": [1]}, {"space": [28]}, {"images": 9}, {"changes": 1})}
     assert len(names) == 5, "a part of the grid does not take the place of the whole"
 

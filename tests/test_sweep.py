@@ -133,6 +133,15 @@ def test_draws_none_takes_those_recorded(outputs):
     assert results.curves(plan(outputs, draws=None))["draws"].max() == 2
 
 
+def test_a_part_is_held_by_its_own_recipe_and_weights_alone(outputs):
+    small = plan(outputs, noises=["white_to_black"], draws=1)
+    sweep(small)
+    part, other = (each.part("white_to_black") for each in (small, small.model_copy(update={"c": 3.0})))
+    weights = results.file_hash(small.weights)
+    shutil.copy(part.path, other.path)
+    assert part.holds(weights) and not part.holds("another") and not other.holds(weights)
+
+
 def test_recompute_ignores_what_is_recorded(outputs):
     small = plan(outputs, noises=["white_to_black"], draws=1)
     sweep(small)
