@@ -124,7 +124,7 @@ def test_live_curves_come_level_by_level_and_equal_a_sweep(trained):
 def test_recorded_curves_are_those_of_these_weights_at_the_noise_own_c(state, tmp_path):
     curve = many_digits.recorded_curve(state.turned(c=0.3), "fc")
     plan = Plan(model="fc", noises=["white_to_black"])
-    assert curve.equals(curves(plan)) and curve["images"].max() == 10_000
+    assert curve is not None and curve.equals(curves(plan)) and curve["images"].max() == 10_000
     elsewhere = replace(state, outputs=tmp_path)
     assert many_digits.recorded_curve(elsewhere, "fc") is None
     assert missing(elsewhere, {"fc": None, "vgg19": curve}).endswith("record it with: make sweep MODEL=fc")
@@ -182,12 +182,10 @@ def test_the_opening_becomes_a_state():
 def test_pictures_depend_on_what_they_show_alone(state):
     seen, other = look(state), look(replace(state, attacks=9))
     *_, strip = strips(state)
-    for draw, one, two in (
-        (pictures.attacked_digit, (seen,), (other,)),
-        (pictures.probabilities, (seen,), (other,)),
-        (pictures.strip, (strip, 8), (strip, 9)),
-    ):
-        assert pictures.png(draw(*one)) == pictures.png(draw(*one)) != pictures.png(draw(*two))
+    for draw in (pictures.attacked_digit, pictures.probabilities):
+        assert pictures.png(draw(seen)) == pictures.png(draw(seen)) != pictures.png(draw(other))
+    eighth, ninth = pictures.strip(strip, 8), pictures.strip(strip, 9)
+    assert pictures.png(eighth) == pictures.png(pictures.strip(strip, 8)) != pictures.png(ninth)
 
 
 def test_attacked_pixels_are_marked_by_what_became_of_them(state):
@@ -202,11 +200,13 @@ def test_attacked_pixels_are_marked_by_what_became_of_them(state):
 
 
 def test_live_curves_are_drawn_over_recorded_ones(state):
-    recorded = {"fc": many_digits.recorded_curve(state, "fc"), "resnet18": None}
+    curve = many_digits.recorded_curve(state, "fc")
+    assert curve is not None
+    recorded = {"fc": curve, "resnet18": None}
     axes = figures.live_curves(state.noise, 0.5, 2.0, recorded, {"resnet18": [99.0, 90.0]}, 500).axes[0]
     labels = [line.get_label() for line in axes.lines]
     assert labels == ["FC, c = 2, 10,000 digits, recorded", "ResNet-18, c = 0.5, 500 digits, live"]
-    np.testing.assert_array_equal(axes.lines[0].get_ydata(), recorded["fc"]["accuracy"])
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), curve["accuracy"])
     assert axes.lines[1].get_xdata().tolist() == [0, 10] and axes.lines[1].get_ydata().tolist() == [99.0, 90.0]
     assert axes.lines[0].get_color() != axes.lines[1].get_color()
     empty = figures.live_curves(state.noise, 0.5, 2.0, {"resnet18": None}, {}, 500).axes[0]
@@ -521,7 +521,9 @@ def test_viewers_open_on_any_state(state, change):
     asyncio.run(open_them())
 
 
-models = st.sampled_from(["fc", "vgg19", "cnn", "cnn@slow", "resnet50@mine", "timm:resnet10t", "timm:vit_tiny_patch16_224@small"])
+models = st.sampled_from(
+    ["fc", "vgg19", "cnn", "cnn@slow", "resnet50@mine", "timm:resnet10t", "timm:vit_tiny_patch16_224@small"]
+)
 states = st.builds(
     State,
     model=models,

@@ -85,9 +85,9 @@ def test_the_paper_table_is_the_papers():
     models = ["resnet50", "resnetv2_50", "vgg19", "efficientnet_b1", "fc"]
     noises = ["white_to_black", "black_to_white", "random_pixel_invert", "edge_to_altered"]
     for heading, model in zip(headings, models, strict=True):
-        part = text[re.search(rf"^{heading}\t", text, re.M).end() :]
+        part = re.split(rf"^{heading}\t", text, maxsplit=1, flags=re.M)[1]
         for attacks in (0, 10, 40, 100, 200):
-            numbers = re.search(rf"^{attacks}\t(.*)$", part, re.M).group(1).split()
+            numbers = re.findall(rf"^{attacks}\t(.*)$", part, re.M)[0].split()
             rows = table[(table["model"] == model) & (table["attacks"] == attacks)].set_index("noise")
             assert rows.loc[noises, "accuracy"].tolist() == [float(number) for number in numbers]
 

@@ -74,8 +74,8 @@ def by_steps(attack_plan: AttackPlan) -> pd.DataFrame:
 
 def pictures(attack_plan: AttackPlan, method: str, images: list[int]) -> np.ndarray:
     """What a method found for these test images, as (n, 28, 28) uint8; the images themselves where it found nothing."""
-    if method in PAPER_NOISES:
-        return _first_wrong(swept(attack_plan), method, attack_plan.images)[0][images]
+    if method in PAPER_NOISES and (plan := swept(attack_plan)):
+        return _first_wrong(plan, method, attack_plan.images)[0][images]
     found = np.concatenate([found.adversarial for _, found in findings(attack_plan.alone(method))])
     return np.rint(found[images] / (WHITE / 255)).astype(np.uint8)
 
@@ -126,9 +126,11 @@ def at_levels(attack_plan: AttackPlan) -> pd.DataFrame:
     Columns: method, attacks, accuracy, low, high, n, l0, l2 (means over the images). Empty without a sweep.
     """
     images, labels = (each[: attack_plan.images] for each in (data.load().test_images, data.load().test_labels))
-    plan, rows = swept(attack_plan), []
-    for noise in plan.noises if plan else []:
-        for attacks, noisy, answers in zip(*_shown(plan, noise, attack_plan.images), strict=True):
+    plan = swept(attack_plan)
+    shown = ((noise, *_shown(plan, noise, attack_plan.images)) for noise in plan.noises) if plan else ()
+    rows = []
+    for noise, *levels in shown:
+        for attacks, noisy, answers in zip(*levels, strict=True):
             correct = (answers == labels)[None]
             l0, l2, _ = perturbation_sizes(257 * noisy.astype(np.uint16), images)
             rows.append((noise, attacks, 100 * correct.mean(), *interval(correct), len(labels), l0.mean(), l2.mean()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -29,7 +30,7 @@ class AttackPlan(BaseModel):
 
     model: Known
     train_seed: int = Field(0, ge=0)
-    attacks: list[str] | None = Field(None, min_length=1)  # None: all
+    attacks: list[str] = Field(None, min_length=1)  # None: all  # ty: ignore[invalid-assignment]
     images: int = Field(200, ge=1, le=10_000)  # the first of the test images
     fewer: dict[str, int] = {"boundary": 50}  # attack -> images, where they are to be fewer
     steps: dict[str, int] = {}  # attack -> steps, where they are not to be the attack's own
@@ -37,10 +38,15 @@ class AttackPlan(BaseModel):
     outputs: Path = Path("outputs")  # from the repository's root
     recompute: bool = False
 
+    @field_validator("attacks", mode="before")
+    @classmethod
+    def _all_attacks(cls, names: Any) -> Any:
+        return list(ATTACKS) if names is None else names
+
     @field_validator("attacks")
     @classmethod
-    def _known_attacks(cls, names: list[str] | None) -> list[str]:
-        return [name for name in (ATTACKS if names is None else names) if attacks.find(name)]
+    def _known_attacks(cls, names: list[str]) -> list[str]:
+        return [name for name in names if attacks.find(name)]
 
     @field_validator("fewer", "steps")
     @classmethod

@@ -1,7 +1,7 @@
 """What a sweep is to measure (section 3.4), cut into the parts that lie in one file each."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -26,7 +26,7 @@ class Plan(BaseModel):
 
     model: Known
     train_seed: int = Field(0, ge=0)
-    noises: list[str] | None = Field(None, min_length=1)  # None: the paper's four
+    noises: list[str] = Field(None, min_length=1)  # None: the paper's four  # ty: ignore[invalid-assignment]
     levels: list[int] = Field(list(LEVELS), min_length=1)  # pixels attacked
     draws: int | None = Field(None, ge=1)  # None: those recorded, at least one
     draw: int | None = Field(None, ge=0)  # this draw alone, counted from 0; None: the first `draws`
@@ -41,10 +41,15 @@ class Plan(BaseModel):
     outputs: Path = Path("outputs")  # from the repository's root
     recompute: bool = False
 
+    @field_validator("noises", mode="before")
+    @classmethod
+    def _usual_noises(cls, noises: Any) -> Any:
+        return list(USUAL_NOISES) if noises is None else noises
+
     @field_validator("noises")
     @classmethod
-    def _known_noises(cls, noises: list[str] | None) -> list[str]:
-        return [find(noise).name for noise in (USUAL_NOISES if noises is None else noises)]
+    def _known_noises(cls, noises: list[str]) -> list[str]:
+        return [find(noise).name for noise in noises]
 
     @field_validator("engine")
     @classmethod
@@ -96,7 +101,7 @@ class Plan(BaseModel):
 
     def _reading(self, noise: str) -> dict:
         """What is not the default reading and matters to this noise, so that the same pixels lie in the same file."""
-        chosen = {"space": self.space}
+        chosen: dict[str, Any] = {"space": self.space}
         if noise == WHITE:
             chosen["white_above"] = self.white_above
         if noise != CLEAN:

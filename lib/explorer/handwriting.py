@@ -92,8 +92,8 @@ def centred(ink: np.ndarray) -> np.ndarray:
     rows, columns = (np.flatnonzero((ink > 64).any(axis=axis)) for axis in (1, 0))
     cut = Image.fromarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
     scale = BOX / max(cut.size)
-    size = tuple(max(1, round(length * scale)) for length in cut.size)
-    small = np.asarray(cut.resize(size, Image.Resampling.LANCZOS)).astype(float)
+    width, height = (max(1, round(length * scale)) for length in cut.size)
+    small = np.asarray(cut.resize((width, height), Image.Resampling.LANCZOS)).astype(float)
     mass = small.sum()
     top, left = (
         round((SIDE - 1) / 2 - (small.sum(axis=1 - axis) * np.arange(small.shape[axis])).sum() / mass)

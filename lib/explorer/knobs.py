@@ -12,7 +12,7 @@ from traitlets import TraitError
 from lib.explorer import one_digit
 from lib.explorer.one_digit import LARGEST, STOPS, State
 from lib.explorer.panels import Fail, told
-from lib.noise import NOISES
+from lib.noise import NOISES, default_c
 from lib.report import figures
 
 Show = Callable[[], None]  # puts a finished picture into its widget
@@ -62,7 +62,7 @@ class Newest:
                 return
             try:
                 steps = self._steps(wanted)
-                while not self._overtaken and (show := await asyncio.to_thread(next, steps, None)):
+                while not self._overtaken and (show := await asyncio.to_thread(lambda steps=steps: next(steps, None))):
                     show()
             except Exception as error:  # a task that ends by one tells nobody, and its viewer would wait for ever
                 line = told(error)
@@ -74,7 +74,7 @@ class Newest:
 CHOICES: dict[str, Callable[[State], list]] = {
     "model": one_digit.choices,
     "noise": lambda _: [(figures.title(noise), noise) for noise in NOISES],
-    "c": lambda state: [(repr(c).removesuffix(".0"), c) for c in sorted({*STOPS, state.c})],
+    "c": lambda state: [(repr(c).removesuffix(".0"), c) for c in sorted({*STOPS, default_c(state.noise, state.c)})],
 }
 
 # What each knob is; its name is that of the state's field.

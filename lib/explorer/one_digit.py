@@ -49,9 +49,10 @@ class State:
         networks.architecture(self.model)
         if not isinstance(self.noise, str):
             raise ValueError(f"noise must be a name, not {self.noise!r}")
-        object.__setattr__(self, "c", default_c(self.noise, self.c))
-        if not SMALLEST_C <= self.c <= LARGEST_C:
-            raise ValueError(f"c must be {SMALLEST_C} to {LARGEST_C:g} here, not {self.c:g}")
+        c = default_c(self.noise, self.c)
+        if not SMALLEST_C <= c <= LARGEST_C:
+            raise ValueError(f"c must be {SMALLEST_C} to {LARGEST_C:g} here, not {c:g}")
+        object.__setattr__(self, "c", c)
         for name, largest in LARGEST.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= largest:
@@ -195,7 +196,7 @@ def look(state: State) -> Look:
 def _trail(state: State) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The digit after 0..200 attacks (201, 28, 28), the attacks that found a pixel and the pixels left, (201,) each."""
     noisy, attacked, left = perturb_and_count(
-        state.image[None], attacks=range(MOST_ATTACKS + 1), index=[state.number], **state.noise_arguments
+        state.image[None], attacks=range(MOST_ATTACKS + 1), index=np.array([state.number]), **state.noise_arguments
     )
     return noisy[:, 0], attacked[:, 0], left[:, 0]
 

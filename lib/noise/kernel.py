@@ -25,7 +25,7 @@ def _mixed(state: np.uint64, step: np.uint64) -> np.uint64:
 
 
 @njit(cache=True)
-def _below(bound: int, stream: np.uint64, step: np.uint64) -> tuple[int, np.uint64]:
+def _below(bound: int, stream: np.uint64, step: np.uint64) -> tuple[np.int64, np.uint64]:
     """A uniform integer in 0..bound-1 without bias (Lemire 2019), and the next step of the stream."""
     bound32 = np.uint64(bound)
     threshold = (np.uint64(1) << np.uint64(32)) % bound32

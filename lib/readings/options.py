@@ -3,7 +3,7 @@
 import itertools
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -95,7 +95,11 @@ class Grid(BaseModel):
 
     def recipe(self, reading: Reading, seed: int) -> Recipe:
         """How the network of a reading is trained; its name tells what is not ours, as in `fc@none-e1`."""
-        decided = {"normalize": reading.normalize, "resize": reading.resize, "train_images": self.train_images}
+        decided: dict[str, Any] = {
+            "normalize": reading.normalize,
+            "resize": reading.resize,
+            "train_images": self.train_images,
+        }
         if reading.epochs is not None:
             decided["max_epochs"] = reading.epochs
         words = [str(reading.changes[name]) for name in ("normalize", "resize") if name in reading.changes]

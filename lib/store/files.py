@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from filelock import FileLock
@@ -53,7 +53,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def write_arrays(path: Path, record: dict, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays and the record of what made them as one compressed .npz file."""
     content = io.BytesIO()
-    np.savez_compressed(content, **arrays, record=np.array(json.dumps(record)))
+    named: dict[str, Any] = {**arrays, "record": np.array(json.dumps(record))}
+    np.savez_compressed(content, **named)
     write_atomically(path, lambda file: file.write(content.getvalue()))
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from lib.store.files import ROOT
 
@@ -66,7 +67,7 @@ def imported(reference: str) -> Any:
         raise ValueError(f"cannot import {reference!r}: {error}") from None
 
 
-def _told(problem: dict) -> str:
+def _told(problem: ErrorDetails) -> str:
     """One of pydantic's findings in a line; our own validators name what was given themselves."""
     message = problem["msg"].removeprefix("Value error, ")
     given = "" if problem["type"] == "value_error" else f", not {problem['input']!r}"

@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -107,7 +108,7 @@ def _fit(recipe: Recipe, checkpoint: Path) -> tuple[networks.Net, dict]:
     )
     learner.recorder.add_time = False
     learner.create_opt()
-    state = {"epochs": [], "losses": [], "batch": 0, "seconds": 0.0}
+    state: dict[str, Any] = {"epochs": [], "losses": [], "batch": 0, "seconds": 0.0}
     if checkpoint.is_file():
         saved = torch.load(checkpoint, weights_only=True, map_location=default_device())
         net.load_state_dict(saved.pop("net"))
