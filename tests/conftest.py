@@ -53,6 +53,13 @@ def texts(notebook: Path | str) -> str:
     return "\n".join("".join(lines) for lines in [*shown, *(output.get("text", []) for output in outputs)])
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "trained" in item.fixturenames:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> Path:
     """A folder of results that holds a tiny trained network, `tiny:conv_net@quick`."""

@@ -23,6 +23,7 @@ PUBLISHED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", networks.NETS)
 def test_networks_have_the_published_size_and_ten_logits(model):
     net = networks.build(model).eval()
@@ -31,6 +32,7 @@ def test_networks_have_the_published_size_and_ten_logits(model):
         assert net(torch.rand(2, 1, 28, 28)).shape == (2, 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["fc", "efficientnet_b1", "timm:convnext_atto", "tiny:conv_net"])
 def test_the_seed_decides_the_weights_and_nothing_else_moves(model):
     torch.manual_seed(99)
@@ -43,6 +45,7 @@ def test_the_seed_decides_the_weights_and_nothing_else_moves(model):
     assert any(not torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["timm:convnext_atto", "timm:vit_tiny_patch16_224", "timm:mobilenetv3_small_100"])
 def test_any_timm_model_joins_by_name(model):
     with torch.inference_mode():
@@ -125,6 +128,7 @@ def test_parameters_that_only_repeat_others_are_not_counted():
     assert networks.effective_parameters("fc") == networks.parameters("fc")
 
 
+@pytest.mark.slow
 def test_vgg_folds_for_storage_and_gives_the_same_logits():
     net = networks.build("vgg19").eval()
     for parameter in net.parameters():  # as far as float16 stores them without rounding, save for the folded layer
@@ -142,6 +146,7 @@ def test_vgg_folds_for_storage_and_gives_the_same_logits():
     assert all(torch.equal(again[name], stored[name]) for name in stored)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resize", networks.RESIZE)
 def test_a_folded_vgg_gives_the_same_logits(resize):
     net = networks.build("vgg19", normalize="imagenet", resize=resize).eval()

@@ -45,6 +45,7 @@ RECORDED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recorded", RECORDED)
 def test_a_new_noise_changes_nothing_recorded(monkeypatch, recorded):
     before = RECORDED[recorded]()

@@ -195,6 +195,7 @@ def small(tmp_path_factory):
     return chosen
 
 
+@pytest.mark.slow
 def test_the_grid_records_what_its_networks_answer(small):
     digits = data.load()
     labels = digits.test_labels[:60].astype(int)
@@ -215,6 +216,7 @@ def test_the_grid_records_what_its_networks_answer(small):
         assert cell["correct"].tolist() == [(found == labels).sum()]
 
 
+@pytest.mark.slow
 def test_answers_name_what_made_them(small):
     reading = Reading(normalize="none", epochs=1, revisit=True)
     answers = runs.AnswerFile.read(small.answers_path(reading, 1))
@@ -224,6 +226,7 @@ def test_answers_name_what_made_them(small):
     assert record["weights"] == results.file_hash(small.recipe(reading, 1).weights)
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_is_worked_off(small):
     """A part that is gone, without and with the weights; and nothing where all is there and the weights are not."""
     path = small.answers_path(small.readings()[0], 0)
@@ -243,6 +246,7 @@ def test_only_what_is_missing_is_worked_off(small):
     weights.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_a_longer_training_goes_on_where_a_shorter_one_ended(small, tmp_path):
     """The weights of two epochs, trained on from those of one, are those of two epochs at once."""
     reading = next(reading for reading in small.readings() if reading.epochs == 2)
@@ -257,6 +261,7 @@ def test_a_longer_training_goes_on_where_a_shorter_one_ended(small, tmp_path):
         runs.train(alone, then=alone.model_copy(update={"max_epochs": 1}))
 
 
+@pytest.mark.slow
 def test_a_network_that_is_trained_already_is_not_trained_again(small, tmp_path):
     few = small.model_copy(update={"outputs": tmp_path, "seeds": [1], "epochs": [1], "revisit": [False]})
     wanted = few.recipe(few.readings()[0], 1)
@@ -272,6 +277,7 @@ def test_a_network_that_is_trained_already_is_not_trained_again(small, tmp_path)
     )
 
 
+@pytest.mark.slow
 def test_the_same_cells_made_again_stand_beside_the_first(small, tmp_path):
     again = small.model_copy(update={"outputs": tmp_path, "seeds": [1], "epochs": [1]})
     runs.run(again)
@@ -459,6 +465,7 @@ def test_how_far_recorded_trainings_are_apart():
     assert effects.trainings_apart(RECORDED_GRID.folder.parent, ["vgg19"]) == {}
 
 
+@pytest.mark.evidence
 def test_a_recorded_cell_comes_out_again(tmp_path):
     """One epoch of fc trained anew and swept at our reading of the attacks: other machines round otherwise."""
     one = {option: [getattr(Reading(epochs=1), option)] for option in OPTIONS}

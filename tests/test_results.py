@@ -106,6 +106,7 @@ def recorded():
     return pd.read_csv(OUTPUTS / "accuracy.csv")
 
 
+@pytest.mark.evidence
 def test_recorded_accuracies_of_fc_follow_from_its_weights(recorded):
     """Table 1's levels on all 10,000 images, every draw once: the counts in accuracy.csv, to within two images."""
     net = networks.load("fc")
@@ -122,6 +123,7 @@ def test_recorded_accuracies_of_fc_follow_from_its_weights(recorded):
         assert abs(int(row["correct"].iloc[0]) - right) <= 2, (noise, attacks, draw)
 
 
+@pytest.mark.evidence
 def test_every_recorded_network_answers_as_recorded(recorded):
     """All networks with committed weights: 100 images at 100 attacks of every noise, in draw 0."""
     digits = data.load()

@@ -221,6 +221,7 @@ def test_a_part_that_another_process_is_at_comes_last(outputs):
     assert seen == [parts[1].path, parts[2].path, parts[0].path]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["fc", "resnet18", "efficientnet_b1", "vgg19"])
 def test_openvino_answers_as_torch_does(model):
     net = networks.build(model, 1).eval()
@@ -323,6 +324,7 @@ def test_a_new_noise_joins_by_its_declaration_alone(outputs, monkeypatch):
     assert "grey_to_white" in set(results.accuracy_table(outputs)["noise"])
 
 
+@pytest.mark.slow
 def test_one_draw_alone_makes_the_same_files_as_all_of_them(tmp_path):
     alone = [plan(tmp_path, draw=draw, draws=None) for draw in (0, 1)]
     together = {part.path for part in plan(tmp_path).parts()}

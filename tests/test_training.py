@@ -35,6 +35,7 @@ def weights(outputs):
     return load_file(outputs / "weights" / f"{SHORT}.safetensors")
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_with_the_same_weights(tmp_path):
     """Killed in the first epoch, before its validation, at its end and in the second epoch."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -53,6 +54,7 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path):
     assert not list(broken.glob("checkpoints/*.pt")), "a finished training leaves no checkpoint"
 
 
+@pytest.mark.slow
 def test_the_learner_trains_as_a_plain_torch_loop_does(tmp_path):
     """SGD with coupled momentum, rate x 0.1^epoch, each image once an epoch: the rule of section 3.3 by hand."""
     recipe = Recipe(model="fc@plain", train_images=300, max_epochs=3, batch_size=50, outputs=tmp_path)
@@ -91,6 +93,7 @@ def test_step_decay_goes_on_where_a_resumed_run_stands():
     assert callback.learn.opt.rate == pytest.approx(1e-5)
 
 
+@pytest.mark.slow
 def test_training_ends_at_the_target(tmp_path):
     record = train(Recipe(model="tiny:conv_net@low", train_images=640, target=1, max_epochs=3, outputs=tmp_path))
     assert len(record["epochs"]) == 1
@@ -138,6 +141,7 @@ class Wider(Recipe):
     warm_up: int = 0
 
 
+@pytest.mark.slow
 def test_a_field_more_leaves_recorded_weights_found():
     """The committed records hold every field of their day; later ones what differs from the defaults."""
     chosen = {"model": "fc@none", "normalize": "none"}
