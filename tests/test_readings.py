@@ -20,7 +20,7 @@ from lib.explorer import many_digits, one_digit
 from lib.noise import NOISES, perturb, perturb_and_count, white_to_black
 from lib.readings import distance, effects, runs
 from lib.readings.options import OPTIONS, Grid, Reading
-from lib.report import sentences
+from lib.report import reading_tables, sentences
 from lib.store import data
 from lib.store.files import OUTPUTS
 from lib.training.fit import train
@@ -331,6 +331,14 @@ def test_distances_by_hand():
     )
     room = distance.room(table[table["reading"] == "ours"].pivot(index="seed", columns="attacks", values="accuracy"))
     assert room[10] == pytest.approx(stats.t.ppf(1 - 0.025 / 3, 1) * np.sqrt(2) * np.sqrt(3 / 2) + 0.005)
+
+
+def test_options_are_printed_in_words():
+    reading = Reading(normalize="none", epochs=1, revisit=True, white_above=100, eligibility="clean")
+    told = "normalisation: none, epochs: 1, attacked again: yes, white: b > 100, eligible by: clean image"
+    assert reading_tables.in_words(reading.name) == told and reading_tables.in_words("ours") == "ours"
+    assert reading_tables.tried(Grid().readings()).loc["noise on"].tolist() == ["space", "28x28", "56x56"]
+    assert reading_tables.tried(Grid().readings())["parameter"].tolist() == OPTIONS
 
 
 def test_what_the_readings_can_give_lies_between_their_extremes():
