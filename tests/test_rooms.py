@@ -1,0 +1,43 @@
+"""The map of `lib/` holds: every room imports only what stands left of it, at the top of a module or within."""
+
+import ast
+import re
+
+import pytest
+
+import lib
+from lib.store.files import ROOT
+
+ROOMS = re.findall(r"\w+", re.search(r"store ->.*", lib.__doc__)[0])
+ORDER = (
+    {"paper": 0}
+    | {room: place for place, room in enumerate(ROOMS, 1)}
+    | {"adversarial": ROOMS.index("evaluation") + 1.5}
+)
+MODULES = sorted((ROOT / "lib").glob("*/*.py"))
+
+
+def imported_rooms(source: str) -> set[str]:
+    """The rooms, or modules of `lib/` itself, that a module's code imports."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module == "lib":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lib."):
+            found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("lib.")}
+    return found
+
+
+def test_the_map_names_every_room():
+    folders = {path.parent.name for path in MODULES}
+    assert folders == ORDER.keys() - {"paper"}
+    assert set(re.findall(r"\w+", re.search(r"store ->.*", (ROOT / "CONTRIBUTING.md").read_text())[0])) == set(ROOMS)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_room_imports_only_what_stands_left_of_it(path):
+    own = path.parent.name
+    beyond = {room for room in imported_rooms(path.read_text()) - {own} if ORDER[room] >= ORDER[own]}
+    assert not beyond, f"{own} reaches for {beyond}"
