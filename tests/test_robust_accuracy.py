@@ -180,6 +180,7 @@ def test_without_a_sweep_the_noises_are_left_out(tried, tmp_path):
     )
 
 
+@pytest.mark.evidence
 @pytest.mark.parametrize(
     "folder",
     sorted({path.parent for path in (ROOT / "outputs" / "attacks").glob("*/*.npz")}),
