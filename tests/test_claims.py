@@ -141,6 +141,7 @@ def test_every_number_knows_how_often_other_trainings_enter_it():
     assert found[claims.gap_id("black_to_white")] == ("", 0)
 
 
+@pytest.mark.slow
 def test_an_id_stands_for_one_statement_whichever_claims_make_it():
     found = {number: [own.bounds for own in statements(number, with_margins(10))] for number in CLAIMS}
     for number, own in found.items():
@@ -258,6 +259,7 @@ def test_ours_at_the_papers_levels_stands_beside_the_papers_number():
     assert vgg[1].coarse == pytest.approx(vgg[0].value) and vgg[1].value < vgg[0].value / 2
 
 
+@pytest.mark.slow
 def test_a_better_training_is_told_with_what_it_flips(tmp_path):
     def falling(points):
         return lambda noise, attacks: 1 - points / 100 * attacks / 200

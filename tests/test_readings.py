@@ -352,6 +352,7 @@ def test_what_the_readings_can_give_lies_between_their_extremes():
         assert row["beyond"] == beyond
 
 
+@pytest.mark.slow
 def test_a_reading_that_is_the_papers_is_seldom_rejected():
     """The paper as one training more, 2,000 times, with one cell and with two that are independent."""
     random = np.random.default_rng(0)
