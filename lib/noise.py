@@ -1,7 +1,8 @@
 """The four pixel noises (section 3.2), from image to attacked image.
 
-A noise says which pixels are eligible and what an attacked one becomes. An attack picks one eligible pixel of the image
-as it now stands, uniformly at random, and alters it; k attacks are k such picks.
+A noise says which pixels are eligible and what an attacked one becomes. An attack draws one eligible pixel, uniformly
+at random, and alters it; k attacks are k such draws. What the paper leaves open is whether a pixel may be drawn again,
+and whether the image before all attacks or the image as it now stands says what is eligible and how bright it is.
 """
 
 import hashlib
@@ -66,7 +67,9 @@ def white_to_black(above: int = 0) -> Noise:
     return Noise("white_to_black", "WtB", alter=darken, c=2, eligible=lambda b: b > above)
 
 
-ELIGIBILITY = ("now", "clean")  # a pixel is eligible by the image as it now stands, or by the image before any attack
+# Source: whether the list of eligible pixels, and the brightness to alter, follow the image as it now stands. `list`
+# takes the list from the clean image and the brightness from the current one.
+SOURCES = {"clean": (False, False), "list": (False, True), "current": (True, True)}
 
 NOISES = {
     noise.name: noise
@@ -112,8 +115,8 @@ def perturb(
     c: float | None = None,
     seed: int = 0,
     index: np.ndarray | None = None,
-    revisit: bool = False,
-    eligibility: str = "now",
+    replacement: bool = False,
+    source: str = "current",
 ) -> np.ndarray:
     """Attack `attacks` pixels of every image, one after another (section 3.2).
 
@@ -127,18 +130,20 @@ def perturb(
         c: the constant of equations (3) and (4), above 0; None: the noise's own.
         seed: the draw, 0 or more.
         index: (n,) the images' numbers in their data set; None: 0..n-1.
-        revisit: whether a pixel may be attacked more than once.
-        eligibility: "now", by the image as it stands after the attacks before; "clean", by the image before them all.
+        replacement: whether a pixel may be drawn again.
+        source: the image that says which pixels are eligible and how bright the one to alter is: "clean", before all
+            attacks, so that a second draw of one pixel changes nothing; "current", as it now stands. "list": which by
+            the clean image, how bright by the current one.
 
     Returns:
         (n, H, W) uint8 for one level, (levels, n, H, W) for a sequence. Where nothing eligible is left, further
-        attacks do nothing; `perturb_and_count` tells how many pixels were attacked and how many are left.
+        attacks do nothing; `perturb_and_count` tells how many there were.
 
     Raises:
         ValueError: for anything else; it says what was given and what is allowed.
     """
     return perturb_and_count(
-        images, noise, attacks, c=c, seed=seed, index=index, revisit=revisit, eligibility=eligibility
+        images, noise, attacks, c=c, seed=seed, index=index, replacement=replacement, source=source
     )[0]
 
 
@@ -150,25 +155,31 @@ def perturb_and_count(
     c: float | None = None,
     seed: int = 0,
     index: np.ndarray | None = None,
-    revisit: bool = False,
-    eligibility: str = "now",
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What `perturb` returns, then the pixels attacked and the pixels still eligible: each (n,) or (levels, n)."""
+    replacement: bool = False,
+    source: str = "current",
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What `perturb` returns, then three counts: draws made, pixels altered, pixels still eligible.
+
+    A pixel counts as altered once its brightness differs from the clean image's. So a second draw of it adds none, nor
+    does one that leaves it as bright as it was, such as brightness 85 under White to Black with c = 2.
+
+    Returns:
+        noisy as `perturb`, then drawn, altered, left: each (n,) or (levels, n) int64.
+    """
     noise = find(noise)
     images, index = _checked_images(images, index)
     levels = _checked_levels(attacks)
     if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or not 0 <= seed < 2**63:
         raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, not {seed!r}")
-    if eligibility not in ELIGIBILITY:
-        raise ValueError(f"unknown eligibility {eligibility!r}; choose from {', '.join(ELIGIBILITY)}")
+    if source not in SOURCES:
+        raise ValueError(f"unknown source {source!r}; choose from {', '.join(SOURCES)}")
     table, eligible, beside = _tables(noise, default_c(noise, c))
     key = int.from_bytes(hashlib.sha256(f"{noise.name} {seed}".encode()).digest()[:8], "little")
     streams = start_streams(np.uint64(key), index.astype(np.uint64))
 
     ascending = np.argsort(levels, kind="stable")
     noisy = np.empty((len(levels), *images.shape), np.uint8)
-    attacked = np.empty((len(levels), len(images)), np.int64)
-    left = np.empty_like(attacked)
+    counts = np.empty((3, len(levels), len(images)), np.int64)
 
     def attack(chunk: slice) -> None:
         attack_images(
@@ -180,33 +191,36 @@ def perturb_and_count(
             eligible,
             beside,
             noise.beside is not None,
-            bool(revisit),
-            eligibility == "now",
+            bool(replacement),
+            *SOURCES[source],
             noisy[:, chunk],
-            attacked[:, chunk],
-            left[:, chunk],
+            *counts[:, :, chunk],
         )
 
     _in_threads(attack, len(images))
-    return (noisy[0], attacked[0], left[0]) if isinstance(attacks, numbers.Integral) else (noisy, attacked, left)
+    return (noisy[0], *counts[:, 0]) if isinstance(attacks, numbers.Integral) else (noisy, *counts)
 
 
-def deciding(noise: str | Noise, c: float, revisit: bool, eligibility: str) -> tuple[bool, str]:
-    """`revisit` and `eligibility`, each set back to its default where this noise's pixels would be the same.
+def deciding(noise: str | Noise, c: float, replacement: bool, source: str) -> tuple[bool, str]:
+    """`replacement` and `source` under the one name that stands for all whose pixels would be the same for this noise.
 
-    Without revisits an attacked pixel is out of play whatever it has become, so that eligibility can change by its
-    neighbours alone. With them both readings agree where every attacked pixel stays eligible (RPI), and "now" is like
-    no revisits where none does (BtW at c = 2).
+    No default enters: without replacement goes before with it, `clean` before `current`, and `current` before `list`.
+    Without replacement a drawn pixel is out of play whatever it has become, so that the source can matter by the
+    neighbours alone. With it `current` is like no replacement where no altered pixel stays eligible (BtW at c = 2), and
+    like `list` where all do (RPI).
     """
     noise = find(noise)
-    altered, eligible, _ = _tables(noise, c)
-    again = eligible[altered[eligible[:256]]]  # of every eligible brightness: whether it is so after an attack
-    if noise.beside is None:
-        if not revisit or again.all():
-            eligibility = "now"
-        if eligibility == "now" and not again.any():
-            revisit = False
-    return revisit, eligibility
+    table, eligible, _ = _tables(noise, c)
+    after = table[eligible[:256]]  # what the eligible brightnesses become
+    alone = noise.beside is None
+    if alone and source == "current" and not eligible[after].any():
+        replacement = False
+    if not replacement:
+        return False, "clean" if alone or source == "list" else source
+    listed = source == "list" or (source == "current" and alone and eligible[after].all())
+    if listed and (table[after] == after).all():  # a second attack changes nothing
+        return True, "clean"
+    return True, "current" if listed and alone and eligible[after].all() else source
 
 
 def altered_table(noise: str | Noise, c: float | None = None) -> np.ndarray:

@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from lib import nets
 from lib.inference import ENGINES
 from lib.nets import Known
-from lib.noise import NOISES, Noise, deciding, default_c, find, perturb_and_count, white_to_black
+from lib.noise import NOISES, SOURCES, Noise, deciding, default_c, find, perturb_and_count, white_to_black
 from lib.records import ROOT, recipe_hash
 
 CLEAN = "none"  # the noise of level 0, which is measured once
 WHITE = "white_to_black"  # the noise whose threshold may be chosen
-READING = {"revisit", "space", "white_above", "eligibility"}  # what the paper leaves open about an attack
+READING = {"replacement", "source", "space", "white_above"}  # what the paper leaves open about an attack
 
 
 class Plan(BaseModel):
@@ -31,10 +31,10 @@ class Plan(BaseModel):
     draw: int | None = Field(None, ge=0)  # this draw alone, counted from 0; None: the first `draws`
     images: int = Field(10_000, ge=1, le=10_000)  # the first of the test images
     c: float | None = Field(None, gt=0, allow_inf_nan=False)  # None: each noise's own
-    revisit: bool = False  # whether a pixel may be attacked more than once
+    replacement: bool = False  # whether a pixel may be drawn again
+    source: str = "current"  # the image that says which pixels are eligible and how bright they are: `noise.SOURCES`
     space: Literal[28, 56] = 28  # pixels a side where the noise falls: before or after the upscaling
     white_above: int = Field(0, ge=0, le=254)  # White to Black takes b > this; the paper tried 100 before
-    eligibility: Literal["now", "clean"] = "now"  # by the image as it now stands, or by the clean one
     engine: str = "auto"
     bfloat16: bool = False
     outputs: Path = Path("outputs")  # from the repository's root
@@ -51,6 +51,13 @@ class Plan(BaseModel):
         if engine not in ENGINES:
             raise ValueError(f"unknown engine {engine!r}; choose from {', '.join(ENGINES)}")
         return engine
+
+    @field_validator("source")
+    @classmethod
+    def _known_source(cls, source: str) -> str:
+        if source not in SOURCES:
+            raise ValueError(f"unknown source {source!r}; choose from {', '.join(SOURCES)}")
+        return source
 
     @model_validator(mode="after")
     def _ascending_levels(self) -> "Plan":
@@ -90,15 +97,18 @@ class Plan(BaseModel):
         return Part(self.folder, recipe | {"levels": attacked, "c": default_c(noise, self.c), "draw": draw})
 
     def _reading(self, noise: str) -> dict:
-        """What is not the default reading and matters to this noise, so that the same pixels lie in the same file."""
-        chosen = {"space": self.space}
-        if noise == WHITE:
+        """The reading as far as it matters to this noise, so that the same pixels lie in the same file.
+
+        How pixels are drawn is written out whatever the default, so that another default renames no file.
+        """
+        chosen = {"space": self.space} if self.space != 28 else {}
+        if noise == WHITE and self.white_above:
             chosen["white_above"] = self.white_above
         if noise != CLEAN:
             kind = _kind(noise, self.white_above)
-            revisit, eligibility = deciding(kind, default_c(noise, self.c), self.revisit, self.eligibility)
-            chosen |= {"revisit": revisit, "eligibility": eligibility}
-        return {key: value for key, value in chosen.items() if value != Plan.model_fields[key].default}
+            drawn = deciding(kind, default_c(noise, self.c), self.replacement, self.source)
+            chosen |= dict(zip(("replacement", "source"), drawn, strict=True))
+        return chosen
 
     def recorded_draws(self) -> int:
         """How many draws, counted from 0, are on disk for all the noises."""
@@ -135,14 +145,15 @@ class Part:
     def cells(self) -> int:
         return len(self.recipe["levels"]) * self.recipe["images"]
 
-    def attack(self, images: np.ndarray, index: np.ndarray, levels: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        """The images (n, H, W) as the network sees them and the pixels attacked: (levels, n, H, W), (levels, n).
+    def attack(
+        self, images: np.ndarray, index: np.ndarray, levels: list[int]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The images (n, H, W) as the network sees them, draws made, pixels altered: (levels, n, H, W), 2x (levels, n).
 
         H and W are the plan's `space` (`nets.upscale`).
         """
         if self.recipe["noise"] == CLEAN:
-            return images[None], np.zeros((1, len(images)), np.int64)
+            return images[None], *np.zeros((2, 1, len(images)), np.int64)
         noise = _kind(self.recipe["noise"], self.recipe.get("white_above", 0))
-        reading = {key: self.recipe[key] for key in ("c", "revisit", "eligibility") if key in self.recipe}
-        noisy, attacked, _ = perturb_and_count(images, noise, levels, seed=self.recipe["draw"], index=index, **reading)
-        return noisy, attacked
+        reading = {key: self.recipe[key] for key in ("c", "replacement", "source")}
+        return perturb_and_count(images, noise, levels, seed=self.recipe["draw"], index=index, **reading)[:3]

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from lib import data, nets
 from lib.inference import BLOCK, Predictor, predictor
-from lib.plan import Part, Plan
+from lib.plan import CLEAN, Part, Plan
 from lib.progress import progress_bar
 from lib.records import ROOT, file_hash, lock, provenance, read_arrays, write_arrays
 
@@ -24,12 +24,15 @@ class Predictions:
 
     predicted: np.ndarray  # uint8, the class
     probability: np.ndarray  # float16, of the true class
-    attacked: np.ndarray  # uint16, pixels really attacked
+    attacked: np.ndarray  # uint16, draws really made
+    altered: np.ndarray  # uint16, pixels whose brightness differs from the clean image's
     record: dict  # the part's recipe, model, training seed, hash of the weights, versions, commit
 
     @classmethod
     def read(cls, path: Path) -> "Predictions":
         record, arrays = read_arrays(path)
+        if record["recipe"]["noise"] == CLEAN:  # files of the clean images may be older than the array
+            arrays.setdefault("altered", np.zeros_like(arrays["attacked"]))
         return cls(**arrays, record=record)
 
     def write(self, path: Path) -> None:
@@ -85,8 +88,11 @@ def recorded(plan: Plan) -> bool:
 
 
 def _holds(part: Part, weights: str) -> bool:
-    """Whether the part is on disk and was made by these weights."""
-    return part.path.is_file() and Predictions.read(part.path).record["weights"] == weights
+    """Whether the part is on disk and was made by its very recipe and these weights."""
+    if not part.path.is_file():
+        return False
+    record, _ = read_arrays(part.path)
+    return record["recipe"] == part.recipe and record["weights"] == weights
 
 
 def in_turn(parts: list) -> Iterator:
@@ -109,22 +115,23 @@ def predict(part: Part, probabilities: Predictor, images, labels, record: dict, 
     An image that the attacks since the last level have left as it was (nothing eligible left) is not asked again.
     """
     levels = part.recipe["levels"]
-    noisy, attacked = part.attack(images, np.arange(len(images)), levels)  # (levels, n, H, W), (levels, n)
+    noisy, attacked, altered = part.attack(images, np.arange(len(images)), levels)  # (levels, n, H, W), 2x (levels, n)
     predicted = np.empty(attacked.shape, np.uint8)
     probability = np.empty(attacked.shape, np.float16)
-    altered = np.arange(len(images))
+    asked = np.arange(len(images))
     for level in range(len(levels)):
         if level:
             predicted[level], probability[level] = predicted[level - 1], probability[level - 1]
-            altered = np.flatnonzero((noisy[level] != noisy[level - 1]).any(axis=(1, 2)))
-        bar.update(len(images) - len(altered))
-        for start in range(0, len(altered), BLOCK):
-            block = altered[start : start + BLOCK]
+            asked = np.flatnonzero((noisy[level] != noisy[level - 1]).any(axis=(1, 2)))
+        bar.update(len(images) - len(asked))
+        for start in range(0, len(asked), BLOCK):
+            block = asked[start : start + BLOCK]
             found = probabilities(noisy[level, block])  # (block, 10)
             predicted[level, block] = found.argmax(axis=1)
             probability[level, block] = found[np.arange(len(found)), labels[block]]
             bar.update(len(found))
-    return Predictions(predicted, probability, attacked.astype(np.uint16), record | {"recipe": part.recipe})
+    counts = attacked.astype(np.uint16), altered.astype(np.uint16)
+    return Predictions(predicted, probability, *counts, record | {"recipe": part.recipe})
 
 
 def _check(part: Part, probabilities: Predictor, images: np.ndarray, labels: np.ndarray) -> None:
@@ -139,11 +146,12 @@ def _check(part: Part, probabilities: Predictor, images: np.ndarray, labels: np.
     row = random.integers(len(levels), size=CHECKED_CELLS)
     index = random.integers(len(images), size=CHECKED_CELLS)
     cell = np.arange(CHECKED_CELLS)
-    noisy, attacked = part.attack(images[index], index, levels)
+    noisy, attacked, altered = part.attack(images[index], index, levels)
     found = probabilities(noisy[row, cell])  # (cells, 10)
     wrong = np.abs(found[cell, labels[index]] - recorded.probability[row, index]) > TOLERANCE
     wrong |= found[cell, recorded.predicted[row, index]] < found.max(axis=1) - TOLERANCE
     wrong |= attacked[row, cell] != recorded.attacked[row, index]
+    wrong |= altered[row, cell] != recorded.altered[row, index]
     if wrong.any():
         raise ValueError(
             f"{wrong.sum()} of {CHECKED_CELLS} predictions in {part.path} do not follow from the weights, "
