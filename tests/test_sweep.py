@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,9 @@ from tqdm import tqdm
 
 from lib import data, nets, results
 from lib.inference import predictor
-from lib.noise import NOISES, Noise, perturb
-from lib.plan import CLEAN, Plan
-from lib.sweep import Predictions, in_turn, predict, sweep
+from lib.noise import NOISES, SOURCES, Noise, deciding, perturb
+from lib.plan import CLEAN, Part, Plan
+from lib.sweep import Predictions, in_turn, predict, recorded, sweep
 
 MODEL = "tiny:conv_net@quick"
 
@@ -79,7 +80,8 @@ def test_records_name_what_made_them(outputs):
     sweep(plan(outputs, noises=["white_to_black"], draws=1))
     recorded = Predictions.read(plan(outputs).part("white_to_black").path).record
     assert recorded["recipe"] == {
-        "noise": "white_to_black", "c": 2.0, "levels": [20, 100], "draw": 0, "images": 150, "bfloat16": False
+        "noise": "white_to_black", "c": 2.0, "levels": [20, 100], "draw": 0, "images": 150, "bfloat16": False,
+        "replacement": False, "source": "clean",
     }  # fmt: skip
     assert recorded["model"] == MODEL and recorded["train_seed"] == 0 and recorded["commit"]
     assert recorded["weights"] == results.file_hash(nets.weights_path(MODEL, 0, outputs))
@@ -118,6 +120,29 @@ def test_other_parameters_have_results_of_their_own(outputs):
     assert set(table["c"].dropna()) == {2.0, 3.0} and set(table["images"]) == {149, 150}
 
 
+def test_a_file_that_does_not_name_its_reading_is_never_taken(outputs):
+    """Once, a recipe held only what was not the default of its day."""
+    small = plan(outputs, noises=["edge_to_altered"], draws=1)
+    sweep(small)
+    part = small.part("edge_to_altered")
+    true = Predictions.read(part.path)
+    old = {key: value for key, value in part.recipe.items() if key not in ("replacement", "source")}
+    assert Part(part.folder, old).path != part.path
+    replace(true, record=true.record | {"recipe": old}).write(part.path)
+    assert not recorded(small) and sweep(small)["computed"] == 1
+    assert recorded(small) and Predictions.read(part.path).record["recipe"] == part.recipe
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("replacement", [False, True])
+def test_a_recipe_writes_its_reading_out(noise, replacement, source):
+    """Whatever the default, and under one name where pixels are the same."""
+    recipe = Plan(model=MODEL, replacement=replacement, source=source).part(noise).recipe
+    assert (recipe["replacement"], recipe["source"]) == deciding(noise, NOISES[noise].c, replacement, source)
+    assert not {"space", "white_above"} & recipe.keys()
+
+
 def test_a_figure_of_other_parameters_has_a_name_of_its_own():
     names = [Plan(model=MODEL, **change).name for change in ({}, {"noises": list(NOISES)}, {"c": 3.0}, {"images": 9})]
     assert names[0] == names[1] == nets.file_stem(MODEL, 0) and len(set(names)) == 3
@@ -150,10 +175,10 @@ def test_predictions_that_do_not_follow_from_the_weights_are_told(outputs):
     sweep(small)
     path = small.part("white_to_black").path
     true = Predictions.read(path)
-    Predictions((true.predicted + 1) % 10, true.probability, true.attacked, true.record).write(path)
+    replace(true, predicted=(true.predicted + 1) % 10).write(path)
     with pytest.raises(ValueError, match=r"of 50 predictions in .*white_to_black.* do not follow from the weights"):
         sweep(small)
-    Predictions(true.predicted, 1 - true.probability, true.attacked, true.record).write(path)
+    replace(true, probability=1 - true.probability).write(path)
     with pytest.raises(ValueError, match="do not follow from the weights"):
         sweep(small)
     path.write_bytes(path.read_bytes()[:500])
