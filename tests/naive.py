@@ -3,6 +3,7 @@
 A noise that is not the paper's is taken as it is declared.
 """
 
+import hashlib
 import math
 
 from lib.noise import NOISES
@@ -63,3 +64,28 @@ def eligible(image, noise, white_above=0):
     """The set of eligible (y, x) of one image (H, W)."""
     height, width = image.shape
     return {(y, x) for y in range(height) for x in range(width) if is_eligible(image, noise, y, x, white_above)}
+
+
+def mixed(state, step):
+    """The random number of 64 bits, `step` steps after `state`: SplitMix64."""
+    mask = 2**64 - 1
+    z = (state + (step + 1) * 0x9E3779B97F4A7C15) & mask
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+    return z ^ (z >> 31)
+
+
+def attack_a_copy(image, noise, attacks, c, seed, index):
+    """The image after draws with replacement from its own list of eligible pixels, written into a copy."""
+    key = int.from_bytes(hashlib.sha256(f"{noise} {seed}".encode()).digest()[:8], "little")
+    stream, step = mixed(key, index), 0
+    pixels = sorted(eligible(image, noise))
+    copy = image.copy()
+    for _ in range(attacks if pixels else 0):
+        while True:  # a number below the remainder of 2**32 would favour the first pixels
+            product, step = (mixed(stream, step) >> 32) * len(pixels), step + 1
+            if product % 2**32 >= 2**32 % len(pixels):
+                break
+        pixel = pixels[product >> 32]
+        copy[pixel] = alter(noise, int(image[pixel]), c)
+    return copy

@@ -63,18 +63,24 @@ def test_another_reading_has_files_of_its_own_where_pixels_differ(change, others
     assert usual.name == "fc-seed0" != other.name
 
 
+DRAWN = {
+    (False, "now"): {"replacement": False, "source": "current"},
+    (False, "clean"): {"replacement": False, "source": "clean"},
+    (True, "now"): {"replacement": True, "source": "current"},
+    (True, "clean"): {"replacement": True, "source": "list"},
+}  # revisit and eligibility as `perturb` names them
+
+
 def test_a_part_attacks_as_its_plan_says():
     """Every reading of the attacks, against the noise asked with all its options, whether they decide or not."""
     images, index = data.load().test_images[40:60], np.arange(40, 60)
     for noise, revisit, eligibility, above in itertools.product(NOISES, (False, True), ("now", "clean"), (0, 100)):
         plan = Plan(model="fc", revisit=revisit, eligibility=eligibility, white_above=above)
-        noisy, attacked = plan.part(noise, 3).attack(images, index, [30, 200])
+        found = plan.part(noise, 3).attack(images, index, [30, 200])
         kind = white_to_black(above) if noise == "white_to_black" else noise
-        asked = perturb_and_count(
-            images, kind, [30, 200], seed=3, index=index, revisit=revisit, eligibility=eligibility
-        )
-        np.testing.assert_array_equal(noisy, asked[0])
-        np.testing.assert_array_equal(attacked, asked[1])
+        asked = perturb_and_count(images, kind, [30, 200], seed=3, index=index, **DRAWN[revisit, eligibility])
+        for one, other in zip(found, asked[:3], strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("resize", networks.RESIZE)
@@ -96,14 +102,16 @@ def test_noise_on_56_falls_on_single_pixels_and_passes_the_networks_own_upscalin
     net = networks.load(MODEL, outputs=trained)
     images = data.load().test_images[:60].repeat(2, axis=1).repeat(2, axis=2)
     for noise in NOISES:
-        noisy, attacked, _ = perturb_and_count(images, noise, 100)
-        assert (noisy != images).sum(axis=(1, 2)).max() <= 100
+        noisy, attacked, altered, _ = perturb_and_count(images, noise, 100)
+        np.testing.assert_array_equal(altered, (noisy != images).sum(axis=(1, 2)))
         with torch.inference_mode():
             pixels = torch.from_numpy(noisy)[:, None].float() / 255
             found = functional.softmax(net.body((pixels - 0.1307) / 0.3081), dim=1).numpy()
         recorded = Predictions.read(plan.part(noise).path)
         np.testing.assert_array_equal(recorded.predicted[1], found.argmax(axis=1))
         np.testing.assert_array_equal(recorded.attacked[1], attacked)
+        assert recorded.altered is not None
+        np.testing.assert_array_equal(recorded.altered[1], altered)
 
 
 def test_accuracy_csv_tells_readings_apart(trained):
@@ -204,8 +212,8 @@ def test_the_grid_records_what_its_networks_answer(small):
     for reading, seed, noise in itertools.product(small.readings()[::3], (0, 1), NOISES):
         net = networks.load(small.recipe(reading, seed).model, seed, small.folder)
         assert (net.mean, net.deviation) == networks.NORMALIZE[reading.normalize]
-        attack = {"revisit": reading.revisit, "eligibility": reading.eligibility}
-        noisy = perturb(digits.test_images[:60], noise, 100, seed=seed, **attack)
+        drawn = DRAWN[reading.revisit, reading.eligibility]
+        noisy = perturb(digits.test_images[:60], noise, 100, seed=seed, **drawn)
         with torch.inference_mode():
             found = net(torch.from_numpy(noisy)[:, None].float() / 255).argmax(dim=1).numpy()
         answers = runs.AnswerFile.read(small.answers_path(reading, seed))
