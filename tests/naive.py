@@ -4,6 +4,7 @@ A noise that is not the paper's is taken as it is declared.
 """
 
 import hashlib
+import itertools
 import math
 
 from lib.noise import NOISES
@@ -75,17 +76,48 @@ def mixed(state, step):
     return z ^ (z >> 31)
 
 
+def draws(noise, seed, index):
+    """What draws the pixels of one image: called with 1 or more choices, it gives the number of the next one."""
+    key = int.from_bytes(hashlib.sha256(f"{noise} {seed}".encode()).digest()[:8], "little")
+    stream = mixed(key, index)
+    words = (mixed(stream, step) >> 32 for step in itertools.count())
+
+    def chosen(choices):
+        # a number below the remainder of 2**32 would favour the first choices
+        return next(w * choices >> 32 for w in words if w * choices % 2**32 >= 2**32 % choices)
+
+    return chosen
+
+
 def attack_a_copy(image, noise, attacks, c, seed, index):
     """The image after draws with replacement from its own list of eligible pixels, written into a copy."""
-    key = int.from_bytes(hashlib.sha256(f"{noise} {seed}".encode()).digest()[:8], "little")
-    stream, step = mixed(key, index), 0
+    chosen = draws(noise, seed, index)
     pixels = sorted(eligible(image, noise))
     copy = image.copy()
     for _ in range(attacks if pixels else 0):
-        while True:  # a number below the remainder of 2**32 would favour the first pixels
-            product, step = (mixed(stream, step) >> 32) * len(pixels), step + 1
-            if product % 2**32 >= 2**32 % len(pixels):
-                break
-        pixel = pixels[product >> 32]
+        pixel = pixels[chosen(len(pixels))]
         copy[pixel] = alter(noise, int(image[pixel]), c)
     return copy
+
+
+def attack(image, noise, attacks, c, seed, index, replacement, source, white_above=0):
+    """The image after draws by any reading. In a list that changes, the last pixel takes the place of one that goes."""
+    chosen = draws(noise, seed, index)
+    pixels = sorted(eligible(image, noise, white_above))
+    now, gone = image.copy(), set()
+    for _ in range(attacks):
+        if not pixels:
+            break
+        y, x = pixels[chosen(len(pixels))]
+        now[y, x] = alter(noise, int((image if source == "clean" else now)[y, x]), c)
+        gone |= set() if replacement else {(y, x)}
+        listed = now if source == "current" else image
+        near = [(y + down, x + right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0)]
+        for pixel in [p for p in near if 0 <= p[0] < len(now) and 0 <= p[1] < len(now[0])] + [(y, x)]:
+            wanted = pixel not in gone and is_eligible(listed, noise, *pixel, white_above)
+            if wanted and pixel not in pixels:
+                pixels.append(pixel)
+            elif not wanted and pixel in pixels:
+                pixels[pixels.index(pixel)] = pixels[-1]
+                pixels.pop()
+    return now

@@ -98,6 +98,21 @@ def test_a_list_made_once_and_a_copy_written_to_is_clean_with_replacement(noise,
 
 
 @pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("replacement", [False, True])
+@pytest.mark.parametrize("source", SOURCES)
+@settings(max_examples=20, deadline=None)
+@given(image=IMAGE, c=C, seed=SEED, number=st.integers(0, 69_999), above=st.sampled_from([0, 100]))
+def test_every_reading_draws_what_the_slow_rules_draw(noise, replacement, source, image, c, seed, number, above):
+    """From the same random numbers, pixel for pixel."""
+    kind = white_to_black(above) if noise == "white_to_black" else noise
+    reading = {"c": c, "seed": seed, "replacement": replacement, "source": source}
+    noisy = perturb(image[None], kind, [1, 2, 10, 40], index=np.array([number]), **reading)[:, 0]
+    for level, found in zip([1, 2, 10, 40], noisy, strict=True):
+        slow = naive.attack(image, noise, level, index=number, white_above=above, **reading)
+        np.testing.assert_array_equal(found, slow)
+
+
+@pytest.mark.parametrize("noise", NOISES)
 @settings(max_examples=60, deadline=None)
 @given(image=IMAGE)
 def test_eligible_pixels_are_those_of_the_slow_rules(noise, image):
