@@ -19,6 +19,7 @@ from lib.evaluation.sweep import Predictions, sweep
 from lib.explorer import many_digits, one_digit
 from lib.noise import NOISES, perturb, perturb_and_count, white_to_black
 from lib.readings import distance, effects, runs
+from lib.readings.answers import AnswerFile
 from lib.readings.options import OPTIONS, Grid, Reading
 from lib.report import reading_tables, sentences
 from lib.store import data
@@ -216,7 +217,7 @@ def test_the_grid_records_what_its_networks_answer(small):
         noisy = perturb(digits.test_images[:60], noise, 100, seed=seed, **drawn)
         with torch.inference_mode():
             found = net(torch.from_numpy(noisy)[:, None].float() / 255).argmax(dim=1).numpy()
-        answers = runs.AnswerFile.read(small.answers_path(reading, seed))
+        answers = AnswerFile.read(small.answers_path(reading, seed))
         part = small.plan(reading, seed).part(noise, draw=seed)
         row = part.recipe["levels"].index(100)
         np.testing.assert_array_equal(answers.errors[part.path.stem][row], (found - labels) % 10)
@@ -227,7 +228,7 @@ def test_the_grid_records_what_its_networks_answer(small):
 @pytest.mark.slow
 def test_answers_name_what_made_them(small):
     reading = Reading(normalize="none", epochs=1, revisit=True)
-    answers = runs.AnswerFile.read(small.answers_path(reading, 1))
+    answers = AnswerFile.read(small.answers_path(reading, 1))
     assert answers.training["recipe"]["normalize"] == "none" and len(answers.training["epochs"]) == 1
     record = answers.records[small.plan(reading, 1).part("edge_to_altered", draw=1).path.stem]
     assert record["recipe"]["revisit"] and record["recipe"]["draw"] == 1 and record["commit"] and record["openvino"]
@@ -238,7 +239,7 @@ def test_answers_name_what_made_them(small):
 def test_only_what_is_missing_is_worked_off(small):
     """A part that is gone, without and with the weights; and nothing where all is there and the weights are not."""
     path = small.answers_path(small.readings()[0], 0)
-    whole = runs.AnswerFile.read(path)
+    whole = AnswerFile.read(path)
     gone = next(name for name in whole.errors if name.startswith("edge_to_altered"))
     for kept in (whole.errors, whole.records):
         kept.pop(gone)
@@ -292,7 +293,7 @@ def test_the_same_cells_made_again_stand_beside_the_first(small, tmp_path):
     beside = effects.beside_recorded(again, small.outputs)
     assert len(beside) == 12 and beside["different"].sum() == 0
     path = again.answers_path(again.readings()[0], 1)
-    turned = runs.AnswerFile.read(path)
+    turned = AnswerFile.read(path)
     for errors in turned.errors.values():
         errors[0, :3] = (errors[0, :3] + 1) % 10
     turned.write(path)
