@@ -1,7 +1,8 @@
 """The noise beside what one would otherwise write, in one run: `make benchmark`.
 
 All write out the 20 levels 10, 20, ..., 200 of the MNIST test images, as a sweep needs them. The first two alternatives
-know the same noises; scikit-image's salt-and-pepper noise is there for scale and makes one level at a time.
+know the same noises, without replacement; scikit-image's salt-and-pepper noise is there for scale and makes one level
+at a time. A second table tells the noise's own rate under each way of drawing.
 """
 
 import time
@@ -10,7 +11,7 @@ import numpy as np
 from skimage.util import random_noise
 
 from lib import paper
-from lib.noise import NOISES, Noise, altered_table, eligible_pixels, perturb_and_count
+from lib.noise import NOISES, SOURCES, Noise, altered_table, eligible_pixels, perturb_and_count
 from lib.store import data
 
 LEVELS = paper.LEVELS[1:]  # without 0
@@ -70,16 +71,17 @@ def whole_arrays(images: np.ndarray, noise: Noise) -> int:
     return int(np.minimum(eligible.sum(axis=1), LEVELS[-1]).sum())
 
 
-def kernel(images: np.ndarray, noise: Noise) -> int:
-    return int(perturb_and_count(images, noise, LEVELS)[1][-1].sum())
+def kernel(images: np.ndarray, noise: Noise, replacement: bool = False, source: str = "current") -> int:
+    _, drawn, _, _ = perturb_and_count(images, noise, LEVELS, replacement=replacement, source=source)
+    return int(drawn[-1].sum())
 
 
-def rate(work, images: np.ndarray, noise: Noise) -> float:
+def rate(work, images: np.ndarray, noise: Noise, **reading) -> float:
     """Attacks a second, the best of three."""
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
-        made = work(images, noise)
+        made = work(images, noise, **reading)
         seconds.append(time.perf_counter() - start)
     return made / min(seconds)
 
@@ -98,6 +100,13 @@ if __name__ == "__main__":
             f"{name:22}{fast / 1e6:10.2f}{arrays / 1e6:12.2f} ({fast / arrays:4.0f}x)"
             f"{loop / 1e6:12.4f} ({fast / loop:4.0f}x)"
         )
+
+    drawings = [(replacement, source) for replacement in (False, True) for source in SOURCES]
+    print("\nmillion attacks a second of lib.noise, with or without replacement from each source")
+    print(f"{'noise':22}" + "".join(f"{('without', 'with')[again] + ' ' + source:>16}" for again, source in drawings))
+    for name in MASKS:
+        rates = [rate(kernel, images, NOISES[name], replacement=again, source=source) for again, source in drawings]
+        print(f"{name:22}" + "".join(f"{found / 1e6:16.2f}" for found in rates))
 
     start = time.perf_counter()
     perturb_and_count(images, "random_pixel_invert", LEVELS)

@@ -3,6 +3,8 @@
 A noise that is not the paper's is taken as it is declared.
 """
 
+import hashlib
+import itertools
 import math
 
 from lib.noise import NOISES
@@ -63,3 +65,59 @@ def eligible(image, noise, white_above=0):
     """The set of eligible (y, x) of one image (H, W)."""
     height, width = image.shape
     return {(y, x) for y in range(height) for x in range(width) if is_eligible(image, noise, y, x, white_above)}
+
+
+def mixed(state, step):
+    """The random number of 64 bits, `step` steps after `state`: SplitMix64."""
+    mask = 2**64 - 1
+    z = (state + (step + 1) * 0x9E3779B97F4A7C15) & mask
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+    return z ^ (z >> 31)
+
+
+def draws(noise, seed, index):
+    """What draws the pixels of one image: called with 1 or more choices, it gives the number of the next one."""
+    key = int.from_bytes(hashlib.sha256(f"{noise} {seed}".encode()).digest()[:8], "little")
+    stream = mixed(key, index)
+    words = (mixed(stream, step) >> 32 for step in itertools.count())
+
+    def chosen(choices):
+        # a number below the remainder of 2**32 would favour the first choices
+        return next(w * choices >> 32 for w in words if w * choices % 2**32 >= 2**32 % choices)
+
+    return chosen
+
+
+def attack_a_copy(image, noise, attacks, c, seed, index):
+    """The image after draws with replacement from its own list of eligible pixels, written into a copy."""
+    chosen = draws(noise, seed, index)
+    pixels = sorted(eligible(image, noise))
+    copy = image.copy()
+    for _ in range(attacks if pixels else 0):
+        pixel = pixels[chosen(len(pixels))]
+        copy[pixel] = alter(noise, int(image[pixel]), c)
+    return copy
+
+
+def attack(image, noise, attacks, c, seed, index, replacement, source, white_above=0):
+    """The image after draws by any reading. In a list that changes, the last pixel takes the place of one that goes."""
+    chosen = draws(noise, seed, index)
+    pixels = sorted(eligible(image, noise, white_above))
+    now, gone = image.copy(), set()
+    for _ in range(attacks):
+        if not pixels:
+            break
+        y, x = pixels[chosen(len(pixels))]
+        now[y, x] = alter(noise, int((image if source == "clean" else now)[y, x]), c)
+        gone |= set() if replacement else {(y, x)}
+        listed = now if source == "current" else image
+        near = [(y + down, x + right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0)]
+        for pixel in [p for p in near if 0 <= p[0] < len(now) and 0 <= p[1] < len(now[0])] + [(y, x)]:
+            wanted = pixel not in gone and is_eligible(listed, noise, *pixel, white_above)
+            if wanted and pixel not in pixels:
+                pixels.append(pixel)
+            elif not wanted and pixel in pixels:
+                pixels[pixels.index(pixel)] = pixels[-1]
+                pixels.pop()
+    return now

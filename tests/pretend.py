@@ -29,7 +29,7 @@ def pretend(
     difficulty = np.random.default_rng(0).random(images)
     for part in Plan(model=model, images=images, draws=draws, outputs=outputs).parts():
         noise, levels = part.recipe["noise"], np.array(part.recipe["levels"])
-        _, attacked = part.attack(digits, np.arange(images), levels.tolist())
+        _, attacked, _ = part.attack(digits, np.arange(images), levels.tolist())
         own = np.random.default_rng([part.recipe.get("draw", 0), *model.encode()]).normal(0, 0.05, attacked.shape)
         right = difficulty + own < chance(noise if noise != CLEAN else "edge_to_altered", levels)[:, None]
         predicted = np.where(right, labels, (labels + 1) % 10).astype(np.uint8)

@@ -58,8 +58,8 @@ def test_a_look_is_what_perturb_and_the_network_say(state, fc, noise, revisit):
     asked = state.turned(noise=noise, c=1.7, attacks=150, draw=4, revisit=revisit)
     seen = look(asked)
     image = data.load().test_images[613]
-    noisy, attacked, left = perturb_and_count(
-        image[None], noise, 150, c=1.7, seed=4, index=np.array([613]), revisit=revisit
+    noisy, attacked, _, left = perturb_and_count(
+        image[None], noise, 150, c=1.7, seed=4, index=np.array([613]), replacement=revisit, source="current"
     )
     np.testing.assert_array_equal(seen.noisy, noisy[0])
     assert (seen.attacked, seen.left) == (attacked[0], left[0])

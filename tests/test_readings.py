@@ -19,6 +19,7 @@ from lib.evaluation.sweep import Predictions, sweep
 from lib.explorer import many_digits, one_digit
 from lib.noise import NOISES, perturb, perturb_and_count, white_to_black
 from lib.readings import distance, effects, runs
+from lib.readings.answers import AnswerFile
 from lib.readings.options import OPTIONS, Grid, Reading
 from lib.report import reading_tables, sentences
 from lib.store import data
@@ -63,18 +64,24 @@ def test_another_reading_has_files_of_its_own_where_pixels_differ(change, others
     assert usual.name == "fc-seed0" != other.name
 
 
+DRAWN = {
+    (False, "now"): {"replacement": False, "source": "current"},
+    (False, "clean"): {"replacement": False, "source": "clean"},
+    (True, "now"): {"replacement": True, "source": "current"},
+    (True, "clean"): {"replacement": True, "source": "list"},
+}  # revisit and eligibility as `perturb` names them
+
+
 def test_a_part_attacks_as_its_plan_says():
     """Every reading of the attacks, against the noise asked with all its options, whether they decide or not."""
     images, index = data.load().test_images[40:60], np.arange(40, 60)
     for noise, revisit, eligibility, above in itertools.product(NOISES, (False, True), ("now", "clean"), (0, 100)):
         plan = Plan(model="fc", revisit=revisit, eligibility=eligibility, white_above=above)
-        noisy, attacked = plan.part(noise, 3).attack(images, index, [30, 200])
+        found = plan.part(noise, 3).attack(images, index, [30, 200])
         kind = white_to_black(above) if noise == "white_to_black" else noise
-        asked = perturb_and_count(
-            images, kind, [30, 200], seed=3, index=index, revisit=revisit, eligibility=eligibility
-        )
-        np.testing.assert_array_equal(noisy, asked[0])
-        np.testing.assert_array_equal(attacked, asked[1])
+        asked = perturb_and_count(images, kind, [30, 200], seed=3, index=index, **DRAWN[revisit, eligibility])
+        for one, other in zip(found, asked[:3], strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("resize", networks.RESIZE)
@@ -96,14 +103,16 @@ def test_noise_on_56_falls_on_single_pixels_and_passes_the_networks_own_upscalin
     net = networks.load(MODEL, outputs=trained)
     images = data.load().test_images[:60].repeat(2, axis=1).repeat(2, axis=2)
     for noise in NOISES:
-        noisy, attacked, _ = perturb_and_count(images, noise, 100)
-        assert (noisy != images).sum(axis=(1, 2)).max() <= 100
+        noisy, attacked, altered, _ = perturb_and_count(images, noise, 100)
+        np.testing.assert_array_equal(altered, (noisy != images).sum(axis=(1, 2)))
         with torch.inference_mode():
             pixels = torch.from_numpy(noisy)[:, None].float() / 255
             found = functional.softmax(net.body((pixels - 0.1307) / 0.3081), dim=1).numpy()
         recorded = Predictions.read(plan.part(noise).path)
         np.testing.assert_array_equal(recorded.predicted[1], found.argmax(axis=1))
         np.testing.assert_array_equal(recorded.attacked[1], attacked)
+        assert recorded.altered is not None
+        np.testing.assert_array_equal(recorded.altered[1], altered)
 
 
 def test_accuracy_csv_tells_readings_apart(trained):
@@ -204,11 +213,11 @@ def test_the_grid_records_what_its_networks_answer(small):
     for reading, seed, noise in itertools.product(small.readings()[::3], (0, 1), NOISES):
         net = networks.load(small.recipe(reading, seed).model, seed, small.folder)
         assert (net.mean, net.deviation) == networks.NORMALIZE[reading.normalize]
-        attack = {"revisit": reading.revisit, "eligibility": reading.eligibility}
-        noisy = perturb(digits.test_images[:60], noise, 100, seed=seed, **attack)
+        drawn = DRAWN[reading.revisit, reading.eligibility]
+        noisy = perturb(digits.test_images[:60], noise, 100, seed=seed, **drawn)
         with torch.inference_mode():
             found = net(torch.from_numpy(noisy)[:, None].float() / 255).argmax(dim=1).numpy()
-        answers = runs.AnswerFile.read(small.answers_path(reading, seed))
+        answers = AnswerFile.read(small.answers_path(reading, seed))
         part = small.plan(reading, seed).part(noise, draw=seed)
         row = part.recipe["levels"].index(100)
         np.testing.assert_array_equal(answers.errors[part.path.stem][row], (found - labels) % 10)
@@ -219,7 +228,7 @@ def test_the_grid_records_what_its_networks_answer(small):
 @pytest.mark.slow
 def test_answers_name_what_made_them(small):
     reading = Reading(normalize="none", epochs=1, revisit=True)
-    answers = runs.AnswerFile.read(small.answers_path(reading, 1))
+    answers = AnswerFile.read(small.answers_path(reading, 1))
     assert answers.training["recipe"]["normalize"] == "none" and len(answers.training["epochs"]) == 1
     record = answers.records[small.plan(reading, 1).part("edge_to_altered", draw=1).path.stem]
     assert record["recipe"]["revisit"] and record["recipe"]["draw"] == 1 and record["commit"] and record["openvino"]
@@ -230,7 +239,7 @@ def test_answers_name_what_made_them(small):
 def test_only_what_is_missing_is_worked_off(small):
     """A part that is gone, without and with the weights; and nothing where all is there and the weights are not."""
     path = small.answers_path(small.readings()[0], 0)
-    whole = runs.AnswerFile.read(path)
+    whole = AnswerFile.read(path)
     gone = next(name for name in whole.errors if name.startswith("edge_to_altered"))
     for kept in (whole.errors, whole.records):
         kept.pop(gone)
@@ -284,7 +293,7 @@ def test_the_same_cells_made_again_stand_beside_the_first(small, tmp_path):
     beside = effects.beside_recorded(again, small.outputs)
     assert len(beside) == 12 and beside["different"].sum() == 0
     path = again.answers_path(again.readings()[0], 1)
-    turned = runs.AnswerFile.read(path)
+    turned = AnswerFile.read(path)
     for errors in turned.errors.values():
         errors[0, :3] = (errors[0, :3] + 1) % 10
     turned.write(path)

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -162,12 +163,14 @@ def test_predictions_that_do_not_follow_from_the_weights_are_told(outputs):
     sweep(small)
     path = small.part("white_to_black").path
     true = Predictions.read(path)
-    Predictions((true.predicted + 1) % 10, true.probability, true.attacked, true.record).write(path)
+    replace(true, predicted=(true.predicted + 1) % 10).write(path)
     with pytest.raises(ValueError, match=r"of 50 predictions in .*white_to_black.* do not follow from the weights"):
         sweep(small)
-    Predictions(true.predicted, 1 - true.probability, true.attacked, true.record).write(path)
-    with pytest.raises(ValueError, match="do not follow from the weights"):
-        sweep(small)
+    assert true.altered is not None
+    for wrong in ({"probability": 1 - true.probability}, {"altered": true.altered + 1}):
+        replace(true, **wrong).write(path)
+        with pytest.raises(ValueError, match="do not follow from the weights"):
+            sweep(small)
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(ValueError, match=r"damaged file .*white_to_black.*delete it and run"):
         sweep(small)

@@ -83,7 +83,7 @@ def pictures(attack_plan: AttackPlan, method: str, images: list[int]) -> np.ndar
 def _shown(plan: Plan, noise: str, count: int) -> tuple[list[int], np.ndarray, np.ndarray]:
     """The levels from 0 on; what was shown there in draw 0, (levels, n, 28, 28); the answers, (levels, n)."""
     images, part = data.load().test_images[:count], plan.part(noise)
-    noisy, _ = part.attack(images, np.arange(count), part.recipe["levels"])
+    noisy, *_ = part.attack(images, np.arange(count), part.recipe["levels"])
     answers = [Predictions.read(each.path).predicted[:, :count] for each in (plan.part(CLEAN), part)]
     return [0, *part.recipe["levels"]], np.concatenate([images[None], noisy]), np.concatenate(answers)
 

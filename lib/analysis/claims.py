@@ -182,11 +182,11 @@ def _ends(_: Scores) -> Iterator[Bounds]:
     """Where Random Pixel Invert leads, if pixels may be attacked again."""
     images = data.load().test_images[:DIGITS]
     for c in (1.25, 2.0, 5.0):
-        ended = perturb(images, "random_pixel_invert", OFTEN, c=c, seed=0, revisit=True)
+        ended = perturb(images, "random_pixel_invert", OFTEN, c=c, seed=0, replacement=True, source="current")
         share = _share((ended < 32) | (ended > 223))
         yield Bounds(f"c-{c}-black-or-white", f"c = {c}: pixels near black or white (%)", share, 90, 100)
     for c in (0.5, 0.8):
-        ended = perturb(images, "random_pixel_invert", OFTEN, c=c, seed=0, revisit=True)
+        ended = perturb(images, "random_pixel_invert", OFTEN, c=c, seed=0, replacement=True, source="current")
         share = _share((ended >= 96) & (ended <= 159))
         yield Bounds(f"c-{c}-grey", f"c = {c}: grey pixels, 96 to 159 (%)", share, 90, 100)
 

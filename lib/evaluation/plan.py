@@ -17,6 +17,13 @@ CLEAN = "none"  # the noise of level 0, which is measured once
 WHITE = "white_to_black"  # the noise whose threshold may be chosen
 USUAL_NOISES = tuple(noise for noise in NOISES if noise in PAPER_NOISES)  # of a sweep that names none, in its order
 READING = {"revisit", "space", "white_above", "eligibility"}  # what the paper leaves open about an attack
+# How recipes have named it so far -> how `perturb` draws: revisit, eligibility -> replacement, source.
+DRAWN = {
+    (False, "now"): (False, "current"),
+    (False, "clean"): (False, "clean"),
+    (True, "now"): (True, "current"),
+    (True, "clean"): (True, "list"),
+}
 
 
 class Plan(BaseModel):
@@ -106,8 +113,8 @@ class Plan(BaseModel):
             chosen["white_above"] = self.white_above
         if noise != CLEAN:
             kind = _kind(noise, self.white_above)
-            revisit, eligibility = deciding(kind, default_c(noise, self.c), self.revisit, self.eligibility)
-            chosen |= {"revisit": revisit, "eligibility": eligibility}
+            named = _first_name(kind, default_c(noise, self.c), self.revisit, self.eligibility)
+            chosen |= dict(zip(("revisit", "eligibility"), named, strict=True))
         return {key: value for key, value in chosen.items() if value != Plan.model_fields[key].default}
 
     def recorded_draws(self) -> int:
@@ -128,6 +135,12 @@ def _kind(noise: str, white_above: int) -> Noise:
     return white_to_black(white_above) if noise == WHITE else find(noise)
 
 
+def _first_name(noise: Noise, c: float, revisit: bool, eligibility: str) -> tuple[bool, str]:
+    """The first of all names of a reading under which this noise's pixels would be the same."""
+    wanted = deciding(noise, c, *DRAWN[revisit, eligibility])
+    return next(named for named, drawn in DRAWN.items() if deciding(noise, c, *drawn) == wanted)
+
+
 class SweepPart(Part):
     """The predictions of one network for one noise in one draw."""
 
@@ -139,14 +152,27 @@ class SweepPart(Part):
     def size(self) -> int:
         return len(self.recipe["levels"]) * self.recipe["images"]
 
-    def attack(self, images: np.ndarray, index: np.ndarray, levels: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        """The images (n, H, W) as the network sees them and the pixels attacked: (levels, n, H, W), (levels, n).
+    @property
+    def drawing(self) -> tuple[bool, str]:
+        """`replacement` and `source`, also of a recipe that names them as they were once."""
+        if "source" in self.recipe:
+            return self.recipe["replacement"], self.recipe["source"]
+        return DRAWN[self.recipe.get("revisit", False), self.recipe.get("eligibility", "now")]
+
+    def attack(
+        self, images: np.ndarray, index: np.ndarray, levels: list[int]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The images (n, H, W) as the network sees them, draws made, pixels altered: (levels, n, H, W), 2x (levels, n).
 
         H and W are the plan's `space` (`networks.upscale`).
         """
-        if self.recipe["noise"] == CLEAN:
-            return images[None], np.zeros((1, len(images)), np.int64)
-        noise = _kind(self.recipe["noise"], self.recipe.get("white_above", 0))
-        reading = {key: self.recipe[key] for key in ("c", "revisit", "eligibility") if key in self.recipe}
-        noisy, attacked, _ = perturb_and_count(images, noise, levels, seed=self.recipe["draw"], index=index, **reading)
-        return noisy, attacked
+        recipe = self.recipe
+        if recipe["noise"] == CLEAN:
+            none = np.zeros((1, len(images)), np.int64)
+            return images[None], none, none
+        noise = _kind(recipe["noise"], recipe.get("white_above", 0))
+        c, seed, (replacement, source) = recipe["c"], recipe["draw"], self.drawing
+        found = perturb_and_count(
+            images, noise, levels, c=c, seed=seed, index=index, replacement=replacement, source=source
+        )
+        return found[:3]

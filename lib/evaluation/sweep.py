@@ -21,7 +21,7 @@ class Predictions:
 
     predicted: np.ndarray  # uint8, the class
     probability: np.ndarray  # float16, of the true class
-    attacked: np.ndarray  # uint16, pixels really attacked
+    attacked: np.ndarray  # uint16, draws that found a pixel
     record: dict  # the part's recipe, model, training seed, hash of the weights, versions, commit
     altered: np.ndarray | None = None  # uint16, pixels whose brightness is not the clean image's, where counted
 
@@ -78,22 +78,23 @@ def predict(part: SweepPart, probabilities: networks.Predictor, images, labels, 
     An image that the attacks since the last level have left as it was (nothing eligible left) is not asked again.
     """
     levels = part.recipe["levels"]
-    noisy, attacked = part.attack(images, np.arange(len(images)), levels)  # (levels, n, H, W), (levels, n)
+    noisy, attacked, altered = part.attack(images, np.arange(len(images)), levels)  # (levels, n, H, W), 2x (levels, n)
     predicted = np.empty(attacked.shape, np.uint8)
     probability = np.empty(attacked.shape, np.float16)
-    altered = np.arange(len(images))
+    asked = np.arange(len(images))
     for level in range(len(levels)):
         if level:
             predicted[level], probability[level] = predicted[level - 1], probability[level - 1]
-            altered = np.flatnonzero((noisy[level] != noisy[level - 1]).any(axis=(1, 2)))
-        bar.update(len(images) - len(altered))
-        for start in range(0, len(altered), networks.BATCH):
-            batch = altered[start : start + networks.BATCH]
+            asked = np.flatnonzero((noisy[level] != noisy[level - 1]).any(axis=(1, 2)))
+        bar.update(len(images) - len(asked))
+        for start in range(0, len(asked), networks.BATCH):
+            batch = asked[start : start + networks.BATCH]
             found = probabilities(noisy[level, batch])  # (batch, 10)
             predicted[level, batch] = found.argmax(axis=1)
             probability[level, batch] = found[np.arange(len(found)), labels[batch]]
             bar.update(len(found))
-    return Predictions(predicted, probability, attacked.astype(np.uint16), record | {"recipe": part.recipe})
+    record = record | {"recipe": part.recipe}
+    return Predictions(predicted, probability, attacked.astype(np.uint16), record, altered.astype(np.uint16))
 
 
 def _check(part: SweepPart, probabilities: networks.Predictor, images: np.ndarray, labels: np.ndarray) -> int:
@@ -108,11 +109,13 @@ def _check(part: SweepPart, probabilities: networks.Predictor, images: np.ndarra
     row = random.integers(len(levels), size=CHECKED_CELLS)
     index = random.integers(len(images), size=CHECKED_CELLS)
     cell = np.arange(CHECKED_CELLS)
-    noisy, attacked = part.attack(images[index], index, levels)
+    noisy, attacked, altered = part.attack(images[index], index, levels)
     found = probabilities(noisy[row, cell])  # (cells, 10)
     wrong = np.abs(found[cell, labels[index]] - recorded.probability[row, index]) > TOLERANCE
     wrong |= found[cell, recorded.predicted[row, index]] < found.max(axis=1) - TOLERANCE
     wrong |= attacked[row, cell] != recorded.attacked[row, index]
+    if recorded.altered is not None:
+        wrong |= altered[row, cell] != recorded.altered[row, index]
     if wrong.any():
         raise ValueError(
             f"{wrong.sum()} of {CHECKED_CELLS} predictions in {part.path} do not follow from the weights, "

@@ -81,7 +81,8 @@ class State:
     @property
     def noise_arguments(self) -> dict:
         """The keyword arguments of `perturb` without those that name images."""
-        return {"noise": self.noise, "c": self.c, "seed": self.draw, "revisit": self.revisit}
+        drawing = {"replacement": self.revisit, "source": "current"}
+        return {"noise": self.noise, "c": self.c, "seed": self.draw, **drawing}
 
 
 class Opening(BaseModel):
@@ -195,7 +196,7 @@ def look(state: State) -> Look:
 @lru_cache(16)
 def _trail(state: State) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The digit after 0..200 attacks (201, 28, 28), the attacks that found a pixel and the pixels left, (201,) each."""
-    noisy, attacked, left = perturb_and_count(
+    noisy, attacked, _, left = perturb_and_count(
         state.image[None], attacks=range(MOST_ATTACKS + 1), index=np.array([state.number]), **state.noise_arguments
     )
     return noisy[:, 0], attacked[:, 0], left[:, 0]

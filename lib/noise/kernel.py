@@ -38,19 +38,35 @@ def _below(bound: int, stream: np.uint64, step: np.uint64) -> tuple[np.int64, np
 
 @njit(cache=True, nogil=True)
 def attack_images(
-    images, streams, levels, rows, table, eligible, beside, looks_beside, revisit, live, noisy, attacked, left
+    images,
+    streams,
+    levels,
+    rows,
+    table,
+    eligible,
+    beside,
+    looks_beside,
+    replacement,
+    relists,
+    rereads,
+    noisy,
+    drawn,
+    altered,
+    left,
 ):
-    """Fill rows `rows[i]` of `noisy`, `attacked` and `left` with the state after `levels[i]` attacks, levels ascending.
+    """Fill rows `rows[i]` of `noisy` and the counts with the state after `levels[i]` attacks, levels ascending.
 
     The image lies in a frame of OUTSIDE. `cells[:count]` are its eligible pixels, `place` where each stands there;
     `support` counts the neighbours that make a pixel eligible, so an attack looks again at its surroundings alone.
-    Unless `live`, what was eligible in the clean image stays so until it is spent, and nothing else becomes so.
+    Unless it `relists`, what was eligible in the clean image stays so until it is spent, and nothing else becomes so.
+    Unless it `rereads`, the brightness that an attack alters is the clean image's.
     """
     n, height, width = images.shape
     stride = width + 2
     around = (-stride - 1, -stride, -stride + 1, -1, 1, stride - 1, stride, stride + 1)
     area = (height + 2) * stride
     frame = np.empty(area, np.uint16)
+    clean = np.empty(area, np.uint16)
     cells = np.empty(height * width, np.int32)
     place = np.empty(area, np.int32)
     support = np.empty(area, np.int8)
@@ -61,6 +77,7 @@ def attack_images(
         for y in range(height):
             for x in range(width):
                 frame[(y + 1) * stride + x + 1] = images[i, y, x]
+        clean[:] = frame
         place[:] = -1
         spent[:] = False
         count = 0
@@ -83,11 +100,11 @@ def attack_images(
                 at, draws = _below(count, streams[i], draws)
                 p = cells[at]
                 before = frame[p]
-                after = table[before]
+                after = table[before if rereads else clean[p]]
                 frame[p] = after
-                spent[p] = not revisit
+                spent[p] = not replacement
                 done += 1
-                if looks_beside and live:
+                if looks_beside and relists:
                     support[p] = 0
                     for step in around:
                         q = p + step
@@ -99,15 +116,19 @@ def attack_images(
                         wanted = eligible[b] and support[q] > 0 and not spent[q]
                         if wanted != (place[q] >= 0):
                             count = _toggle(q, cells, place, count)
-                again = not live or (eligible[after] and (support[p] > 0 or not looks_beside))
+                again = not relists or (eligible[after] and (support[p] > 0 or not looks_beside))
                 if spent[p] or not again:
                     count = _toggle(p, cells, place, count)
             row = rows[level]
-            attacked[row, i] = done
-            left[row, i] = count
+            changed = 0
             for y in range(height):
                 for x in range(width):
-                    noisy[row, i, y, x] = frame[(y + 1) * stride + x + 1]
+                    p = (y + 1) * stride + x + 1
+                    noisy[row, i, y, x] = frame[p]
+                    changed += frame[p] != clean[p]
+            drawn[row, i] = done
+            altered[row, i] = changed
+            left[row, i] = count
 
 
 @njit(cache=True)

@@ -1,6 +1,7 @@
-"""From images to attacked images: k attacks are k picks of one eligible pixel, uniformly at random, each altered.
+"""From images to attacked images: k attacks are k draws of one eligible pixel, uniformly at random, each altered.
 
-What is eligible is decided by the image as it now stands.
+What the paper leaves open is whether a pixel may be drawn again, and whether the image before all attacks or the image
+as it now stands says what is eligible and how bright it is.
 """
 
 import hashlib
@@ -14,7 +15,9 @@ import numpy as np
 
 from lib.noise.rules import OUTSIDE, Noise, altered_table, default_c, find
 
-ELIGIBILITY = ("now", "clean")  # a pixel is eligible by the image as it now stands, or by the image before any attack
+# Source: whether the list of eligible pixels, and the brightness to alter, follow the image as it now stands. `list`
+# takes the list from the clean image and the brightness from the current one.
+SOURCES = {"clean": (False, False), "list": (False, True), "current": (True, True)}
 
 
 def perturb(
@@ -25,8 +28,8 @@ def perturb(
     c: float | None = None,
     seed: int = 0,
     index: np.ndarray | None = None,
-    revisit: bool = False,
-    eligibility: str = "now",
+    replacement: bool = False,
+    source: str = "current",
 ) -> np.ndarray:
     """Attack `attacks` pixels of every image, one after another (section 3.2).
 
@@ -40,18 +43,20 @@ def perturb(
         c: the constant of equations (3) and (4), above 0; None: the noise's own.
         seed: the draw, 0 or more.
         index: (n,) the images' numbers in their data set; None: 0..n-1.
-        revisit: whether a pixel may be attacked more than once.
-        eligibility: "now", by the image as it stands after the attacks before; "clean", by the image before them all.
+        replacement: whether a pixel may be drawn again.
+        source: the image that says which pixels are eligible and how bright the one to alter is: "clean", before all
+            attacks, so that a second draw of one pixel changes nothing; "current", as it now stands. "list": which by
+            the clean image, how bright by the current one.
 
     Returns:
         (n, H, W) uint8 for one level, (levels, n, H, W) for a sequence. Where nothing eligible is left, further
-        attacks do nothing; `perturb_and_count` tells how many pixels were attacked and how many are left.
+        attacks do nothing; `perturb_and_count` tells how many there were.
 
     Raises:
         ValueError: for anything else; it says what was given and what is allowed.
     """
     return perturb_and_count(
-        images, noise, attacks, c=c, seed=seed, index=index, revisit=revisit, eligibility=eligibility
+        images, noise, attacks, c=c, seed=seed, index=index, replacement=replacement, source=source
     )[0]
 
 
@@ -63,17 +68,24 @@ def perturb_and_count(
     c: float | None = None,
     seed: int = 0,
     index: np.ndarray | None = None,
-    revisit: bool = False,
-    eligibility: str = "now",
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What `perturb` returns, then the pixels attacked and the pixels still eligible: each (n,) or (levels, n)."""
+    replacement: bool = False,
+    source: str = "current",
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What `perturb` returns, then three counts: draws made, pixels altered, pixels still eligible.
+
+    A pixel counts as altered once its brightness differs from the clean image's. So a second draw of it adds none, nor
+    does one that leaves it as bright as it was, such as brightness 85 under White to Black with c = 2.
+
+    Returns:
+        noisy as `perturb`, then drawn, altered, left: each (n,) or (levels, n) int64.
+    """
     noise = find(noise)
     images, index = _checked_images(images, index)
     levels = _checked_levels(attacks)
     if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or not 0 <= seed < 2**63:
         raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, not {seed!r}")
-    if eligibility not in ELIGIBILITY:
-        raise ValueError(f"unknown eligibility {eligibility!r}; choose from {', '.join(ELIGIBILITY)}")
+    if source not in SOURCES:
+        raise ValueError(f"unknown source {source!r}; choose from {', '.join(SOURCES)}")
     table, eligible, beside = _tables(noise, default_c(noise, c))
     key = int.from_bytes(hashlib.sha256(f"{noise.name} {seed}".encode()).digest()[:8], "little")
     from lib.noise import kernel  # with Numba, which a check of parameters need not wait for
@@ -82,8 +94,7 @@ def perturb_and_count(
 
     ascending = np.argsort(levels, kind="stable")
     noisy = np.empty((len(levels), *images.shape), np.uint8)
-    attacked = np.empty((len(levels), len(images)), np.int64)
-    left = np.empty_like(attacked)
+    drawn, altered, left = (np.empty((len(levels), len(images)), np.int64) for _ in range(3))
 
     def attack(chunk: slice) -> None:
         kernel.attack_images(
@@ -95,33 +106,39 @@ def perturb_and_count(
             eligible,
             beside,
             noise.beside is not None,
-            bool(revisit),
-            eligibility == "now",
+            bool(replacement),
+            *SOURCES[source],
             noisy[:, chunk],
-            attacked[:, chunk],
+            drawn[:, chunk],
+            altered[:, chunk],
             left[:, chunk],
         )
 
     _in_threads(attack, len(images))
-    return (noisy[0], attacked[0], left[0]) if isinstance(attacks, numbers.Integral) else (noisy, attacked, left)
+    one = isinstance(attacks, numbers.Integral)
+    return (noisy[0], drawn[0], altered[0], left[0]) if one else (noisy, drawn, altered, left)
 
 
-def deciding(noise: str | Noise, c: float, revisit: bool, eligibility: str) -> tuple[bool, str]:
-    """`revisit` and `eligibility`, each set back to its default where this noise's pixels would be the same.
+def deciding(noise: str | Noise, c: float, replacement: bool, source: str) -> tuple[bool, str]:
+    """`replacement` and `source` under the one name that stands for all whose pixels would be the same for this noise.
 
-    Without revisits an attacked pixel is out of play whatever it has become, so that eligibility can change by its
-    neighbours alone. With them both readings agree where every attacked pixel stays eligible (RPI), and "now" is like
-    no revisits where none does (BtW at c = 2).
+    No default enters: without replacement goes before with it, `clean` before `current`, and `current` before `list`.
+    Without replacement a drawn pixel is out of play whatever it has become, so that the source can matter by the
+    neighbours alone. With it `current` is like no replacement where no altered pixel stays eligible (BtW at c = 2), and
+    like `list` where all do (RPI).
     """
     noise = find(noise)
-    altered, eligible, _ = _tables(noise, c)
-    again = eligible[altered[eligible[:256]]]  # of every eligible brightness: whether it is so after an attack
-    if noise.beside is None:
-        if not revisit or again.all():
-            eligibility = "now"
-        if eligibility == "now" and not again.any():
-            revisit = False
-    return revisit, eligibility
+    table, eligible, _ = _tables(noise, c)
+    after = table[eligible[:256]]  # what the eligible brightnesses become
+    alone = noise.beside is None
+    if alone and source == "current" and not eligible[after].any():
+        replacement = False
+    if not replacement:
+        return False, "clean" if alone or source == "list" else source
+    listed = source == "list" or (source == "current" and alone and eligible[after].all())
+    if listed and (table[after] == after).all():  # a second attack changes nothing
+        return True, "clean"
+    return True, "current" if listed and alone and eligible[after].all() else source
 
 
 def eligible_pixels(images: np.ndarray, noise: str | Noise) -> np.ndarray:

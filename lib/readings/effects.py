@@ -11,8 +11,8 @@ from scipy.stats import t
 from lib.evaluation.plan import CLEAN, USUAL_NOISES
 from lib.evaluation.statistics import area_under_curve
 from lib.paper import TABLE_1_LEVELS
+from lib.readings.answers import AnswerFile
 from lib.readings.options import OPTIONS, Grid, Reading
-from lib.readings.runs import AnswerFile
 from lib.store.files import OUTPUTS
 
 CELL = ["noise", "attacks"]  # an entry of Table 1

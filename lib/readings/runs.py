@@ -1,47 +1,21 @@
 """The grid of readings at work: what is missing is trained and swept, and what was answered is kept in small files."""
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from lib import networks
 from lib.evaluation.plan import SweepPart
 from lib.evaluation.sweep import predict
+from lib.readings.answers import AnswerFile
 from lib.readings.options import Grid, Reading
 from lib.store import data
-from lib.store.files import file_hash, lock, read_arrays, write_arrays, write_atomically
+from lib.store.files import file_hash, lock, write_atomically
 from lib.store.parts import origin
 from lib.store.progress import progress_bar
 from lib.training.fit import train
-
-
-@dataclass(frozen=True)
-class AnswerFile:
-    """What one trained network answered under all readings of the attacks; small enough for git, unlike its weights."""
-
-    errors: dict[str, np.ndarray]  # part -> (levels, images) uint8: class answered minus true class, modulo 10
-    records: dict[str, dict]  # part -> its recipe, pixels attacked (a level), hash of the weights, versions, commit
-    training: dict  # the header of the weights file, without the losses
-
-    @classmethod
-    def read(cls, path: Path) -> "AnswerFile":
-        """The file's content; without a file, no answers."""
-        if not path.is_file():
-            return cls({}, {}, {})
-        record, errors = read_arrays(path)
-        return cls(errors, **record)
-
-    def write(self, path: Path) -> None:
-        write_arrays(path, {"records": self.records, "training": self.training}, self.errors)
-
-    def holds(self, part: SweepPart, weights: str | None) -> bool:
-        """Whether the part is recorded, and by these weights where they are on disk (None: they are not)."""
-        record = self.records.get(part.path.stem)
-        return record is not None and part.made(record, weights or record["weights"])
-
 
 Job = tuple[Reading, int, list[SweepPart]]  # parts to sweep with the network of this reading and training seed
 
@@ -122,8 +96,7 @@ def _sweep(grid: Grid, reading: Reading, seed: int, parts: list[SweepPart], bar:
                     bar.update(part.size)
                     continue
                 found = predict(part, probabilities, images, labels, record, bar)
-                answers.errors[part.path.stem] = (found.predicted + np.uint8(10) - labels) % np.uint8(10)
                 pixels = found.attacked.sum(axis=1, dtype=int).tolist()
-                answers.records[part.path.stem] = found.record | {"pixels_attacked": pixels}
+                answers.add(part, found, labels, {"pixels_attacked": pixels})
         finally:  # a run that is stopped keeps its finished parts; one that is killed loses a minute or two
             answers.write(path)

@@ -1,0 +1,105 @@
+"""The noises alone, read in every way: what the networks of Table 1 answer at its levels.
+
+`python -m lib.readings.matrix fc efficientnet_b1` asks these two networks what is not recorded yet.
+"""
+
+import itertools
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lib import networks
+from lib.evaluation.plan import CLEAN, USUAL_NOISES, WHITE, Plan, SweepPart
+from lib.evaluation.sweep import predict
+from lib.noise import deciding, white_to_black
+from lib.paper import TABLE_1_LEVELS
+from lib.readings.answers import AnswerFile
+from lib.store import data
+from lib.store.files import OUTPUTS, lock
+from lib.store.parts import origin
+from lib.store.progress import progress_bar
+
+LEVELS = list(TABLE_1_LEVELS[1:])  # the noisy ones
+IMAGES = 2_000  # the first of the test images
+EDGES = "edge_to_altered"  # the noise for which the paper gives no c
+WHITE_ABOVE = (0, 100)  # White to Black: as the paper ends, as it began
+EDGES_C = (1.25, 2.0)  # Edge to Altered: as Random Pixel Invert, as the other two
+DRAWING = ((False, "current"), (False, "clean"), (True, "current"), (True, "clean"), (True, "list"))
+
+
+@dataclass(frozen=True)
+class NoiseReading:
+    """One reading of all four noises."""
+
+    replacement: bool
+    source: str
+    white_above: int
+    edges_c: float
+
+    def part(self, model: str, noise: str, outputs: Path = OUTPUTS, images: int = IMAGES) -> SweepPart:
+        """What a sweep of this reading would record of one noise, or of the clean images, in draw 0."""
+        c = self.edges_c if noise == EDGES else None
+        plan = Plan(model=model, levels=LEVELS, images=images, c=c, white_above=self.white_above, outputs=outputs)
+        part = plan.part(noise, draw=0)
+        if noise == CLEAN:
+            return part
+        kind = white_to_black(self.white_above) if noise == WHITE else noise
+        replacement, source = deciding(kind, part.recipe["c"], self.replacement, self.source)
+        return SweepPart(part.folder, part.recipe | {"replacement": replacement, "source": source})
+
+
+READINGS = [NoiseReading(*drawing, above, c) for drawing, above, c in itertools.product(DRAWING, WHITE_ABOVE, EDGES_C)]
+
+
+def parts(model: str, outputs: Path = OUTPUTS, images: int = IMAGES) -> list[SweepPart]:
+    """The parts of all readings; what readings have in common comes once."""
+    found = [reading.part(model, noise, outputs, images) for noise in (CLEAN, *USUAL_NOISES) for reading in READINGS]
+    return list({part.path.stem: part for part in found}.values())
+
+
+def answers_path(model: str, outputs: Path = OUTPUTS) -> Path:
+    return outputs / "readings" / "matrix" / f"{networks.file_stem(model, 0)}.npz"
+
+
+def run(model: str, outputs: Path = OUTPUTS, images: int = IMAGES) -> int:
+    """Ask a trained network what is not recorded yet; how many parts. A run that is killed keeps its finished parts.
+
+    Raises:
+        FileNotFoundError: if the network is not trained; it names the command that does.
+    """
+    probabilities = _asked_once(networks.predictor(networks.load(model, 0, outputs)))
+    record = origin(model, 0, networks.weights_path(model, 0, outputs))
+    digits = data.load()
+    path = answers_path(model, outputs)
+    with lock(path):
+        answers = AnswerFile.read(path)
+        todo = [part for part in parts(model, outputs, images) if not answers.holds(part, record["weights"])]
+        with progress_bar(sum(part.size for part in todo), f"{model} readings", "image") as bar:
+            for part in todo:
+                labels = digits.test_labels[:images]
+                found = predict(part, probabilities, digits.test_images[:images], labels, record, bar)
+                counts = {"drawn": found.attacked, "altered": np.asarray(found.altered)}
+                means = {name: count.mean(axis=1).tolist() for name, count in counts.items()}  # over the images
+                answers.add(part, found, labels, means)
+                answers.write(path)
+    return len(todo)
+
+
+def _asked_once(probabilities: networks.Predictor) -> networks.Predictor:
+    """A predictor that answers an image it has seen before from memory: readings share some of their noisy images."""
+    known: dict[bytes, np.ndarray] = {}
+
+    def remembered(images: np.ndarray) -> np.ndarray:
+        keys = [image.tobytes() for image in images]
+        new = [number for number, key in enumerate(keys) if key not in known]
+        known.update(zip([keys[number] for number in new], probabilities(images[new]), strict=True))
+        return np.stack([known[key] for key in keys])
+
+    return remembered
+
+
+if __name__ == "__main__":
+    for model in sys.argv[1:]:
+        run(model)

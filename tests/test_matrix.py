@@ -1,0 +1,142 @@
+import math
+import shutil
+
+import naive
+import numpy as np
+import pytest
+import torch
+
+from lib import networks
+from lib.evaluation.plan import CLEAN, USUAL_NOISES
+from lib.paper import FIGURE_7, read_table_1
+from lib.readings import matrix
+from lib.readings.answers import AnswerFile
+from lib.readings.matrix import LEVELS, READINGS
+from lib.readings.matrix_distances import ALL, OPTIONS, THREE, distances, left_out, ranking, right_answers
+from lib.store import data
+
+MODEL, FEW, ROW = "tiny:conv_net@quick", 5, LEVELS.index(100)
+ANSWERED = [model for model in FIGURE_7 if matrix.answers_path(model).is_file()]
+
+
+@pytest.fixture(scope="module")
+def asked(trained, tmp_path_factory):
+    """A folder with what the tiny network answers under every reading."""
+    outputs = tmp_path_factory.mktemp("matrix")
+    shutil.copytree(trained / "weights", outputs / "weights")
+    assert matrix.run(MODEL, outputs, FEW) == 1 + 3 + 7 + 3 + 10  # clean, RPI, WtB, BtW, EtA
+    return outputs
+
+
+def test_every_reading_is_answered_as_the_slow_rules_and_torch_say(asked):
+    images, labels = data.load().test_images[:FEW], data.load().test_labels[:FEW].astype(int)
+    net, answers = networks.load(MODEL, outputs=asked), AnswerFile.read(matrix.answers_path(MODEL, asked))
+    right = right_answers((MODEL,), asked, FEW)
+    for number, reading in enumerate(READINGS):
+        for column, noise in enumerate(USUAL_NOISES):
+            c = reading.edges_c if noise == "edge_to_altered" else 1.25 if noise == "random_pixel_invert" else 2.0
+            told = c, 0, reading.replacement, reading.source, reading.white_above
+            noisy = [naive.attack(image, noise, 100, c, 0, index, *told[2:]) for index, image in enumerate(images)]
+            pixels = torch.from_numpy(np.stack(noisy))[:, None].float() / 255
+            with torch.inference_mode():
+                error = (net(pixels).argmax(dim=1).numpy() - labels) % 10
+            part = reading.part(MODEL, noise, asked, FEW).path.stem
+            np.testing.assert_array_equal(answers.errors[part][ROW], error)
+            np.testing.assert_array_equal(right[number, 0, column, ROW], error == 0)
+            altered = (np.stack(noisy) != images).sum(axis=(1, 2)).mean()
+            assert answers.records[part]["altered"][ROW] == altered <= answers.records[part]["drawn"][ROW] <= 100
+
+
+def test_what_is_missing_is_asked_once(asked):
+    path = matrix.answers_path(MODEL, asked)
+    whole = AnswerFile.read(path)
+    assert matrix.run(MODEL, asked, FEW) == 0
+    gone = READINGS[3].part(MODEL, "edge_to_altered", asked, FEW).path.stem
+    kept = {name: record for name, record in whole.records.items() if name != gone}
+    AnswerFile({name: whole.errors[name] for name in kept}, kept).write(path)
+    with pytest.raises(
+        ValueError, match=r"quick has not answered .*edge_to_altered.*run python -m lib.readings.matrix"
+    ):
+        right_answers((MODEL,), asked, FEW)
+    assert matrix.run(MODEL, asked, FEW) == 1
+    again = AnswerFile.read(path)
+    assert again.errors.keys() == whole.errors.keys()
+    for name, errors in whole.errors.items():
+        np.testing.assert_array_equal(again.errors[name], errors)
+
+
+MODELS = ("fc", *THREE)
+
+
+@pytest.fixture(scope="module")
+def pretended():
+    """Answers of four networks to 40 images under every reading, drawn by lot."""
+    random = np.random.default_rng(5)
+    often = random.uniform(0.3, 1, (len(READINGS), len(MODELS), 4, 4, 1))
+    return random.random((len(READINGS), len(MODELS), 4, 4, 40)) < often
+
+
+def by_hand(right, reading, models, noises):
+    """The distance entry by entry, in plain numbers."""
+    squares = []
+    for row in read_table_1().itertuples():
+        if row.attacks and row.model in models and row.noise in noises:
+            at = reading, MODELS.index(row.model), USUAL_NOISES.index(row.noise), LEVELS.index(row.attacks)
+            squares.append((sum(right[at].tolist()) / 40 * 100 - row.accuracy) ** 2)
+    assert len(squares) == 4 * len(models) * len(noises)
+    return math.sqrt(sum(squares) / len(squares))
+
+
+def test_distances_are_those_computed_by_hand(pretended):
+    table = distances(pretended, MODELS)
+    without = {f"without {model}": [other for other in MODELS if other != model] for model in MODELS}
+    sets = {ALL: list(MODELS), ", ".join(THREE): THREE, **without, **{model: [model] for model in MODELS}}
+    assert set(table["networks"]) == set(sets) and len(table) == len(sets) * 5 * len(READINGS)
+    for (members, noise), own in table.groupby(["networks", "noise"], sort=False):
+        noises = USUAL_NOISES if noise == ALL else [noise]
+        hand = [by_hand(pretended, reading, sets[members], noises) for reading in range(len(READINGS))]
+        np.testing.assert_allclose(own["distance"], hand, rtol=1e-12)
+        assert own[OPTIONS].to_dict("records") == [vars(reading) for reading in READINGS]
+        assert own["nearest"].tolist() == [far == own["distance"].min() for far in own["distance"]]
+        assert own["share"].sum() == pytest.approx(100, abs=1)  # ties count for both
+
+
+def test_readings_are_ranked_and_chosen_anew_without_each_network(pretended):
+    table = distances(pretended, MODELS)
+    ranked, without = ranking(table), left_out(table)
+    hand = sorted(range(len(READINGS)), key=lambda reading: by_hand(pretended, reading, MODELS, USUAL_NOISES))
+    assert ranked[OPTIONS].to_dict("records") == [vars(READINGS[number]) for number in hand]
+    assert ranked["distance"].is_monotonic_increasing
+    assert ranked.loc[0, "fc"] == pytest.approx(by_hand(pretended, hand[0], ["fc"], USUAL_NOISES))
+    assert ranked.loc[0, "white_to_black"] == pytest.approx(by_hand(pretended, hand[0], MODELS, ["white_to_black"]))
+    assert without["without"].tolist() == list(MODELS)
+    for row in without.to_dict("records"):
+        others = [model for model in MODELS if model != row["without"]]
+        far = [by_hand(pretended, reading, others, USUAL_NOISES) for reading in range(len(READINGS))]
+        best = READINGS[int(np.argmin(far))]
+        assert {name: row[name] for name in OPTIONS} == vars(best) and row["distance"] == pytest.approx(min(far))
+        assert row["same"] == (best == READINGS[hand[0]])
+
+
+def test_recorded_answers_are_of_the_weights_on_disk_and_all_there():
+    right = right_answers(tuple(ANSWERED))
+    assert right.shape == (20, len(ANSWERED), 4, 4, 2000)
+    least = right[..., 0, :].mean(axis=-1)
+    assert "fc" in ANSWERED and (least > 0.5).all(), "10 attacks leave most images right under every reading"
+
+
+@pytest.mark.evidence
+@pytest.mark.parametrize("model", ANSWERED)
+def test_recorded_answers_follow_from_the_weights(model):
+    """Some images of every part anew."""
+    index = np.random.default_rng().choice(matrix.IMAGES, 10, replace=False)
+    digits = data.load()
+    probabilities = networks.predictor(networks.load(model))
+    answers = AnswerFile.read(matrix.answers_path(model))
+    for part in matrix.parts(model):
+        noisy, *_ = part.attack(digits.test_images[index], index, part.recipe["levels"])
+        for level, images in enumerate(noisy):
+            found = probabilities(images)  # (10, 10)
+            told = (answers.errors[part.path.stem][level, index] + digits.test_labels[index]) % 10
+            assert (found[np.arange(10), told] > found.max(axis=1) - 0.01).all(), part.recipe
+    assert {part.recipe["noise"] for part in matrix.parts(model)} == {CLEAN, *USUAL_NOISES}
