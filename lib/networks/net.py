@@ -1,6 +1,7 @@
 """A network as it is trained and asked: normalisation and upscaling before the architecture."""
 
 import math
+from functools import cache
 
 import numpy as np
 import torch
@@ -49,12 +50,14 @@ def build(model: str, seed: int = 0, *, normalize: str = "mnist", resize: str = 
     return Net(body, normalize, resize)
 
 
+@cache
 def parameters(model: str) -> int:
     """How many numbers the training of a network sets."""
     with torch.device("meta"):  # shapes alone, no weights
         return sum(weights.numel() for weights in architecture(model)().parameters())
 
 
+@cache
 def effective_parameters(model: str) -> int:
     """The same without copies: VGG's pooling repeats each input of its first dense layer (`repeats_of`)."""
     with torch.device("meta"):
