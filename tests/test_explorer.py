@@ -647,6 +647,7 @@ def test_an_uploaded_picture_is_attacked_and_anything_else_told(state, drawn):
     asyncio.run(upload())
 
 
+@pytest.mark.slow
 def test_all_digits_computes_cancels_and_computes_again(state):
     async def compute():
         viewer = AllDigits(state, images=50)
