@@ -14,6 +14,7 @@ from lib.readings.answers import AnswerFile
 from lib.readings.matrix import LEVELS, READINGS
 from lib.readings.matrix_distances import ALL, OPTIONS, THREE, distances, left_out, ranking, right_answers
 from lib.store import data
+from lib.store.files import ROOT
 
 MODEL, FEW, ROW = "tiny:conv_net@quick", 5, LEVELS.index(100)
 ANSWERED = [model for model in FIGURE_7 if matrix.answers_path(model).is_file()]
@@ -123,6 +124,15 @@ def test_recorded_answers_are_of_the_weights_on_disk_and_all_there():
     assert right.shape == (20, len(ANSWERED), 4, 4, 2000)
     least = right[..., 0, :].mean(axis=-1)
     assert "fc" in ANSWERED and (least > 0.5).all(), "10 attacks leave most images right under every reading"
+
+
+def test_the_readme_says_which_reading_is_nearest_and_how_near_ours_is():
+    ranked = ranking(distances(right_answers()))
+    ours = ranked[(ranked[OPTIONS] == [False, "current", 0, 1.25]).all(axis=1)]
+    assert ranked.loc[0, OPTIONS].tolist() == [True, "clean", 0, 1.25] and len(READINGS) == 20
+    told = (ROOT / "README.md").read_text()
+    assert f"nearest to it: {ranked.loc[0, 'distance']:.1f} points (root mean square), ours is" in told
+    assert f"ours is {ours['distance'].item():.1f}" in told
 
 
 @pytest.mark.evidence
