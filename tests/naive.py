@@ -6,6 +6,9 @@ A noise that is not the paper's is taken as it is declared.
 import hashlib
 import itertools
 import math
+from fractions import Fraction
+
+import numpy as np
 
 from lib.noise import NOISES
 
@@ -35,6 +38,31 @@ def alter(noise, b, c):
     if noise in PAPER:
         return PAPER[noise](b, c)
     return min(max(math.trunc(NOISES[noise].alter(b, c)), 0), 255)
+
+
+def light(pixel):
+    """The luminance of red, green and blue, not rounded."""
+    red, green, blue = map(int, pixel)
+    return Fraction(19595 * red + 38470 * green + 7471 * blue, 65536)
+
+
+def grey(image):
+    """The rounded luminance of every pixel of (H, W, 3); a grey image (H, W) as it is."""
+    if image.ndim == 2:
+        return image
+    return np.array([[math.floor(light(pixel) + Fraction(1, 2)) for pixel in row] for row in image], np.uint8)
+
+
+def coloured(pixel, brightness):
+    """The pixel at this rounded luminance: scaled down, or mixed with white, each channel's half going down."""
+    if grey(pixel[None, None]).item() == brightness:
+        return pixel
+    exact = light(pixel)
+    if brightness < exact:
+        channels = [Fraction(brightness) / exact * int(channel) for channel in pixel]
+    else:
+        channels = [255 - (255 - brightness) / (255 - exact) * (255 - int(channel)) for channel in pixel]
+    return np.array([math.ceil(channel - Fraction(1, 2)) for channel in channels], np.uint8)
 
 
 def neighbours(image, y, x):
@@ -101,17 +129,21 @@ def attack_a_copy(image, noise, attacks, c, seed, index):
 
 
 def attack(image, noise, attacks, c, seed, index, replacement, source, white_above=0):
-    """The image after draws by any reading. In a list that changes, the last pixel takes the place of one that goes."""
+    """The image, grey (H, W) or of colours (H, W, 3), after draws by any reading.
+
+    In a list that changes, the last pixel takes the place of one that goes.
+    """
     chosen = draws(noise, seed, index)
-    pixels = sorted(eligible(image, noise, white_above))
+    pixels = sorted(eligible(grey(image), noise, white_above))
     now, gone = image.copy(), set()
     for _ in range(attacks):
         if not pixels:
             break
         y, x = pixels[chosen(len(pixels))]
-        now[y, x] = alter(noise, int((image if source == "clean" else now)[y, x]), c)
+        after = alter(noise, int(grey(image if source == "clean" else now)[y, x]), c)
+        now[y, x] = after if image.ndim == 2 else coloured(image[y, x], after)
         gone |= set() if replacement else {(y, x)}
-        listed = now if source == "current" else image
+        listed = grey(now if source == "current" else image)
         near = [(y + down, x + right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0)]
         for pixel in [p for p in near if 0 <= p[0] < len(now) and 0 <= p[1] < len(now[0])] + [(y, x)]:
             wanted = pixel not in gone and is_eligible(listed, noise, *pixel, white_above)

@@ -1,17 +1,23 @@
 import hashlib
+import math
+import re
+from fractions import Fraction
 
 import naive
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 from scipy.stats import chisquare
 
 from lib.noise import (
     NOISES,
     SOURCES,
     Noise,
+    colour,
     deciding,
     default_c,
     eligible_pixels,
@@ -19,10 +25,14 @@ from lib.noise import (
     perturb_and_count,
     white_to_black,
 )
+from lib.noise.perturbation import MOST_ATTACKS
 from lib.store import data
 
 IMAGE = st.tuples(st.integers(1, 7), st.integers(1, 7)).flatmap(
     lambda shape: arrays(np.uint8, shape, elements=st.sampled_from([0, 1, 60, 99, 100, 101, 127, 128, 200, 255]))
+)
+COLOURS = st.tuples(st.integers(1, 5), st.integers(1, 5), st.just(3)).flatmap(
+    lambda shape: arrays(np.uint8, shape, elements=st.sampled_from([0, 1, 4, 60, 100, 127, 128, 200, 251, 255]))
 )
 SEED = st.integers(0, 2**63 - 1)
 C = st.sampled_from([0.3, 0.5, 1.0, 1.25, 1.7, 2.0, 7.0, 1e300])
@@ -174,12 +184,82 @@ def test_what_decides_at_the_papers_c(noise, kept):
 
 
 def test_draws_and_pixels_altered_are_told_apart(images):
-    """Brightness 85 becomes 85 under White to Black with c = 2; a second draw from the clean image changes nothing."""
+    """As documented: brightness 85 becomes 85 under White to Black with c = 2, which is a draw and alters nothing."""
     grey = np.full((1, 4, 4), 85, np.uint8)
-    _, drawn, altered, left = perturb_and_count(grey, "white_to_black", 9)
-    assert (drawn.item(), altered.item(), left.item()) == (9, 0, 7)
+    for still in (grey, np.repeat(grey[..., None], 3, axis=-1)):
+        noisy, drawn, altered, left = perturb_and_count(
+            still, "white_to_black", 9, c=2, replacement=False, source="current"
+        )
+        assert (drawn.item(), altered.item(), left.item()) == (9, 0, 7) and (noisy == 85).all()
     _, drawn, altered, _ = perturb_and_count(images, "black_to_white", 200, replacement=True, source="clean")
     assert (drawn == 200).all() and (altered < 200).all() and (altered > 150).all()
+
+
+def test_a_pixel_that_is_as_it_was_is_no_longer_altered():
+    """Black and white swap under Random Pixel Invert: an even number of draws of the only pixel brings it back."""
+    _, drawn, altered, _ = perturb_and_count(
+        np.zeros((1, 1, 1), np.uint8), "random_pixel_invert", range(5), replacement=True, source="current"
+    )
+    assert drawn[:, 0].tolist() == [0, 1, 2, 3, 4] and altered[:, 0].tolist() == [0, 1, 0, 1, 0]
+
+
+READINGS = [(replacement, source) for replacement in (False, True) for source in SOURCES]
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@settings(max_examples=60, deadline=None)
+@given(image=COLOURS, c=C, seed=SEED, number=st.integers(0, 69_999), drawing=st.sampled_from(READINGS))
+def test_colours_are_attacked_as_the_slow_loop_does(noise, image, c, seed, number, drawing):
+    """From the same random numbers, channel for channel; and by what any grey version of the image would show."""
+    reading = {"c": c, "seed": seed, "replacement": drawing[0], "source": drawing[1]}
+    noisy, *counts = perturb_and_count(image[None], noise, [0, 1, 2, 10, 40], index=[number], **reading)
+    for level, found in zip([0, 1, 2, 10, 40], noisy[:, 0], strict=True):
+        np.testing.assert_array_equal(found, naive.attack(image, noise, level, index=number, **reading))
+        np.testing.assert_array_equal(
+            found[naive.grey(found) == naive.grey(image)], image[naive.grey(found) == naive.grey(image)]
+        )
+    grey, *same = perturb_and_count(naive.grey(image)[None], noise, [0, 1, 2, 10, 40], index=[number], **reading)
+    np.testing.assert_array_equal([naive.grey(found) for found in noisy[:, 0]], grey[:, 0])
+    np.testing.assert_array_equal(counts, same)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize(("replacement", "source"), READINGS)
+def test_three_equal_channels_give_the_grey_result_three_times(noise, replacement, source, images):
+    thrice = np.repeat(images[..., None], 3, axis=-1)
+    reading = {"seed": 5, "replacement": replacement, "source": source}
+    grey, *counts = perturb_and_count(images, noise, [0, 20, 200], **reading)
+    colour, *same = perturb_and_count(thrice, noise, [0, 20, 200], **reading)
+    assert colour.dtype == np.uint8 and not np.shares_memory(colour, thrice)
+    np.testing.assert_array_equal(colour, np.repeat(grey[..., None], 3, axis=-1))
+    np.testing.assert_array_equal(counts, same)
+    np.testing.assert_array_equal(perturb(thrice, noise, 20, **reading), colour[1])
+    np.testing.assert_array_equal(eligible_pixels(thrice, noise), eligible_pixels(images, noise))
+
+
+def test_luminance_is_pillows():
+    colours = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(colour.luminance(colours), np.asarray(Image.fromarray(colours).convert("L")))
+    np.testing.assert_array_equal(
+        colour.luminance(np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)), range(256)
+    )
+
+
+def test_a_colour_takes_any_luminance_exactly_and_keeps_its_hue():
+    """As documented of a pure blue; and of 100,000 pairs of a colour and a brightness."""
+    blue = np.array([[[[0, 0, 255]]]], np.uint8)
+    wanted = np.array([0, 14, 29, 240, 255], np.uint8)
+    found = colour.relit(blue, wanted.reshape(-1, 1, 1, 1))[:, 0, 0, 0]
+    assert found.tolist() == [[0, 0, 0], [0, 0, 123], [0, 0, 255], [238, 238, 255], [255, 255, 255]]
+    random = np.random.default_rng(1)
+    clean = random.integers(0, 256, (1, 1, 100_000, 3), dtype=np.uint8)
+    wanted = random.integers(0, 256, clean.shape[:-1], dtype=np.uint8)
+    found = colour.relit(clean, wanted)
+    np.testing.assert_array_equal(colour.luminance(found), wanted)
+    clean, found = (pixels[0, 0].astype(int) for pixels in (clean, found))
+    for one, other in ((0, 1), (0, 2), (1, 2)):  # the order of the channels, which a hue begins with
+        kept = np.sign(found[:, one] - found[:, other]) * np.sign(clean[:, one] - clean[:, other])
+        assert (kept >= 0).all()
 
 
 @settings(max_examples=60, deadline=None)
@@ -266,37 +346,111 @@ def test_a_new_noise_is_a_few_lines(images):
     assert not left.any()
 
 
+ATTACKS, INDEX = "attacks must be an integer from 0 to 100,000,000, or a sequence of them", "index must hold 2 integers"
+SHAPES = r"images must have the shape \(n, H, W\) or \(n, H, W, 3\) with H and W at least 1"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"noise": "whitetoblack"}, "unknown noise 'whitetoblack'; choose from random_pixel_invert, white_to_black"),
         ({"noise": ["white_to_black"]}, "unknown noise"),
-        ({"c": 0}, "c must be a finite number above 0, not 0"),
-        ({"c": -1.5}, "c must be a finite number above 0, not -1.5"),
-        ({"c": float("nan")}, "c must be a finite number above 0, not nan"),
-        ({"c": float("inf")}, "c must be a finite number above 0, not inf"),
-        ({"c": "2"}, "c must be a finite number above 0, not '2'"),
-        ({"attacks": -1}, "attacks must be an integer of 0 or more, or a sequence of them, not -1"),
-        ({"attacks": [10, -1]}, r"attacks must be .* not \[10, -1\]"),
-        ({"attacks": 1.5}, "attacks must be .* not 1.5"),
-        ({"attacks": []}, r"attacks must be .* not \[\]"),
-        ({"attacks": True}, "attacks must be .* not True"),
-        ({"images": np.zeros((1, 2, 2))}, "images must be a uint8 array, not float64"),
-        ({"images": [[[0]]]}, "images must be a uint8 array, not list"),
-        ({"images": np.zeros((2, 2), np.uint8)}, r"images must have the shape \(n, H, W\) .* not \(2, 2\)"),
-        ({"images": np.zeros((1, 0, 2), np.uint8)}, r"H and W at least 1, not \(1, 0, 2\)"),
-        ({"index": [1, 2, 3]}, r"index must hold 2 integers of 0 or more, not shape \(3,\)"),
-        ({"index": [0.5, 1.0]}, "index must hold 2 integers of 0 or more, .* dtype float64"),
-        ({"index": [-1, 0]}, "index must hold 2 integers of 0 or more"),
-        ({"seed": -1}, r"seed must be an integer from 0 to 2\*\*63 - 1, not -1"),
-        ({"seed": 0.5}, "seed must be an integer .* not 0.5"),
-        ({"source": "later"}, "unknown source 'later'; choose from clean, list, current"),
+        *(
+            ({"c": c}, f"c must be a finite number above 0, not {re.escape(repr(c))}")
+            for c in (0, -1.5, math.nan, math.inf, "2", True, 10**400, Fraction(1, 10**400), np.float32("inf"), 1j)
+        ),
+        *(
+            ({"attacks": attacks}, f"{ATTACKS}, not {re.escape(repr(attacks))}")
+            for attacks in (-1, 1.5, 10.0, True, "5", None, {5}, 10**8 + 1, 10**12, 2**63, 2**64, -(2**63), 1 << 80)
+        ),
+        *(
+            ({"attacks": [10, attacks]}, f"{ATTACKS}, not {re.escape(repr(attacks))}")
+            for attacks in (-1, 20.0, True, "5", 10**12, 2**63, 2**64, [5])
+        ),
+        ({"attacks": np.uint64(2**63)}, f"{ATTACKS}, not (np.uint64.)?9223372036854775808"),
+        ({"attacks": np.array([5, 2**63], np.uint64)}, f"{ATTACKS}, not 9223372036854775808"),
+        ({"attacks": np.array([1.0, 2.0])}, f"{ATTACKS}, not 1.0"),
+        ({"attacks": np.array([True])}, f"{ATTACKS}, not True"),
+        ({"attacks": []}, rf"{ATTACKS}, not the shape \(0,\)"),
+        ({"attacks": [[1, 2]]}, rf"{ATTACKS}, not the shape \(1, 2\)"),
+        ({"images": np.zeros((1, 2, 2))}, "images must be a NumPy array of uint8, not float64"),
+        ({"images": np.zeros((1, 2, 2, 3))}, "images must be a NumPy array of uint8, not float64"),
+        ({"images": [[[0]]]}, "images must be a NumPy array of uint8, not list"),
+        ({"images": torch.zeros((1, 2, 2), dtype=torch.uint8)}, "images must be a NumPy array of uint8, not Tensor"),
+        *(
+            ({"images": np.zeros(shape, np.uint8)}, f"{SHAPES}, not {re.escape(str(shape))}")
+            for shape in ((2, 2), (1, 0, 2), (1, 2, 0, 3), (1, 2, 2, 4), (1, 3, 2, 2), (1, 2, 2, 1), (1, 1, 2, 2, 3))
+        ),
+        (
+            {"images": np.broadcast_to(np.uint8(0), (1, 46_340, 46_340))},
+            r"less than 2\*\*31 pixels .* \(1, 46340, 46340\)",
+        ),
+        ({"index": [1, 2, 3]}, rf"{INDEX} .* not the shape \(3,\)"),
+        ({"index": 1}, rf"{INDEX} .* not the shape \(\)"),
+        ({"index": [0.5, 1.0]}, f"{INDEX} .* not 0.5"),
+        ({"index": [-1, 0]}, f"{INDEX} .* not -1"),
+        ({"index": [0, True]}, f"{INDEX} .* not True"),
+        ({"index": [0, 2**63]}, f"{INDEX} .* not {2**63}"),
+        ({"index": np.array([0, 2**63], np.uint64)}, f"{INDEX} .* not {2**63}"),
+        ({"index": [0, 2**64]}, f"{INDEX} .* not {2**64}"),
+        *(
+            ({"seed": seed}, rf"seed must be an integer from 0 to 2\*\*63 - 1, not {re.escape(repr(seed))}")
+            for seed in (-1, 0.5, 3.0, True, "3", None, 2**63, 2**64, np.uint64(2**63), np.True_)
+        ),
+        *(
+            ({"replacement": value}, f"replacement must be True or False, not {value!r}")
+            for value in ("false", "no", 0, 1, None)
+        ),
+        ({"source": "later"}, "unknown source 'later'; choose from clean"),
+        ({"source": ["clean"]}, r"unknown source \['clean'\]; choose from clean"),
+        ({"noise": Noise("odd", "O", alter=lambda b, c: math.nan, c=1)}, "odd with c = 1 makes nan of brightness 0"),
+        ({"noise": Noise("odd", "O", alter=lambda b, c: None, c=2)}, "odd with c = 2 makes None of brightness 0"),
+        ({"noise": Noise("odd", "O", alter=lambda b, c: b, c=0)}, "c must be a finite number above 0, not 0"),
     ],
 )
 def test_wrong_arguments_are_told(change, message):
     arguments = {"images": np.zeros((2, 3, 3), np.uint8), "noise": "white_to_black", "attacks": 1} | change
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as told:
         perturb(**arguments)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("above", [-1, 255, 300, 1.0, True, "100", None])
+def test_white_begins_at_a_brightness(above):
+    with pytest.raises(ValueError, match=f"above must be an integer from 0 to 254, not {above!r}"):
+        white_to_black(above)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_integers_of_any_kind_are_the_same_integers(noise, images):
+    """NumPy's of every width, arrays without dimensions, ranges and tensors: as Python's own."""
+    index = np.arange(len(images)) + 7
+    expected = perturb(images, noise, [10, 20], seed=200, index=index)
+    for kind in (np.uint8, np.int16, np.uint64, ">i8"):
+        one = np.array(10, kind)
+        np.testing.assert_array_equal(
+            perturb(images, noise, np.array([10, 20], kind), seed=np.uint8(200), index=index.astype(kind)), expected
+        )
+        for ten in (one, one[()]):
+            np.testing.assert_array_equal(perturb(images, noise, ten, seed=np.int64(200), index=index), expected[0])
+    for levels in (range(10, 21, 10), (10, 20), torch.tensor([10, 20]), [np.uint64(10), 20]):
+        np.testing.assert_array_equal(perturb(images, noise, levels, seed=200, index=index.tolist()), expected)
+    np.testing.assert_array_equal(
+        perturb(images, noise, [10, 20], seed=200, index=index, replacement=np.False_),
+        perturb(images, noise, [10, 20], seed=200, index=index, replacement=False),
+    )
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_the_largest_numbers_are_what_they_are(noise):
+    """The highest seed and index by the slow rules, and the most attacks, which alter whatever there is."""
+    image = np.array([[[0, 255, 90], [100, 0, 255]]], np.uint8)
+    highest = 2**63 - 1
+    reading = {"c": 1.5, "seed": highest, "replacement": False, "source": "current"}
+    noisy, drawn, _, left = perturb_and_count(image, noise, [3, MOST_ATTACKS], index=[highest], **reading)
+    np.testing.assert_array_equal(noisy[0, 0], naive.attack(image[0], noise, 3, index=highest, **reading))
+    np.testing.assert_array_equal(noisy[1, 0], naive.attack(image[0], noise, 100, index=highest, **reading))
+    assert 0 < drawn[1, 0] <= 6 and left[1, 0] == 0
 
 
 def test_no_images_give_no_images():

@@ -5,7 +5,6 @@ as it now stands says what is eligible and how bright it is.
 """
 
 import hashlib
-import numbers
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from lib.noise.rules import OUTSIDE, Noise, altered_table, default_c, find
+from lib.noise.colour import luminance, relit
+from lib.noise.rules import OUTSIDE, Noise, altered_table, default_c, find, is_whole
+
+MOST_ATTACKS = 100_000_000  # on an image: some ten seconds where a pixel may be drawn again
+MOST_PIXELS = 2**31 - 1  # of an image with a frame around it: places are numbered in int32
 
 # Source: whether the list of eligible pixels, and the brightness to alter, follow the image as it now stands. `list`
 # takes the list from the clean image and the brightness from the current one.
@@ -27,7 +30,7 @@ def perturb(
     *,
     c: float | None = None,
     seed: int = 0,
-    index: np.ndarray | None = None,
+    index: np.ndarray | Sequence[int] | None = None,
     replacement: bool = False,
     source: str = "current",
 ) -> np.ndarray:
@@ -36,21 +39,32 @@ def perturb(
     The random stream of an image depends on (seed, noise, its index) alone: a subset, another order, another number of
     threads or other levels give the same pixels, and level 20 continues level 10.
 
+    Colour goes by luminance (ITU-R BT.601, rounded: what Pillow's `convert("L")` gives). It decides which pixels are
+    eligible, on which side of its neighbours a pixel lies, and which brightness b the rule makes of it. So draws,
+    counts and the luminance of the result are exactly those of the image made grey first. The attacked pixel takes
+    luminance b and keeps the hue that it has in the clean image. To get darker its channels are scaled down: x becomes
+    x b / y, where y is the clean luminance before rounding. To get brighter they are mixed with white:
+    255 - (255 - x) (255 - b) / (255 - y), since a full channel cannot be scaled up. Both go to the nearest integer,
+    halves down. A pure blue (0, 0, 255), of luminance 29, is thus (0, 0, 123) at 14 and (238, 238, 255) at 240; at 0
+    all is black, at 255 white, and at its clean luminance a pixel has its clean colour. Three equal channels give the
+    grey result three times.
+
     Args:
-        images: (n, H, W) uint8, at their own resolution; not changed.
+        images: (n, H, W) uint8, or (n, H, W, 3) uint8 with red, green and blue, at their own resolution; not changed.
+            One image goes as `image[None]`.
         noise: a name of `NOISES`, or a `Noise`.
-        attacks: pixels to attack, 0 or more; or a sequence of such levels.
+        attacks: pixels to attack, from 0 to `MOST_ATTACKS`; or a sequence of such levels.
         c: the constant of equations (3) and (4), above 0; None: the noise's own.
-        seed: the draw, 0 or more.
-        index: (n,) the images' numbers in their data set; None: 0..n-1.
+        seed: the draw, from 0 to 2**63 - 1.
+        index: (n,) the images' numbers in their data set, from 0 to 2**63 - 1; None: 0..n-1.
         replacement: whether a pixel may be drawn again.
         source: the image that says which pixels are eligible and how bright the one to alter is: "clean", before all
             attacks, so that a second draw of one pixel changes nothing; "current", as it now stands. "list": which by
             the clean image, how bright by the current one.
 
     Returns:
-        (n, H, W) uint8 for one level, (levels, n, H, W) for a sequence. Where nothing eligible is left, further
-        attacks do nothing; `perturb_and_count` tells how many there were.
+        as `images` for one level, (levels, ...) for a sequence. Where nothing eligible is left, further attacks do
+        nothing; `perturb_and_count` tells how many there were.
 
     Raises:
         ValueError: for anything else; it says what was given and what is allowed.
@@ -67,31 +81,34 @@ def perturb_and_count(
     *,
     c: float | None = None,
     seed: int = 0,
-    index: np.ndarray | None = None,
+    index: np.ndarray | Sequence[int] | None = None,
     replacement: bool = False,
     source: str = "current",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """What `perturb` returns, then three counts: draws made, pixels altered, pixels still eligible.
 
-    A pixel counts as altered once its brightness differs from the clean image's. So a second draw of it adds none, nor
-    does one that leaves it as bright as it was, such as brightness 85 under White to Black with c = 2.
+    Altered are the pixels whose brightness is another than in the clean image. So an attack that leaves its pixel as
+    bright as it was (brightness 85 under White to Black with c = 2) is a draw and alters none; a second draw of a pixel
+    adds none, and takes one away where it brings the clean brightness back. The brightness of a colour is its
+    luminance.
 
     Returns:
         noisy as `perturb`, then drawn, altered, left: each (n,) or (levels, n) int64.
     """
     noise = find(noise)
-    images, index = _checked_images(images, index)
+    colours, index = _checked_images(images), _checked_index(index, images)
+    images = luminance(colours) if colours.ndim == 4 else colours
     levels = _checked_levels(attacks)
-    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+    if not is_whole(seed, 2**63 - 1):
         raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, not {seed!r}")
-    if source not in SOURCES:
-        raise ValueError(f"unknown source {source!r}; choose from {', '.join(SOURCES)}")
+    _check_drawing(replacement, source)
     table, eligible, beside = _tables(noise, default_c(noise, c))
-    key = int.from_bytes(hashlib.sha256(f"{noise.name} {seed}".encode()).digest()[:8], "little")
+    key = int.from_bytes(hashlib.sha256(f"{noise.name} {int(seed)}".encode()).digest()[:8], "little")
     from lib.noise import kernel  # with Numba, which a check of parameters need not wait for
 
     streams = kernel.start_streams(np.uint64(key), index.astype(np.uint64))
 
+    one, levels = levels.ndim == 0, np.atleast_1d(levels)
     ascending = np.argsort(levels, kind="stable")
     noisy = np.empty((len(levels), *images.shape), np.uint8)
     drawn, altered, left = (np.empty((len(levels), len(images)), np.int64) for _ in range(3))
@@ -115,7 +132,8 @@ def perturb_and_count(
         )
 
     _in_threads(attack, len(images))
-    one = isinstance(attacks, numbers.Integral)
+    if colours.ndim == 4:
+        noisy = relit(colours, noisy)
     return (noisy[0], drawn[0], altered[0], left[0]) if one else (noisy, drawn, altered, left)
 
 
@@ -128,7 +146,8 @@ def deciding(noise: str | Noise, c: float, replacement: bool, source: str) -> tu
     like `list` where all do (RPI).
     """
     noise = find(noise)
-    table, eligible, _ = _tables(noise, c)
+    _check_drawing(replacement, source)
+    table, eligible, _ = _tables(noise, default_c(noise, c))
     after = table[eligible[:256]]  # what the eligible brightnesses become
     alone = noise.beside is None
     if alone and source == "current" and not eligible[after].any():
@@ -142,10 +161,11 @@ def deciding(noise: str | Noise, c: float, replacement: bool, source: str) -> tu
 
 
 def eligible_pixels(images: np.ndarray, noise: str | Noise) -> np.ndarray:
-    """Which pixels of (n, H, W) uint8 images are eligible as they stand: (n, H, W) bool (section 3.2)."""
+    """Which pixels of images as `perturb` takes them are eligible as they stand: (n, H, W) bool (section 3.2)."""
     noise = find(noise)
-    images, _ = _checked_images(images, None)
-    _, eligible, beside = _tables(noise, noise.c)
+    images = _checked_images(images)
+    images = luminance(images) if images.ndim == 4 else images
+    _, eligible, beside = _tables(noise, default_c(noise))
     mask = eligible[images]
     if noise.beside is not None:
         n, height, width = images.shape
@@ -156,26 +176,57 @@ def eligible_pixels(images: np.ndarray, noise: str | Noise) -> np.ndarray:
     return mask
 
 
-def _checked_images(images: np.ndarray, index: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _checked_images(images: np.ndarray) -> np.ndarray:
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
-        raise ValueError(f"images must be a uint8 array, not {getattr(images, 'dtype', type(images).__name__)}")
-    if images.ndim != 3 or 0 in images.shape[1:]:
-        raise ValueError(f"images must have the shape (n, H, W) with H and W at least 1, not {images.shape}")
-    if index is None:
-        return images, np.arange(len(images))
-    index = np.asarray(index)
-    if index.shape != images.shape[:1] or not np.issubdtype(index.dtype, np.integer) or (index < 0).any():
+        given = images.dtype if isinstance(images, np.ndarray) else type(images).__name__
+        raise ValueError(f"images must be a NumPy array of uint8, not {given}")
+    if images.ndim not in (3, 4) or images.shape[3:] not in ((), (3,)) or 0 in images.shape[1:]:
         raise ValueError(
-            f"index must hold {len(images)} integers of 0 or more, not shape {index.shape} and dtype {index.dtype}"
+            f"images must have the shape (n, H, W) or (n, H, W, 3) with H and W at least 1, not {images.shape}"
         )
-    return images, index
+    if (images.shape[1] + 2) * (images.shape[2] + 2) > MOST_PIXELS:
+        raise ValueError(f"an image must have less than 2**31 pixels with a frame of one around it, not {images.shape}")
+    return images
+
+
+def _checked_index(index: np.ndarray | Sequence[int] | None, images: np.ndarray) -> np.ndarray:
+    if index is None:
+        return np.arange(len(images))
+    must = f"index must hold {len(images)} integers from 0 to 2**63 - 1"
+    found = _whole_numbers(index, 2**63 - 1, must)
+    if found.shape != images.shape[:1]:
+        raise ValueError(f"{must}, not the shape {found.shape}")
+    return found
 
 
 def _checked_levels(attacks: int | Sequence[int]) -> np.ndarray:
-    levels = np.atleast_1d(np.asarray(attacks))
-    if levels.ndim != 1 or not np.issubdtype(levels.dtype, np.integer) or (levels < 0).any() or not len(levels):
-        raise ValueError(f"attacks must be an integer of 0 or more, or a sequence of them, not {attacks!r}")
-    return levels.astype(np.int64)
+    """() or (levels,) int64."""
+    must = f"attacks must be an integer from 0 to {MOST_ATTACKS:,}, or a sequence of them"
+    levels = _whole_numbers(attacks, MOST_ATTACKS, must)
+    if levels.ndim > 1 or not levels.size:
+        raise ValueError(f"{must}, not the shape {levels.shape}")
+    return levels
+
+
+def _whole_numbers(given: object, most: int, must: str) -> np.ndarray:
+    """The integers from 0 to `most` that were given, as an int64 array of the same shape.
+
+    Raises:
+        ValueError: if another value is among them; it names the first one after the words `must`.
+    """
+    values = np.asarray(given, None if isinstance(given, np.ndarray) else object)  # object: nothing is rounded
+    fit = values.dtype.kind in "iu" and (not values.size or (values.min() >= 0 and values.max() <= most))
+    for value in [] if fit else values.ravel().tolist():
+        if not is_whole(value, most):
+            raise ValueError(f"{must}, not {value!r}")
+    return values.astype(np.int64)
+
+
+def _check_drawing(replacement: bool, source: str) -> None:
+    if not isinstance(replacement, bool | np.bool):
+        raise ValueError(f"replacement must be True or False, not {replacement!r}")
+    if not isinstance(source, str) or source not in SOURCES:
+        raise ValueError(f"unknown source {source!r}; choose from {', '.join(SOURCES)}")
 
 
 @lru_cache

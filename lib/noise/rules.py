@@ -53,9 +53,20 @@ class Noise:
     beside: Callable[[int, int], bool] | None = None
 
 
-@lru_cache
+def is_whole(value: object, most: int) -> bool:
+    """Whether it is an integer from 0 to `most`; neither True nor 1.0 is one."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and 0 <= int(value) <= most
+
+
+@lru_cache(typed=True)
 def white_to_black(above: int = 0) -> Noise:
-    """White to Black with white meaning b > `above`: 0, and 100 at first, as the paper tells (section 3.2)."""
+    """White to Black with white meaning b > `above`: 0, and 100 at first, as the paper tells (section 3.2).
+
+    Raises:
+        ValueError: unless `above` is an integer from 0 to 254.
+    """
+    if not is_whole(above, 254):
+        raise ValueError(f"above must be an integer from 0 to 254, not {above!r}")
     return Noise("white_to_black", "WtB", alter=darken, c=2, eligible=lambda b: b > above)
 
 
@@ -90,12 +101,28 @@ def default_c(noise: str | Noise, c: float | None = None) -> float:
         ValueError: unless c is a finite number above 0.
     """
     value = find(noise).c if c is None else c
-    if not isinstance(value, numbers.Real) or not (0 < value < math.inf):
-        raise ValueError(f"c must be a finite number above 0, not {c!r}")
-    return float(value)
+    try:
+        number = float(value) if _is_real(value) else math.nan
+    except OverflowError:  # an integer beyond all floats
+        number = math.inf
+    if not 0 < number < math.inf:
+        raise ValueError(f"c must be a finite number above 0, not {value!r}")
+    return number
 
 
 def altered_table(noise: str | Noise, c: float | None = None) -> np.ndarray:
-    """What one attack makes of each brightness 0..255: (256,) uint16, truncated and clamped (equations (3) and (4))."""
-    c = default_c(noise, c)
-    return np.array([int(min(max(find(noise).alter(b, c), 0), 255)) for b in range(256)], np.uint16)
+    """What one attack makes of each brightness 0..255: (256,) uint16, truncated and clamped (equations (3) and (4)).
+
+    Raises:
+        ValueError: if the noise makes something of a brightness that is no number, or if c is none above 0.
+    """
+    noise, c = find(noise), default_c(noise, c)
+    altered = [noise.alter(b, c) for b in range(256)]
+    for b, value in enumerate(altered):
+        if not _is_real(value) or math.isnan(value):
+            raise ValueError(f"{noise.name} with c = {c:g} makes {value!r} of brightness {b}, which is no number")
+    return np.array([int(min(max(value, 0), 255)) for value in altered], np.uint16)
+
+
+def _is_real(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
