@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,16 +15,16 @@ from lib.analysis import normalisation
 from lib.analysis.compared import Comparison
 from lib.analysis.statements import FAILS, HOLDS
 from lib.evaluation import results
-from lib.evaluation.plan import CLEAN, READING, Plan
+from lib.evaluation.plan import CLEAN, UNNAMED, Plan, SweepPart
 from lib.evaluation.sweep import Predictions, sweep
 from lib.explorer import many_digits, one_digit
-from lib.noise import NOISES, perturb, perturb_and_count, white_to_black
+from lib.noise import NOISES, SOURCES, deciding, perturb, perturb_and_count, white_to_black
 from lib.readings import distance, effects, runs
 from lib.readings.answers import AnswerFile
 from lib.readings.options import OPTIONS, Grid, Reading
 from lib.report import reading_tables, sentences
 from lib.store import data
-from lib.store.files import OUTPUTS
+from lib.store.files import OUTPUTS, write_arrays
 from lib.training.fit import train
 
 MODEL = "tiny:conv_net@quick"
@@ -39,10 +40,28 @@ RECORDED = {
 
 
 @pytest.mark.parametrize(("model", "noise", "draw"), RECORDED)
-def test_files_of_the_default_reading_keep_their_names(model, noise, draw):
-    path = Plan(model=model).part(noise, draw).path
+def test_files_that_name_no_reading_keep_theirs(model, noise, draw):
+    path = Plan(model=model, replacement=False, source="current").part(noise, draw).path
     assert path.stem == RECORDED[model, noise, draw] and path.is_file()
-    assert not READING & set(Predictions.read(path).record["recipe"])
+    recipe = Predictions.read(path).record["recipe"]
+    assert not UNNAMED.keys() & recipe.keys()
+    assert SweepPart(path.parent, recipe).drawing == (False, "current")
+
+
+def test_a_file_of_one_reading_never_passes_for_another(tmp_path):
+    """Not even under the other's name: what the recipe in it says decides, and what it leaves out never changes."""
+    drawings = list(itertools.product((False, True), SOURCES))
+    for noise in NOISES:
+        parts = {
+            drawing: Plan(model="fc", replacement=drawing[0], source=drawing[1]).part(noise) for drawing in drawings
+        }
+        for one, other in itertools.permutations(drawings, 2):
+            same = deciding(noise, NOISES[noise].c, *one) == deciding(noise, NOISES[noise].c, *other)
+            assert (parts[one] == parts[other]) == (parts[one].path == parts[other].path) == same
+            record = {"recipe": parts[one].recipe, "weights": "0123"}
+            path = tmp_path / parts[other].path.name
+            write_arrays(path, record, {})
+            assert replace(parts[other], folder=tmp_path).holds("0123") == same
 
 
 ALL = {CLEAN, *NOISES}
@@ -52,9 +71,9 @@ ALL = {CLEAN, *NOISES}
     ("change", "others"),
     [
         ({"space": 56}, ALL),
-        ({"revisit": True}, {"random_pixel_invert", "white_to_black", "edge_to_altered"}),
-        ({"revisit": True, "eligibility": "clean"}, ALL - {CLEAN}),
-        ({"eligibility": "clean"}, {"edge_to_altered"}),
+        ({"replacement": True}, {"random_pixel_invert", "white_to_black", "edge_to_altered"}),
+        ({"replacement": True, "source": "clean"}, ALL - {CLEAN}),
+        ({"source": "clean"}, {"edge_to_altered"}),
         ({"white_above": 100}, {"white_to_black"}),
     ],
 )
@@ -75,11 +94,12 @@ DRAWN = {
 def test_a_part_attacks_as_its_plan_says():
     """Every reading of the attacks, against the noise asked with all its options, whether they decide or not."""
     images, index = data.load().test_images[40:60], np.arange(40, 60)
-    for noise, revisit, eligibility, above in itertools.product(NOISES, (False, True), ("now", "clean"), (0, 100)):
-        plan = Plan(model="fc", revisit=revisit, eligibility=eligibility, white_above=above)
+    for noise, replacement, source, above in itertools.product(NOISES, (False, True), SOURCES, (0, 100)):
+        drawing = {"replacement": replacement, "source": source}
+        plan = Plan(model="fc", white_above=above, **drawing)
         found = plan.part(noise, 3).attack(images, index, [30, 200])
         kind = white_to_black(above) if noise == "white_to_black" else noise
-        asked = perturb_and_count(images, kind, [30, 200], seed=3, index=index, **DRAWN[revisit, eligibility])
+        asked = perturb_and_count(images, kind, [30, 200], seed=3, index=index, **drawing)
         for one, other in zip(found, asked[:3], strict=True):
             np.testing.assert_array_equal(one, other)
 
@@ -117,11 +137,14 @@ def test_noise_on_56_falls_on_single_pixels_and_passes_the_networks_own_upscalin
 
 def test_accuracy_csv_tells_readings_apart(trained):
     plan = Plan(model=MODEL, levels=[20], images=50, draws=1, outputs=trained)
-    changes = ({}, {"revisit": True}, {"space": 56, "white_above": 100})
+    changes = ({}, {"replacement": True}, {"space": 56, "white_above": 100})
     for change in changes:
         sweep(plan.model_copy(update=change))
     table = results.accuracy_table(trained).query("images == 50 and noise == 'white_to_black'")
-    assert table["reading"].tolist() == ["default", "revisit=True", "space=56 white_above=100"]
+    told = [f"replacement={how} source=current" for how in (False, True, False)]
+    told[2] += " space=56 white_above=100"
+    assert sorted(table["reading"]) == sorted(told)
+    table = table.set_index("reading").loc[told]
     for change, (_, row) in zip(changes, table.iterrows(), strict=True):
         curve = results.curves(plan.model_copy(update=change)).query("noise == 'white_to_black' and attacks == 20")
         assert 100 * row["correct"] / 50 == curve["accuracy"].iloc[0]
@@ -131,10 +154,11 @@ def test_accuracy_csv_tells_readings_apart(trained):
     ("change", "message"),
     [
         ({"space": 32}, "Input should be 28 or 56"),
-        ({"eligibility": "later"}, "Input should be 'now' or 'clean'"),
+        ({"source": "later"}, "unknown source 'later'; choose from clean, "),
         ({"white_above": 255}, "less than or equal to 254"),
         ({"white_above": -1}, "greater than or equal to 0"),
-        ({"revisit": "sometimes"}, "Input should be a valid boolean"),
+        ({"replacement": "sometimes"}, "Input should be a valid boolean"),
+        ({"levels": [0, 70_000]}, "levels must be 65,535 or less, not"),
     ],
 )
 def test_a_wrong_reading_is_told(change, message):
@@ -230,7 +254,7 @@ def test_answers_name_what_made_them(small):
     reading = Reading(normalize="none", epochs=1, revisit=True)
     answers = AnswerFile.read(small.answers_path(reading, 1))
     assert answers.training["recipe"]["normalize"] == "none" and len(answers.training["epochs"]) == 1
-    record = answers.records[small.plan(reading, 1).part("edge_to_altered", draw=1).path.stem]
+    record = answers.records[small.parts(reading, 1)[-1].path.stem]
     assert record["recipe"]["revisit"] and record["recipe"]["draw"] == 1 and record["commit"] and record["openvino"]
     assert record["weights"] == results.file_hash(small.recipe(reading, 1).weights)
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from lib import networks
 from lib.networks import ENGINES, Known
-from lib.noise import NOISES, Noise, deciding, default_c, find, perturb_and_count, white_to_black
+from lib.noise import NOISES, SOURCES, Noise, deciding, default_c, find, perturb_and_count, white_to_black
 from lib.paper import LEVELS, PAPER_NOISES
 from lib.store.files import ROOT, recipe_hash
 from lib.store.parts import Part
@@ -16,14 +16,17 @@ from lib.store.parts import Part
 CLEAN = "none"  # the noise of level 0, which is measured once
 WHITE = "white_to_black"  # the noise whose threshold may be chosen
 USUAL_NOISES = tuple(noise for noise in NOISES if noise in PAPER_NOISES)  # of a sweep that names none, in its order
-READING = {"revisit", "space", "white_above", "eligibility"}  # what the paper leaves open about an attack
-# How recipes have named it so far -> how `perturb` draws: revisit, eligibility -> replacement, source.
+# What the paper leaves open about an attack, each as a recipe means it that does not name it: whatever `Plan` takes by
+# default, a file that is recorded keeps its meaning.
+UNNAMED = {"replacement": False, "source": "current", "space": 28, "white_above": 0}
+# How recipes named the drawing before: revisit, eligibility -> replacement, source.
 DRAWN = {
     (False, "now"): (False, "current"),
     (False, "clean"): (False, "clean"),
     (True, "now"): (True, "current"),
     (True, "clean"): (True, "list"),
 }
+MOST_ATTACKS = 65_535  # counted in uint16
 
 
 class Plan(BaseModel):
@@ -39,10 +42,10 @@ class Plan(BaseModel):
     draw: int | None = Field(None, ge=0)  # this draw alone, counted from 0; None: the first `draws`
     images: int = Field(10_000, ge=1, le=10_000)  # the first of the test images
     c: float | None = Field(None, gt=0, allow_inf_nan=False)  # None: each noise's own
-    revisit: bool = False  # whether a pixel may be attacked more than once
+    replacement: bool = False  # whether a pixel may be drawn again
+    source: str = "current"  # the image that says which pixels are eligible and how bright: before all attacks, or now
     space: Literal[28, 56] = 28  # pixels a side where the noise falls: before or after the upscaling
     white_above: int = Field(0, ge=0, le=254)  # White to Black takes b > this; the paper tried 100 before
-    eligibility: Literal["now", "clean"] = "now"  # by the image as it now stands, or by the clean one
     engine: str = "auto"
     bfloat16: bool = False
     outputs: Path = Path("outputs")  # from the repository's root
@@ -65,11 +68,21 @@ class Plan(BaseModel):
             raise ValueError(f"unknown engine {engine!r}; choose from {', '.join(ENGINES)}")
         return engine
 
-    @model_validator(mode="after")
-    def _ascending_levels(self) -> "Plan":
-        if self.levels[0] < 0 or any(a >= b for a, b in zip(self.levels, self.levels[1:], strict=False)):
-            raise ValueError(f"levels must ascend from 0 or more, not {self.levels}")
-        return self
+    @field_validator("source")
+    @classmethod
+    def _known_source(cls, source: str) -> str:
+        if source not in SOURCES:
+            raise ValueError(f"unknown source {source!r}; choose from {', '.join(SOURCES)}")
+        return source
+
+    @field_validator("levels")
+    @classmethod
+    def _ascending_levels(cls, levels: list[int]) -> list[int]:
+        if levels[0] < 0 or any(a >= b for a, b in zip(levels, levels[1:], strict=False)):
+            raise ValueError(f"levels must ascend from 0 or more, not {levels}")
+        if levels[-1] > MOST_ATTACKS:
+            raise ValueError(f"levels must be {MOST_ATTACKS:,} or less, not {levels}")
+        return levels
 
     @model_validator(mode="after")
     def _draw_or_draws(self) -> "Plan":
@@ -90,7 +103,7 @@ class Plan(BaseModel):
         """For files about the whole plan; a plan other than the usual one has a name of its own."""
         keys = {"noises", "levels", "draws", "images", "c", "bfloat16"} | ({"draw"} if self.draw is not None else set())
         chosen, usual = self.model_dump(include=keys), Plan(model=self.model).model_dump(include=keys)
-        chosen |= self.model_dump(include=READING, exclude_defaults=True)
+        chosen |= self.model_dump(include=set(UNNAMED), exclude_defaults=True)
         stem = networks.file_stem(self.model, self.train_seed)
         return stem if chosen == usual else f"{stem}-{recipe_hash(chosen)}"
 
@@ -107,15 +120,19 @@ class Plan(BaseModel):
         return SweepPart(self.folder, recipe | {"levels": attacked, "c": default_c(noise, self.c), "draw": draw})
 
     def _reading(self, noise: str) -> dict:
-        """What is not the default reading and matters to this noise, so that the same pixels lie in the same file."""
-        chosen: dict[str, Any] = {"space": self.space}
-        if noise == WHITE:
-            chosen["white_above"] = self.white_above
-        if noise != CLEAN:
-            kind = _kind(noise, self.white_above)
-            named = _first_name(kind, default_c(noise, self.c), self.revisit, self.eligibility)
-            chosen |= dict(zip(("revisit", "eligibility"), named, strict=True))
-        return {key: value for key, value in chosen.items() if value != Plan.model_fields[key].default}
+        """What of the reading matters to this noise and is not `UNNAMED`.
+
+        Readings under which a noise's pixels are the same give the same, so that these pixels lie in the same file.
+        """
+        chosen: dict[str, Any] = {"space": self.space} | ({"white_above": self.white_above} if noise == WHITE else {})
+        chosen = {name: value for name, value in chosen.items() if value != UNNAMED[name]}
+        if noise == CLEAN:
+            return chosen
+        noise, c = _kind(noise, self.white_above), default_c(noise, self.c)
+        drawn = deciding(noise, c, self.replacement, self.source)
+        if drawn == deciding(noise, c, UNNAMED["replacement"], UNNAMED["source"]):
+            return chosen
+        return chosen | dict(zip(("replacement", "source"), drawn, strict=True))
 
     def recorded_draws(self) -> int:
         """How many draws, counted from 0, are on disk for all the noises."""
@@ -135,12 +152,6 @@ def _kind(noise: str, white_above: int) -> Noise:
     return white_to_black(white_above) if noise == WHITE else find(noise)
 
 
-def _first_name(noise: Noise, c: float, revisit: bool, eligibility: str) -> tuple[bool, str]:
-    """The first of all names of a reading under which this noise's pixels would be the same."""
-    wanted = deciding(noise, c, *DRAWN[revisit, eligibility])
-    return next(named for named, drawn in DRAWN.items() if deciding(noise, c, *drawn) == wanted)
-
-
 class SweepPart(Part):
     """The predictions of one network for one noise in one draw."""
 
@@ -155,9 +166,10 @@ class SweepPart(Part):
     @property
     def drawing(self) -> tuple[bool, str]:
         """`replacement` and `source`, also of a recipe that names them as they were once."""
-        if "source" in self.recipe:
-            return self.recipe["replacement"], self.recipe["source"]
-        return DRAWN[self.recipe.get("revisit", False), self.recipe.get("eligibility", "now")]
+        recipe = UNNAMED | self.recipe
+        if "revisit" in recipe or "eligibility" in recipe:
+            return DRAWN[recipe.get("revisit", False), recipe.get("eligibility", "now")]
+        return recipe["replacement"], recipe["source"]
 
     def attack(
         self, images: np.ndarray, index: np.ndarray, levels: list[int]
@@ -170,7 +182,7 @@ class SweepPart(Part):
         if recipe["noise"] == CLEAN:
             none = np.zeros((1, len(images)), np.int64)
             return images[None], none, none
-        noise = _kind(recipe["noise"], recipe.get("white_above", 0))
+        noise = _kind(recipe["noise"], recipe.get("white_above", UNNAMED["white_above"]))
         c, seed, (replacement, source) = recipe["c"], recipe["draw"], self.drawing
         found = perturb_and_count(
             images, noise, levels, c=c, seed=seed, index=index, replacement=replacement, source=source

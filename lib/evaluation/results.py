@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 
 from lib import networks
-from lib.evaluation.plan import CLEAN, READING, Plan
+from lib.evaluation.plan import CLEAN, UNNAMED, Plan, SweepPart
 from lib.evaluation.sweep import Predictions
 from lib.paper import read_table_1
 from lib.store import data
 from lib.store.files import OUTPUTS, file_hash, lock, write_atomically
 
-OTHER = [*sorted(READING), "bfloat16", "replacement", "source"]  # told where a recipe has them other than False
 KEYS = ["model", "train_seed", "noise", "c", "attacks", "draw", "images", "reading"]
 
 
@@ -40,8 +39,8 @@ def accuracy_table(outputs: Path = OUTPUTS) -> pd.DataFrame:
     """A row for every recorded combination of KEYS, and two counts.
 
     `correct` of the `images` were classified rightly; `pixels_attacked` is the total over all of them. Attacks = 0 is
-    measured once, as noise "none" without c. `reading` is "default" for the attacks as we read the paper, else what is
-    not (`revisit=True space=56`). Predictions by weights that are no longer on disk are left out.
+    measured once, as noise "none" without c. `reading` says how the noise was read (`replacement=True source=clean`),
+    under one name where several give the same pixels. Predictions by weights that are no longer on disk are left out.
     """
     labels = data.load().test_labels
     rows = []
@@ -58,13 +57,23 @@ def accuracy_table(outputs: Path = OUTPUTS) -> pd.DataFrame:
                     "attacks": attacks,
                     "draw": recipe.get("draw", 0),
                     "images": recipe["images"],
-                    "reading": " ".join(f"{key}={recipe[key]}" for key in OTHER if recipe.get(key)) or "default",
+                    "reading": reading(recipe),
                     "correct": int(correct[level].sum()),
                     "pixels_attacked": int(predictions.attacked[level].sum()),
                 }
             )
     table = pd.DataFrame(rows, columns=[*KEYS, "correct", "pixels_attacked"])
     return table.sort_values(KEYS).drop_duplicates(KEYS).reset_index(drop=True)
+
+
+def reading(recipe: dict) -> str:
+    """How the noise of a recorded part was read, such as `replacement=True source=clean white_above=100`."""
+    told = dict(zip(("replacement", "source"), SweepPart(Path(), recipe).drawing, strict=True))
+    told = told if recipe["noise"] != CLEAN else {}
+    usual = UNNAMED | {"bfloat16": False}
+    others = [key for key in ("space", "white_above", "bfloat16") if recipe.get(key, usual[key]) != usual[key]]
+    told |= {key: recipe[key] for key in others}
+    return " ".join(f"{key}={value}" for key, value in told.items()) or "no noise"
 
 
 def _recorded(outputs: Path) -> Iterator[Predictions]:

@@ -99,9 +99,8 @@ def recorded_curve(state: State, model: str) -> pd.DataFrame | None:
 
     None where none is recorded, or only one that other weights made.
     """
-    plan = Plan(
-        model=model, train_seed=state.train_seed, noises=[state.noise], revisit=state.revisit, outputs=state.outputs
-    )
+    drawing = {"replacement": state.revisit, "source": "current"}
+    plan = Plan(model=model, train_seed=state.train_seed, noises=[state.noise], outputs=state.outputs, **drawing)
     return results.curves(plan) if recorded(plan) else None
 
 

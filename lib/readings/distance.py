@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-from lib.evaluation.plan import USUAL_NOISES
+from lib.evaluation import results
+from lib.evaluation.plan import USUAL_NOISES, Plan
 from lib.noise import NOISES
 from lib.paper import TABLE_1_LEVELS, read_table_1
 from lib.readings.effects import CELL, half_width, rms
@@ -121,9 +122,11 @@ def swept(outputs: Path, model: str, images: int) -> pd.DataFrame:
     path = outputs / "accuracy.csv"
     if not path.is_file():
         return pd.DataFrame(columns=[*CELL, "draw", "accuracy"])
-    own = pd.read_csv(path).query("model == @model and train_seed == 0 and reading == 'default' and images == @images")
-    usual = own["c"] == own["noise"].map({name: float(noise.c) for name, noise in NOISES.items()})
-    return own[usual].assign(accuracy=100 * own["correct"] / images)
+    own = pd.read_csv(path).query("model == @model and train_seed == 0 and images == @images")
+    usual = {noise: results.reading(Plan(model=model).part(noise).recipe) for noise in USUAL_NOISES}
+    ours = own["c"] == own["noise"].map({name: float(noise.c) for name, noise in NOISES.items()})
+    ours &= own["reading"] == own["noise"].map(usual)
+    return own[ours].assign(accuracy=100 * own["correct"] / images)
 
 
 def spreads(outputs: Path, model: str, images: int, table: pd.DataFrame) -> pd.DataFrame:

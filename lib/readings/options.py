@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lib import networks
-from lib.evaluation.plan import READING, Plan, SweepPart
+from lib.evaluation.plan import DRAWN, WHITE, Plan, SweepPart
 from lib.networks import Known
+from lib.noise import deciding, find, white_to_black
 from lib.paper import TABLE_1_LEVELS
 from lib.store.files import ROOT, recipe_hash
 from lib.training.recipe import Recipe
@@ -108,8 +109,7 @@ class Grid(BaseModel):
         return Recipe(model=name.removesuffix("@"), seed=seed, outputs=self.outputs / "readings", **decided)
 
     def plan(self, reading: Reading, seed: int) -> Plan:
-        """How it is attacked: each training seed in a noise draw of its own, so that seeds differ by both."""
-        chosen = {option: getattr(reading, option) for option in READING}
+        """How it is attacked, but for the drawing of pixels."""
         recipe = self.recipe(reading, seed)
         return Plan(
             model=recipe.model,
@@ -117,17 +117,37 @@ class Grid(BaseModel):
             levels=list(TABLE_1_LEVELS),
             images=self.images,
             outputs=recipe.outputs,
-            **chosen,
+            replacement=False,
+            source="current",
+            space=reading.space,
+            white_above=reading.white_above,
         )
 
     def parts(self, reading: Reading, seed: int) -> list[SweepPart]:
-        """The files that a sweep of the reading would write: the clean images, then each noise."""
+        """The clean images, then each noise, each training seed in a noise draw of its own: seeds differ by both.
+
+        A recipe names the drawing of pixels as recipes did when these answers were recorded.
+        """
         plan = self.plan(reading, seed)
-        return [plan.part("none"), *(plan.part(noise, draw=seed) for noise in plan.noises)]
+        found = [plan.part("none")]
+        for part in (plan.part(noise, draw=seed) for noise in plan.noises):
+            named = _first_name(part.recipe, reading)
+            found.append(SweepPart(part.folder, part.recipe | named))
+        return found
 
     def answers_path(self, reading: Reading, seed: int) -> Path:
         recipe = self.recipe(reading, seed)
         return self.folder / "answers" / f"{networks.file_stem(recipe.model, seed)}.npz"
+
+
+def _first_name(recipe: dict, reading: Reading) -> dict:
+    """The first of all names of a reading's drawing under which this noise's pixels would be the same."""
+    noise = white_to_black(reading.white_above) if recipe["noise"] == WHITE else find(recipe["noise"])
+    wanted = deciding(noise, recipe["c"], *DRAWN[reading.revisit, reading.eligibility])
+    revisit, eligibility = next(
+        named for named, drawn in DRAWN.items() if deciding(noise, recipe["c"], *drawn) == wanted
+    )
+    return ({"revisit": True} if revisit else {}) | ({"eligibility": "clean"} if eligibility == "clean" else {})
 
 
 def _told(value: object) -> str:
