@@ -242,7 +242,7 @@ def test_the_grid_records_what_its_networks_answer(small):
         with torch.inference_mode():
             found = net(torch.from_numpy(noisy)[:, None].float() / 255).argmax(dim=1).numpy()
         answers = AnswerFile.read(small.answers_path(reading, seed))
-        part = small.plan(reading, seed).part(noise, draw=seed)
+        (part,) = (part for part in small.parts(reading, seed) if part.recipe["noise"] == noise)
         row = part.recipe["levels"].index(100)
         np.testing.assert_array_equal(answers.errors[part.path.stem][row], (found - labels) % 10)
         cell = table.query("reading == @reading.name and seed == @seed and noise == @noise and attacks == 100")

@@ -18,7 +18,7 @@ WHITE = "white_to_black"  # the noise whose threshold may be chosen
 USUAL_NOISES = tuple(noise for noise in NOISES if noise in PAPER_NOISES)  # of a sweep that names none, in its order
 # What the paper leaves open about an attack, each as a recipe means it that does not name it: whatever `Plan` takes by
 # default, a file that is recorded keeps its meaning.
-UNNAMED = {"replacement": False, "source": "current", "space": 28, "white_above": 0}
+UNNAMED: dict[str, Any] = {"replacement": False, "source": "current", "space": 28, "white_above": 0}
 # How recipes named the drawing before: revisit, eligibility -> replacement, source.
 DRAWN = {
     (False, "now"): (False, "current"),
@@ -128,9 +128,9 @@ class Plan(BaseModel):
         chosen = {name: value for name, value in chosen.items() if value != UNNAMED[name]}
         if noise == CLEAN:
             return chosen
-        noise, c = _kind(noise, self.white_above), default_c(noise, self.c)
-        drawn = deciding(noise, c, self.replacement, self.source)
-        if drawn == deciding(noise, c, UNNAMED["replacement"], UNNAMED["source"]):
+        kind, c = _kind(noise, self.white_above), default_c(noise, self.c)
+        drawn = deciding(kind, c, self.replacement, self.source)
+        if drawn == deciding(kind, c, UNNAMED["replacement"], UNNAMED["source"]):
             return chosen
         return chosen | dict(zip(("replacement", "source"), drawn, strict=True))
 

@@ -99,8 +99,14 @@ def recorded_curve(state: State, model: str) -> pd.DataFrame | None:
 
     None where none is recorded, or only one that other weights made.
     """
-    drawing = {"replacement": state.revisit, "source": "current"}
-    plan = Plan(model=model, train_seed=state.train_seed, noises=[state.noise], outputs=state.outputs, **drawing)
+    plan = Plan(
+        model=model,
+        train_seed=state.train_seed,
+        noises=[state.noise],
+        replacement=state.revisit,
+        source="current",
+        outputs=state.outputs,
+    )
     return results.curves(plan) if recorded(plan) else None
 
 

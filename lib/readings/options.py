@@ -119,7 +119,7 @@ class Grid(BaseModel):
             outputs=recipe.outputs,
             replacement=False,
             source="current",
-            space=reading.space,
+            space=reading.space,  # ty: ignore[invalid-argument-type]
             white_above=reading.white_above,
         )
 

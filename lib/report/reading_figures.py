@@ -28,8 +28,9 @@ def one_digit(grid: Grid, image: np.ndarray, attacks: int = 100) -> Figure:
     shown = np.empty((len(chosen), len(noises), networks.SIZE, networks.SIZE), np.uint8)
     for row, reading in enumerate(chosen):
         upscaled = networks.upscale(image[None], reading.space, reading.resize)
+        parts = {part.recipe["noise"]: part for part in grid.parts(reading, seed)}
         for column, noise in enumerate(noises):
-            noisy = grid.plan(reading, seed).part(noise, draw=seed).attack(upscaled, np.arange(1), [attacks])[0][0]
+            noisy = parts[noise].attack(upscaled, np.arange(1), [attacks])[0][0]
             shown[row, column] = networks.upscale(noisy, networks.SIZE, reading.resize)[0]
     names = [reading_tables.in_words(reading.name).replace(": ", ":\n") for reading in chosen]
     labels = [[NOISES[noise].short for noise in noises]] * len(chosen)
