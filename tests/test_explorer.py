@@ -4,7 +4,6 @@ import logging
 import shutil
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -484,10 +483,10 @@ def test_exceptions_of_clicks_boxes_strokes_and_uploads_are_told(state, monkeypa
     asyncio.run(touch())
 
 
-def uploaded(viewer: OwnDigit, name: str, content: bytes) -> None:
-    """As the browser hands a file over."""
-    file = {"name": name, "type": "image/png", "size": len(content), "content": memoryview(content)}
-    viewer.upload.value = ({**file, "last_modified": datetime.now(UTC)},)
+def uploaded(viewer: OwnDigit, name: str, content: bytes, size: int | None = None) -> None:
+    """As the browser hands a file over; one that it could not make small enough comes without its content."""
+    file = {"name": name, "size": size or len(content), "largest": 8_000_000}
+    viewer.upload._handle_custom_msg(file, [memoryview(content)] if size is None else [])
 
 
 def test_every_network_on_disk_is_offered(state, trained, tmp_path, caplog):
@@ -513,10 +512,11 @@ def test_viewers_open_on_any_state(state, change):
     ((name, value),) = change.items()
 
     async def open_them():
-        for viewer in (OneDigit(asked).attack, OwnDigit(asked).attack, AllDigits(asked, images=50), Gallery(asked)):
+        every = AllDigits(asked, images=50)
+        for viewer in (OneDigit(asked).attack, OwnDigit(asked).attack, every, Gallery(asked)):
             if name in viewer.knobs.widgets:
                 assert viewer.knobs.widgets[name].value == value == getattr(viewer.knobs.state, name)
-        assert AllDigits(asked, images=50).chosen == [asked.model]
+        assert every.chosen == [asked.model]
 
     asyncio.run(open_them())
 
@@ -579,6 +579,7 @@ def test_one_digit_shows_what_the_knobs_say(state):
     async def turn():
         viewer = OneDigit(state)
         attack = viewer.attack
+        await attack.newest.settled()
         first = attack.digit.value, attack.bars.value, attack.strip.value
         attack.knobs.widgets["attacks"].value = 60
         attack.knobs.widgets["noise"].value = "black_to_white"
@@ -606,6 +607,7 @@ def test_one_digit_shows_what_the_knobs_say(state):
 def test_a_search_ends_when_a_knob_is_turned(state):
     async def turn():
         viewer = OneDigit(state.turned(attacks=0))
+        await viewer.attack.newest.settled()
         viewer.next.click()
         await asyncio.sleep(0)  # its first step is under way
         viewer.attack.knobs.widgets["draw"].value = 9
@@ -622,6 +624,7 @@ def test_a_search_ends_when_a_knob_is_turned(state):
 def test_an_uploaded_picture_is_attacked_and_anything_else_told(state, drawn):
     async def upload():
         viewer = OwnDigit(state)
+        await viewer.attack.newest.settled()
         before = viewer.attack.digit.value
         uploaded(viewer, "<b>.png", b"no picture")
         assert (
@@ -651,6 +654,7 @@ def test_an_uploaded_picture_is_attacked_and_anything_else_told(state, drawn):
 def test_all_digits_computes_cancels_and_computes_again(state):
     async def compute():
         viewer = AllDigits(state, images=50)
+        await viewer.newest.settled()
         recorded = viewer.picture.value
         viewer.start.click()
         assert viewer.start.disabled and not viewer.stop.disabled
@@ -691,6 +695,7 @@ def test_at_most_three_networks_are_drawn(state, monkeypatch):
 def test_the_gallery_follows_its_knobs(state):
     async def turn():
         viewer = Gallery(replace(state, attacks=40))
+        await viewer.newest.settled()
         first = viewer.picture.value
         viewer.knobs.widgets["attacks"].value = 90
         await viewer.newest.settled()
@@ -705,6 +710,9 @@ def test_the_gallery_follows_its_knobs(state):
 
 
 def test_where_no_kernel_runs_a_viewer_is_one_line(state):
-    bundle = Gallery(replace(state, attacks=40))._repr_mimebundle_()
+    async def shown() -> dict:
+        return Gallery(replace(state, attacks=40))._repr_mimebundle_()
+
+    bundle = asyncio.run(shown())
     assert bundle["text/plain"] == "Gallery: turn its knobs with `make explore` or `make app`"
     assert "application/vnd.jupyter.widget-view+json" in bundle

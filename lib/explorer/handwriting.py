@@ -8,7 +8,8 @@ from PIL import Image, ImageDraw
 
 SIDE = 28  # pixels a side of an MNIST image
 BOX = 20  # pixels a side of the box that an MNIST digit fills
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
+KINDS = f"choose a picture ({', '.join(FORMATS)})"
 LARGEST = 4_096  # pixels a side of an uploaded picture
 
 
@@ -55,13 +56,12 @@ def from_file(content: bytes, name: str) -> np.ndarray:
 
 def _greys(content: bytes, name: str) -> list[np.ndarray]:
     """The picture in greys, (H, W) uint8: what is transparent in it as white, then as black."""
-    kinds = f"choose a picture ({', '.join(FORMATS)})"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is checked here
             picture = Image.open(io.BytesIO(content), formats=FORMATS)
     except (OSError, SyntaxError, ValueError):
-        raise ValueError(f"{name} is not an image; {kinds}") from None
+        raise ValueError(f"{name} is not an image; {KINDS}") from None
     except Image.DecompressionBombError:
         raise ValueError(f"{name} is too large; at most {LARGEST:,} pixels a side") from None
     if max(picture.size) > LARGEST:
@@ -69,7 +69,7 @@ def _greys(content: bytes, name: str) -> list[np.ndarray]:
     try:
         picture = picture.convert("RGBA")
     except (OSError, SyntaxError, ValueError, EOFError):
-        raise ValueError(f"{name} is a damaged image; {kinds}") from None
+        raise ValueError(f"{name} is a damaged image; {KINDS}") from None
     papers = [Image.new("RGBA", picture.size, colour) for colour in ("white", "black")]
     return [np.asarray(Image.alpha_composite(paper, picture).convert("L")) for paper in papers]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -18,12 +19,13 @@ from lib.report import figures
 Show = Callable[[], None]  # puts a finished picture into its widget
 WIDE = Layout(width="390px", max_width="99%")
 KNOB_STYLE = {"description_width": "92px"}
+IN_TURN = ThreadPoolExecutor(1)  # the steps of all viewers, one after another: who asks first is shown first
 
 
 class Newest:
     """Works on the newest thing asked for, step by step in a thread, and never on one that was overtaken.
 
-    The kernel's event loop stays free between the steps, so messages, other cells and an interrupt get through.
+    The kernel's event loop stays free meanwhile, so messages, other cells and an interrupt get through.
 
     Args:
         steps: what to do for one thing asked; every step computes and yields a function that shows the outcome.
@@ -45,24 +47,20 @@ class Newest:
         """Stop after the step under way."""
         self.ask(None)
 
-    def now(self, wanted: Any) -> None:
-        """All steps at once, before anybody can turn a knob."""
-        for show in self._steps(wanted):
-            show()
-
     async def settled(self) -> None:
         """Wait until all that was asked for is shown."""
         while self._task is not None and not self._task.done():
             await asyncio.wait([self._task])
 
     async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
         while self._overtaken:
             wanted, self._overtaken = self._wanted, False
             if wanted is None:
                 return
             try:
                 steps = self._steps(wanted)
-                while not self._overtaken and (show := await asyncio.to_thread(lambda steps=steps: next(steps, None))):
+                while not self._overtaken and (show := await loop.run_in_executor(IN_TURN, next, steps, None)):
                     show()
             except Exception as error:  # a task that ends by one tells nobody, and its viewer would wait for ever
                 line = told(error)

@@ -41,7 +41,7 @@ class AllDigits(Viewer):
             f"Compute on {images:,} digits", "Level by level", self._start, self._failed, button_style="primary"
         )
         self.stop = button("Cancel", "Stop computing and keep what is drawn", self._stop, self._failed, disabled=True)
-        self.newest.now(([], state))
+        self.newest.ask(([], state))
         chosen = wrapped(widgets.Label("Networks (up to three):"), *self.boxes.values())
         knobs = rows(*self.knobs.widgets.values(), wrapped(self.start, self.stop), self.bar)
         super().__init__("All digits", rows(chosen, knobs, self.message, self.picture))
@@ -128,7 +128,8 @@ class Gallery(Viewer):
         names = ["model", "noise", "c", "attacks", "draw"]
         self.knobs = Knobs(state, names, lambda now: self.newest.ask(now), self.message.warn)
         self.newest = Newest(self._steps, self.message.warn)
-        self.newest.now(state)
+        self.message.say(f"Searching the digits that {state.model} loses …")
+        self.newest.ask(state)
         knobs = column(*self.knobs.widgets.values())
         super().__init__("Gallery", wrapped(knobs, column(self.message, self.picture)))
 

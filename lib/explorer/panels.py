@@ -41,7 +41,9 @@ def wrapped(*parts: widgets.Widget) -> widgets.Box:
 
 
 def picture() -> widgets.Image:
-    return widgets.Image(format="png", layout=Layout(width=f"{pictures.WIDTH}px", max_width="99%", margin="4px 0"))
+    """Blank until something is drawn."""
+    layout = Layout(width=f"{pictures.WIDTH}px", max_width="99%", margin="4px 0")
+    return widgets.Image(value=pictures.png(pictures.Sheet(pictures.WIDTH / 2).image), format="png", layout=layout)
 
 
 Fail = Callable[[str], None]  # is told in one line what went wrong

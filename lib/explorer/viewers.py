@@ -15,7 +15,9 @@ from lib.explorer import handwriting, many_digits, one_digit, pictures
 from lib.explorer.knobs import Knobs, Newest, Show
 from lib.explorer.one_digit import MOST_ATTACKS, Look, State, Strip
 from lib.explorer.panels import Line, Viewer, button, column, guarded, picture, rows, wrapped
+from lib.explorer.upload import Upload
 
+LOOKING = "Looking for the first level that fools it"
 CANVAS, PEN = 280, 24  # the side of the canvas and the width of the pen, in units of a web page
 SEVEN = [[(70.0, 70.0), (205.0, 70.0), (125.0, 225.0)]]  # what the canvas opens with
 
@@ -26,7 +28,8 @@ class AttackedDigit:
     def __init__(self, state: State, names: list[str]):
         self.message, self.verdict = Line(), Line()
         self.digit, self.bars, self.strip = picture(), picture(), picture()
-        self.jump = button("", "Set the attacks to the fewest that fool the network", self._jump, self.message.warn)
+        fewest = "Set the attacks to the fewest that fool the network"
+        self.jump = button(LOOKING, fewest, self._jump, self.message.warn, disabled=True)
         self.first_fooled: int | None = None
         self.knobs = Knobs(state, names, self._changed, self.message.warn)
         self.newest = Newest(self._steps, self._failed)
@@ -41,7 +44,8 @@ class AttackedDigit:
         )
         self.link = widgets.jslink((self.play, "value"), (slider, "value"))
         self.before_change = lambda: None  # a search of the viewer around it ends here
-        self.newest.now(state)
+        self.verdict.say(f"Loading {state.model} …")
+        self.newest.ask(state)
 
     def box(self, *controls: widgets.Widget) -> widgets.Box:
         """Everything in its place; `controls` choose the digit and the network."""
@@ -83,7 +87,7 @@ class AttackedDigit:
         self.first_fooled = strip.first_fooled if strip.complete else None
         self.jump.disabled = self.first_fooled is None
         self.jump.description = (
-            "Looking for the first level that fools it"
+            LOOKING
             if not strip.complete
             else f"Go to {self.first_fooled}, where it is first fooled"
             if self.first_fooled is not None
@@ -160,10 +164,7 @@ class OwnDigit(Viewer):
         ):
             listen(guarded(act, self.attack.message.warn))
         self.clear = button("Clear", "Wipe the canvas", self._clear, self.attack.message.warn)
-        self.upload = widgets.FileUpload(
-            accept="image/*", multiple=False, description="Upload a picture", layout=Layout(width="auto")
-        )
-        self.upload.observe(guarded(self._uploaded, self.attack.message.warn), "value")
+        self.upload = Upload("Upload a picture", self._uploaded, self.attack.message.warn)
         hint = widgets.HTML("Draw a digit with the mouse or a finger:")
         buttons = wrapped(self.clear, self.upload)
         box = self.attack.box(hint, self.canvas, buttons, self.attack.knobs.widgets["model"])
@@ -200,12 +201,11 @@ class OwnDigit(Viewer):
         self.canvas.line_cap = self.canvas.line_join = "round"
         self.canvas.stroke_lines(points if len(points) > 1 else points * 2)
 
-    def _uploaded(self, change: dict) -> None:
-        for file in change["new"]:
-            digit = handwriting.from_file(bytes(file["content"]), file["name"])
-            self.strokes = []
-            self._repaint()
-            self._take(digit.tobytes())
+    def _uploaded(self, content: bytes, name: str) -> None:
+        digit = handwriting.from_file(content, name)
+        self.strokes = []
+        self._repaint()
+        self._take(digit.tobytes())
 
     def _take(self, digit: bytes) -> None:
         self.attack.knobs.turn(own=digit)
