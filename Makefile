@@ -13,6 +13,7 @@
 # make app             the explorer as a web page on this machine, without the code
 # make stills          the explorer as an executed notebook, for readers without a kernel
 # make lab             opens JupyterLab
+# make site            all executed notebooks, the paper and the functions as pages to browse and search, without network
 # make check           while writing, two minutes: lint, types, and the tests that need no training, kernel or browser
 # make test            before submitting, a quarter of an hour: check, and the tests of all that runs
 # make evidence        before landing: what is recorded from its weights, every executed notebook, the other browser
@@ -30,10 +31,11 @@ BIN := .venv/bin
 READY := .venv/.ready
 STEM := $(subst :,-,$(MODEL))-seed$(SEED)
 
-# $(call execute,NOTEBOOK,EXECUTED,PARAMETERS)
-execute = PATH="$(CURDIR)/$(BIN):$$PATH" workflow/execute $(1) outputs/logs/$(2).ipynb outputs/$(2).ipynb $(3) $(ARGS)
+# $(call execute,NOTEBOOK,EXECUTED,PARAMETERS); its last line is NEXT, what to try then
+execute = @PATH="$(CURDIR)/$(BIN):$$PATH" workflow/execute $(1) outputs/logs/$(2).ipynb outputs/$(2).ipynb $(3) $(ARGS) && echo "Next: $(NEXT)"
+NEXT = make site, for all of them as pages; make explore, to turn the knobs yourself
 
-.PHONY: help paper sweep train attacks readings noise architectures depth curves claims explore app stills lab
+.PHONY: help paper sweep train attacks readings noise architectures depth curves claims explore app stills lab site
 .PHONY: check test evidence lint benchmark lock
 .DELETE_ON_ERROR:
 
@@ -44,12 +46,15 @@ help:
 paper: $(READY)
 	$(BIN)/snakemake --cores all --rerun-incomplete --nolock $(ARGS)
 
+sweep: NEXT = make explore, to turn the knobs yourself; make sweep MODEL=resnet18, to see another network; make help
 sweep: $(READY)
 	$(call execute,sweep,sweep/$(STEM),-p model $(MODEL) -p train_seed $(SEED))
 
+train: NEXT = make sweep MODEL=$(MODEL), for its accuracy under the noises
 train: $(READY)
 	$(call execute,train,train/$(STEM),-p model $(MODEL) -p seed $(SEED))
 
+attacks: NEXT = make claims, for what the paper says of them
 attacks: $(READY)
 	$(call execute,attacks,attacks/$(STEM),-p model $(MODEL) -p train_seed $(SEED))
 
@@ -71,6 +76,10 @@ explore: $(READY)
 # Cells tagged `static` draw what the viewers open on; here the viewers do.
 app: $(READY)
 	$(BIN)/voila notebooks/explore.ipynb --Voila.ip=127.0.0.1 --TagRemovePreprocessor.remove_cell_tags=static $(ARGS)
+
+site: $(READY)
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --fresh-env -b html -c docs . site $(ARGS)
+	@echo "Open it: site/index.html"
 
 stills: $(READY)
 	$(call execute,explore,explore)
@@ -102,7 +111,8 @@ lock: $(READY)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) .ci/check_machine.py
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps -e .
+	@$(PYTHON) -m venv .venv
+	@echo "Installing requirements.lock into .venv: 6 GB with torch, some five minutes on a fast line"
+	@$(BIN)/python .ci/install.py
+	@$(BIN)/python -m pip install --quiet --no-deps -e .
 	@touch $@
