@@ -64,8 +64,8 @@ class PixelNoise(v2.Transform):
             raise TypeError(f"PixelNoise needs a uint8 tensor, not {type(inpt).__name__}; put v2.ToImage() before it")
         if inpt.dtype != torch.uint8:
             raise TypeError(f"PixelNoise needs a uint8 tensor, not {inpt.dtype}; put it before v2.ToDtype")
-        if inpt.ndim < 3 or inpt.shape[-3] not in (1, 3):
-            raise ValueError(f"PixelNoise needs the shape (..., C, H, W) with C 1 or 3, not {tuple(inpt.shape)}")
+        if inpt.ndim < 3 or inpt.shape[-3] not in (1, 3) or 0 in inpt.shape[-2:]:
+            raise ValueError(f"PixelNoise needs (..., C, H, W) with C 1 or 3 and a pixel, not {tuple(inpt.shape)}")
         images = inpt.detach().as_subclass(torch.Tensor).cpu().reshape(-1, *inpt.shape[-3:])  # (n, C, H, W)
         noisy = torch.from_numpy(self._attacked(images.movedim(1, -1).numpy())).movedim(-1, 1)
         noisy = noisy.reshape(inpt.shape).to(inpt.device)
