@@ -1,7 +1,13 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
-from conftest import run_python
+from conftest import papermill_parameters, run_python
 
 from lib.evaluation.plan import Plan
+from lib.explorer.one_digit import Opening
+from lib.readings.options import Grid
 from lib.store import parameters
 from lib.training.recipe import Recipe
 
@@ -43,11 +49,123 @@ def test_text_from_the_command_line_becomes_what_it_says():
         ("", {"recompute": "perhaps"}, "recompute: Input should be a valid boolean.* not 'perhaps'"),
         ("", {"noises": ["all"]}, "noises: unknown noise 'all'; choose from random_pixel_invert"),
         ("", {"levels": [0, 1.5]}, "levels: Input should be a valid integer"),
+        ("", {"levels": "[0, 5"}, "^levels: cannot read '\\[0, 5': expected ',' or '\\]', but got '<stream end>'$"),
+        ("", {"levels": "[0, @scratch]"}, "^levels: cannot read .*: found character '@' that cannot start any token$"),
+        ("", {"images": "2024-05-01"}, "^images: Input should be a valid integer.* not '2024-05-01'$"),
+        ("", {"images": "1:30"}, "^images: Input should be a valid integer.* not '1:30'$"),
+        ("", {"images": "12 # a dozen"}, "^images: Input should be a valid integer.* not '12 # a dozen'$"),
+        ("", {"draws": ""}, "^draws: Input should be a valid integer.* not ''$"),
+        ("", {"outputs": ""}, "^outputs: must be a folder, not ''$"),
+        ("", {"outputs": " \n"}, "^outputs: must be a folder, not ' .n'$"),
+        ("", {"outputs": "README.md"}, r"^outputs: must be a folder, but .*README\.md is none$"),
+        ("", {"outputs": "README.md/run"}, r"^outputs: must be a folder, but .*README\.md is none$"),
+        ("", {"outputs": "~nobody-of-this-name/r"}, "^outputs: there is no home folder '~nobody-of-this-name'$"),
+        ("", {"outputs": 2024.1}, "^outputs: must be text, not 2024.1; put it in quotes$"),
+        ("", {"outputs": True}, "^outputs: must be text, not True; put it in quotes$"),
+        ("", {"outputs": None}, "^outputs: must be text, not None; put it in quotes$"),
+        ("", {"model": 12}, "^model: unknown model '12'; choose from fc, resnet18"),
+        ("", {"model": "2024-05-01"}, "^model: unknown model '2024-05-01'; choose from fc, resnet18"),
+        ("", {"engine": 1.5}, "^engine: must be text, not 1.5; put it in quotes$"),
     ],
 )
 def test_a_wrong_parameter_is_told_in_a_line(cell, change, message):
     with pytest.raises(ValueError, match=message):
         parameters.check(Plan, variables(Plan, cell, **change))
+
+
+# As the command line has them; papermill hands over numbers, truth values and None for some.
+PATHS = [
+    "/tmp/run #2", "/tmp/#", "run: 2", "- run", "a\tb", "@scratch", "%d", "&run", "*", "!tag", "[a, b]", "{a: 1}",
+    "'quoted'", '"', "yes", "no", "true", "null", "~r", "~~", "a~", "2024-05-01", "1:30", "0x10", "1e3 runs", "==", "|",
+    ">", "$HOME/r", "run 2", "run\\2", "ä/ö", "-", ".", "..", "12", "0",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", PATHS)
+def test_text_for_a_path_is_a_path(typed):
+    given = papermill_parameters("notebooks/sweep.ipynb", "x.ipynb", "-p", "outputs", typed)["outputs"]
+    for kind in (Plan, Recipe, Opening, Grid, parameters.Gallery):
+        if typed.startswith("~"):
+            with pytest.raises(ValueError, match=r"^outputs: there is no home folder"):
+                parameters.check(kind, variables(kind, outputs=given))
+        else:
+            assert parameters.check(kind, variables(kind, outputs=given)).outputs == Path(typed)
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/anyone")
+    for typed, path in {"~": "/home/anyone", "~/r #2": "/home/anyone/r #2", "./~": "~", "r/~/s": "r/~/s"}.items():
+        assert parameters.check(Plan, variables(Plan, outputs=typed)).outputs == Path(path)
+
+
+KERNEL = """
+import sys
+from pathlib import Path
+from pydantic import create_model
+from lib.store.parameters import check
+given = {"path0": 7, "path1": 1000, "path2": 5, "path3": 2024.1, "path4": 1000.0, "path5": float("nan"), "path6": True}
+given |= {"path7": False, "path8": None}
+print([str(path) for _, path in check(create_model("Kind", **{name: (Path, ...) for name in given}), given)])
+"""
+PARENT = "import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', sys.argv[1]]).returncode)"
+
+
+def test_text_that_papermill_has_made_a_number_is_read_where_it_was_typed():
+    """The process that starts the kernel is papermill, with its command line."""
+    typed = ["007", "1_000", "+5", "2024.10", "1e3", "nan", "True", "False", "None"]
+    named = {f"path{number}": text for number, text in enumerate(typed)}
+    options = [word for name, text in named.items() for word in ("-p", name, text)]
+    arguments = ["-p", "path0", "another", *options, "-p", "draws"]
+    given = papermill_parameters("notebooks/noise.ipynb", "x.ipynb", *options)
+    assert not any(isinstance(value, str) for value in given.values())
+    assert all(f'"{name}": {value}' in KERNEL or value != value for name, value in given.items())
+    run = subprocess.run([sys.executable, "-c", PARENT, KERNEL, *arguments], capture_output=True, text=True)
+    assert (run.stdout, run.returncode) == (f"{typed}\n", 0), run.stderr
+
+
+def test_numbers_are_read_as_papermill_reads_those_of_the_command_line():
+    plan = parameters.check(Plan, variables(Plan, levels="[0, 010, 1_00, 2e2]", noises="[ white_to_black ] # one"))
+    assert plan.levels == [0, 10, 100, 200] and plan.noises == ["white_to_black"]
+    given = {"epochs": "[1, null]", "space": "[28]", "revisit": "[yes, false]", "normalize": "[none]"}
+    grid = parameters.check(Grid, variables(Grid, **given))
+    assert grid.model_dump(include={*given}) == {
+        "epochs": [1, None], "space": [28], "revisit": [True, False], "normalize": ["none"]
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (Recipe, "seed", 10**20),
+        (Recipe, "seed", 2**63),
+        (Recipe, "seed", -1),
+        (Recipe, "batch_size", 10**20),
+        (Recipe, "max_epochs", 10**20),
+        (Recipe, "train_images", 10**20),
+        (Recipe, "learning_rate", float("inf")),
+        (Recipe, "target", float("nan")),
+        (Grid, "seeds", [10**20]),
+        (parameters.Gallery, "draw", 10**20),
+        (parameters.Gallery, "attacks", 785),
+        (parameters.Gallery, "images", 10**20),
+    ],
+)
+def test_a_number_out_of_range_is_told_with_its_bound(kind, name, value):
+    with pytest.raises(ValueError, match=rf"^{name}: Input should be .*, not ") as told:
+        parameters.check(kind, variables(kind, **{name: value}))
+    assert "\n" not in str(told.value)
+
+
+def test_the_largest_seed_trains_and_draws():
+    """What is allowed passes all the way: torch's and NumPy's generators, and the noise."""
+    from lib import networks
+    from lib.noise import perturb
+    from lib.store import data
+
+    seed = parameters.LARGEST_SEED
+    assert parameters.check(Recipe, variables(Recipe, seed=seed)).seed == seed
+    networks.build("fc", seed)
+    perturb(data.load().test_images[:1], "white_to_black", 1, seed=seed)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from lib.networks import Known
 from lib.noise import deciding, find, white_to_black
 from lib.paper import TABLE_1_LEVELS
 from lib.store.files import ROOT, recipe_hash
+from lib.store.parameters import LARGEST_SEED
 from lib.training.recipe import Recipe
 
 
@@ -54,7 +55,7 @@ class Grid(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     model: Known = "fc"
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+    seeds: list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]] = Field(
         [0, 1, 2], min_length=1
     )  # training seeds; each is attacked in the draw of its number
     normalize: list[Literal["mnist", "none", "imagenet"]] = Field(["mnist", "none", "imagenet"], min_length=1)

@@ -1,8 +1,10 @@
 """From a notebook's `parameters` cell to checked settings."""
 
 import ast
+import contextlib
 import difflib
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +17,8 @@ from lib.store.files import ROOT
 
 Settings = TypeVar("Settings", bound=BaseModel)
 INJECTED = "# Parameters"  # the first line of the cell that papermill adds
+PARAMETER = ("-p", "--parameters")  # papermill's options
+LARGEST_SEED = 2**63 - 1  # of a training or a draw
 
 
 class Gallery(BaseModel):
@@ -22,17 +26,20 @@ class Gallery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    images: int = Field(1_000, ge=1, le=10_000)
-    attacks: int = Field(20, ge=0)
-    draw: int = Field(0, ge=0)
+    images: int = Field(2_000, ge=1, le=10_000)
+    attacks: int = Field(20, ge=0, le=28 * 28)
+    draw: int = Field(0, ge=0, le=LARGEST_SEED)
+    train_images: int = Field(55_000, ge=2, le=55_000)  # of each training with a noise
     outputs: Path = Path("outputs")  # from the repository's root
+    recompute: bool = False
 
 
 def check(kind: type[Settings], namespace: dict[str, Any]) -> Settings:
     """The settings of a notebook, from its variables (`globals()`).
 
-    papermill leaves a misspelt name unnoticed and hands lists and lower-case true or false over as text; here the
-    first stops the notebook and the second become what they say.
+    papermill leaves a misspelt name unnoticed, hands lists and lower-case true or false over as text, and makes a
+    number of any text that looks like one. Here the first stops the notebook, the second become what they say, and for
+    a name or a path the text is taken as it was typed.
 
     Raises:
         ValueError: for an unknown name, or a value of the wrong type or out of its range; it lists what is allowed.
@@ -42,14 +49,77 @@ def check(kind: type[Settings], namespace: dict[str, Any]) -> Settings:
             near = difflib.get_close_matches(name, kind.model_fields, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise ValueError(f"unknown parameter {name!r}; {hint}choose from {', '.join(kind.model_fields)}")
-    values = {name: namespace[name] for name in kind.model_fields}
-    for name, value in values.items():
-        if isinstance(value, str) and kind.model_fields[name].annotation is not str:
-            values[name] = yaml.safe_load(value)
+    readers = {str: _text, Path: _path}
+    values = {
+        name: readers.get(field.annotation, _read)(name, namespace[name]) for name, field in kind.model_fields.items()
+    }
     try:
         return kind(**values)
     except ValidationError as error:
         raise ValueError("; ".join(map(_told, error.errors()))) from None
+
+
+def _text(name: str, value: Any) -> Any:
+    """A name as it was typed: what papermill has made a number, a truth value or None is looked up where it stood."""
+    if isinstance(value, str | Path):
+        return value
+    typed = _typed(name)
+    if typed is not None:
+        return typed
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError(f"{name}: must be text, not {value!r}; put it in quotes")
+
+
+def _path(name: str, value: Any) -> Path:
+    """A path as it was typed, with ~ for the home folder."""
+    text = str(_text(name, value))
+    if not text.strip():
+        raise ValueError(f"{name}: must be a folder, not {text!r}")
+    path = Path(os.path.expanduser(text))  # Path's own would also expand ./~
+    if text.startswith("~") and path == Path(text):
+        raise ValueError(f"{name}: there is no home folder {path.parts[0]!r}")
+    nearest = next(folder for folder in (ROOT / path, *(ROOT / path).parents) if os.path.lexists(folder))
+    if not nearest.is_dir():
+        raise ValueError(f"{name}: must be a folder, but {nearest} is none")
+    return path
+
+
+def _read(name: str, value: Any) -> Any:
+    """What text says where a number, a truth value, a list or the like is wanted: [..] and {..} are read as YAML."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+        try:
+            return _plain(yaml.load(value, yaml.BaseLoader))
+        except yaml.YAMLError as error:
+            problem = " ".join(str(getattr(error, "problem", error)).split())
+            raise ValueError(f"{name}: cannot read {value!r}: {problem}") from None
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """Scalars as papermill reads those of the command line, and null."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if not isinstance(value, str):
+        return value
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(value)
+    return None if value in ("None", "null", "~") else value
+
+
+def _typed(name: str) -> str | None:
+    """What stands behind the last `-p NAME` on the command line of papermill, which has started this kernel."""
+    import psutil
+
+    try:
+        words = psutil.Process().parent().cmdline()
+    except (psutil.Error, AttributeError):
+        return None
+    found = [words[i + 2] for i in range(len(words) - 2) if words[i] in PARAMETER and words[i + 1] == name]
+    return found[-1] if found else None
 
 
 def imported(reference: str) -> Any:

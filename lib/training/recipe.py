@@ -9,6 +9,7 @@ from lib import networks
 from lib.networks import Known
 from lib.paper import PAPER_TARGET
 from lib.store.files import ROOT
+from lib.store.parameters import LARGEST_SEED
 
 
 def paper_target(model: str) -> float:
@@ -27,13 +28,13 @@ class Recipe(BaseModel):
     VERSION: ClassVar[int] = 2  # of `recorded`: of its defaults. 1: records that hold every field, without a version
 
     model: Known
-    seed: int = Field(0, ge=0)  # initial weights, order of the images, dropout
-    learning_rate: float = Field(0.01, gt=0)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)  # initial weights, order of the images, dropout
+    learning_rate: float = Field(0.01, gt=0, allow_inf_nan=False)
     momentum: float = Field(0.9, ge=0, lt=1)
     decay: float = Field(0.1, gt=0, le=1)  # the learning rate is multiplied by it after every epoch
-    batch_size: int = Field(64, ge=2)
+    batch_size: int = Field(64, ge=2, le=55_000)
     target: float | None = Field(None, ge=0, le=100)  # validation accuracy, percent; None: the paper's rule
-    max_epochs: int = Field(4, ge=1)
+    max_epochs: int = Field(4, ge=1, le=1_000)
     train_images: int = Field(55_000, ge=2, le=55_000)  # the first of the training images
     normalize: Literal["mnist", "none", "imagenet"] = "mnist"
     resize: Literal["nearest", "bilinear"] = "nearest"
