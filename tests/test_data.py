@@ -66,6 +66,79 @@ def test_a_changed_file_is_named_with_both_md5s(copied):
         data.load(folder=copied)
 
 
+def idx(array: np.ndarray) -> bytes:
+    """An array of bytes as an IDX file."""
+    return bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()
+
+
+def add_set(monkeypatch, folder, **changed: bytes) -> None:
+    """A small set `own` in `folder`, its files in the order of their names, some of them changed."""
+    random = np.random.default_rng(0)
+    arrays = {
+        "train_images": random.integers(256, size=(5_010, 28, 28)),
+        "train_labels": random.integers(10, size=5_010),
+        "test_images": random.integers(256, size=(20, 28, 28)),
+        "test_labels": random.integers(10, size=20),
+    }
+    contents = {part: idx(array.astype(np.uint8)) for part, array in arrays.items()} | changed
+    (folder / "own").mkdir()
+    for part, content in contents.items():
+        (folder / "own" / f"{data.FILES[part]}.gz").write_bytes(gzip.compress(content, 1))
+    md5s = {data.FILES[part]: data.hashlib.md5(content).hexdigest() for part, content in contents.items()}
+    monkeypatch.setitem(data.SETS, "own", dict(sorted(md5s.items())))
+
+
+def test_files_are_told_apart_by_name_in_whatever_order(tmp_path, monkeypatch):
+    add_set(monkeypatch, tmp_path)
+    digits = data.load("own", tmp_path)
+    assert [len(array) for array in vars(digits).values()] == [5_010, 5_010, 20, 20]
+    usual = data.load()
+    monkeypatch.setitem(data.SETS, "mnist", dict(reversed(data.SETS["mnist"].items())))
+    for name, array in vars(data.load()).items():
+        np.testing.assert_array_equal(array, getattr(usual, name))
+
+
+def zeros(*shape: int) -> bytes:
+    return idx(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"test_labels": zeros(19)}, r"t10k-images.*gz holds 20 images, but the file with their labels \(19,\)$"),
+        ({"train_labels": zeros(20)}, r"train-images.*gz holds 5,010 images, but the file with their labels \(20,\)$"),
+        ({"test_labels": zeros(20, 1)}, r"t10k-images.*labels \(20, 1\)$"),
+        ({"test_images": zeros(21, 28, 28)}, r"t10k-images.*holds 21 images, but .*labels \(20,\)$"),
+        ({"test_images": zeros(20, 32, 32)}, r"t10k-images.* 0 images of 28 x 28, not \(20, 32, 32\)$"),
+        ({"test_images": zeros(20, 784)}, r"t10k-images.* images of 28 x 28, not \(20, 784\)$"),
+        ({"test_images": zeros(20, 28, 28, 3)}, r"t10k-images.* images of 28 x 28, not \(20, 28, 28, 3\)$"),
+        ({"test_images": zeros(0, 28, 28), "test_labels": zeros(0)}, r"t10k-images.* more than 0 images"),
+        ({"train_images": zeros(20, 28, 28), "train_labels": zeros(20)}, r"train-images.* more than 5,000 images"),
+        ({"test_images": zeros(20), "test_labels": zeros(20, 28, 28)}, r"t10k-images.* 28 x 28, not \(20,\)$"),
+        ({"test_labels": idx(np.full(20, 10, np.uint8))}, r"the labels of .*t10k-images.* must be 0 to 9, not 10$"),
+        ({"test_labels": b""}, r"t10k-labels.* is no IDX file of unsigned bytes$"),
+        ({"test_labels": b"label\n3\n5\n"}, r"t10k-labels.* is no IDX file of unsigned bytes$"),
+        ({"test_labels": zeros(20)[:-1]}, r"t10k-labels.* is no IDX file of unsigned bytes$"),
+        ({"test_labels": zeros(20) + b"x"}, r"t10k-labels.* is no IDX file of unsigned bytes$"),
+        ({"test_labels": zeros(20)[:6]}, r"t10k-labels.* is no IDX file of unsigned bytes$"),
+        ({"test_labels": b"\0\0\x0d\1" + zeros(20)[4:]}, r"t10k-labels.* is no IDX file of unsigned bytes$"),
+    ],
+)
+def test_images_and_labels_that_do_not_fit_are_named(tmp_path, monkeypatch, changed, message):
+    add_set(monkeypatch, tmp_path, **changed)
+    with pytest.raises(ValueError, match=message):
+        data.load("own", tmp_path)
+
+
+def test_a_set_of_other_files_lists_those_it_needs(tmp_path, monkeypatch):
+    add_set(monkeypatch, tmp_path)
+    needed, md5s = r"'own' must have the files train-images-idx3-ubyte, .*, not ", data.SETS["own"]
+    for wrong in ({}, dict([*md5s.items()][:3]), md5s | {"t10k-images.idx3-ubyte": "0"}):
+        monkeypatch.setitem(data.SETS, "own", wrong)
+        with pytest.raises(ValueError, match=needed + ", ".join(wrong)):
+            data.load("own", tmp_path)
+
+
 def test_another_set_of_the_same_form_joins_in_a_line(tmp_path, monkeypatch):
     folder = tmp_path / "upside_down"
     folder.mkdir()

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,13 @@ from lib.store.files import ROOT
 
 VALIDATION_IMAGES = 5_000  # the last of the training images; the test set is for Table 1 alone
 
-# The four files of a set lie in data/NAME/; the MD5s are those of the unzipped files.
+FILES = {  # of a set, by what they hold
+    "train_images": "train-images-idx3-ubyte",
+    "train_labels": "train-labels-idx1-ubyte",
+    "test_images": "t10k-images-idx3-ubyte",
+    "test_labels": "t10k-labels-idx1-ubyte",
+}
+# They lie in data/NAME/; the MD5s, in any order, are those of the unzipped files.
 SETS = {
     "mnist": {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -48,12 +55,30 @@ def load(name: str = "mnist", folder: Path = ROOT / "data") -> Digits:
     To add one of the same form (Fashion-MNIST, KMNIST), put its four files there and add its MD5s to `SETS`.
 
     Raises:
-        ValueError: if the name is unknown, or a file is damaged or truncated; it names the file.
+        ValueError: if the name is unknown, a file is damaged or truncated, or images and labels do not fit each other;
+            it names the file.
         FileNotFoundError: if a file is missing.
     """
     if name not in SETS:
         raise ValueError(f"unknown data set {name!r}; choose from {', '.join(SETS)}")
-    return Digits(*(_read_idx(folder / name / f"{file}.gz", md5) for file, md5 in SETS[name].items()))
+    md5s, files = SETS[name], ", ".join(FILES.values())
+    if md5s.keys() != set(FILES.values()):
+        raise ValueError(f"data set {name!r} must have the files {files}, not {', '.join(md5s)}")
+    paths = {part: folder / name / f"{file}.gz" for part, file in FILES.items()}
+    digits = Digits(**{part: _read_idx(path, md5s[FILES[part]]) for part, path in paths.items()})
+    _check_pair(digits.train_images, digits.train_labels, paths["train_images"], more_than=VALIDATION_IMAGES)
+    _check_pair(digits.test_images, digits.test_labels, paths["test_images"], more_than=0)
+    return digits
+
+
+def _check_pair(images: np.ndarray, labels: np.ndarray, path: Path, more_than: int) -> None:
+    """Raises ValueError unless these are digits and their labels; it names the file with the images, `path`."""
+    if images.ndim != 3 or images.shape[1:] != (28, 28) or len(images) <= more_than:
+        raise ValueError(f"{path} must hold more than {more_than:,} images of 28 x 28, not {images.shape}")
+    if labels.shape != images.shape[:1]:
+        raise ValueError(f"{path} holds {len(images):,} images, but the file with their labels {labels.shape}")
+    if labels.max() > 9:
+        raise ValueError(f"the labels of {path} must be 0 to 9, not {labels.max()}")
 
 
 def _read_idx(path: Path, md5: str) -> np.ndarray:
@@ -70,6 +95,9 @@ def _read_idx(path: Path, md5: str) -> np.ndarray:
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != md5:
         raise ValueError(f"damaged data file {path}: its unzipped MD5 is {found}, expected {md5}")
-    dimensions = content[3]
-    shape = np.frombuffer(content, ">u4", count=dimensions, offset=4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+    dimensions = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
+    start = 4 + 4 * dimensions
+    shape = tuple(map(int, np.frombuffer(content[4:start].ljust(4 * dimensions, b"\0"), ">u4")))
+    if not dimensions or math.prod(shape) != len(content) - start:
+        raise ValueError(f"{path} is no IDX file of unsigned bytes")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
