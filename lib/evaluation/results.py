@@ -1,7 +1,9 @@
 """From recorded predictions to accuracies with intervals, and the paper's own numbers beside them."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ from lib.evaluation.plan import CLEAN, UNNAMED, Plan, SweepPart
 from lib.evaluation.sweep import Predictions
 from lib.paper import read_table_1
 from lib.store import data
-from lib.store.files import OUTPUTS, file_hash, lock, write_atomically
+from lib.store.files import OUTPUTS, file_hash, lock, may_write, visible, write_derived
 
 KEYS = ["model", "train_seed", "noise", "c", "attacks", "draw", "images", "reading"]
 
@@ -78,7 +80,7 @@ def reading(recipe: dict) -> str:
 
 def _recorded(outputs: Path) -> Iterator[Predictions]:
     hashes = {}
-    for path in sorted((outputs / "predictions").glob("*/*.npz")):
+    for path in visible(outputs / "predictions", "*/*.npz"):
         predictions = Predictions.read(path)
         weights = networks.weights_path(predictions.record["model"], predictions.record["train_seed"], outputs)
         if weights not in hashes:
@@ -88,11 +90,14 @@ def _recorded(outputs: Path) -> Iterator[Predictions]:
 
 
 def write_accuracy(outputs: Path = OUTPUTS) -> Path:
-    """Derive `accuracy.csv` from all recorded predictions; its path."""
+    """Derive `accuracy.csv` from all recorded predictions, where this user may write it; its path."""
     path = outputs / "accuracy.csv"
-    with lock(path):
-        table = accuracy_table(outputs)
-        write_atomically(path, lambda file: table.to_csv(file, index=False, lineterminator="\n"))
+
+    def write(file: BinaryIO) -> None:
+        accuracy_table(outputs).to_csv(file, index=False, lineterminator="\n")
+
+    with lock(path) if may_write(path) else contextlib.nullcontext():
+        write_derived(path, write)
     return path
 
 

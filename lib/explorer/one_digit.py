@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors import SafetensorError
 
 from lib import networks, paper
 from lib.noise import default_c, perturb_and_count
 from lib.store import data
-from lib.store.files import OUTPUTS, ROOT
+from lib.store.files import OUTPUTS, ROOT, visible
 
 MOST_ATTACKS = paper.LEVELS[-1]
 SMALLEST_C, LARGEST_C = 0.1, 10.0
@@ -157,10 +156,10 @@ def trained(outputs: Path = OUTPUTS, train_seed: int = 0) -> list[str]:
     """
     of_paper = [model for model in paper.NETWORKS if networks.weights_path(model, train_seed, outputs).is_file()]
     found = set()
-    for path in (outputs / "weights").glob(f"*-seed{train_seed}.safetensors"):
+    for path in visible(outputs / "weights", f"*-seed{train_seed}.safetensors"):
         try:
             model = networks.read_record(path)["recipe"]["model"]
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (OSError, KeyError, ValueError) as error:
             logging.getLogger(__name__).warning("%s does not say which network it holds: %r", path, error)
         else:
             if networks.weights_path(model, train_seed, outputs) == path:  # not a copy under another name
@@ -249,7 +248,7 @@ def _predictor(model: str, train_seed: int, outputs: Path) -> networks.Predictor
 
 @lru_cache
 def _loaded(model: str, train_seed: int, outputs: Path) -> networks.Predictor:
-    forward = networks.predictor(networks.load(model, train_seed, outputs))
+    forward = networks.predictor(networks.probed(networks.load(model, train_seed, outputs), model))
     busy = threading.Lock()  # a compiled network answers one question at a time
 
     def answer(images: np.ndarray) -> np.ndarray:

@@ -176,8 +176,22 @@ def weights_path(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Pa
 
 
 def read_record(path: Path) -> dict:
-    """What made a weights file: the recipe, the history of its training, versions and commit."""
+    """What made a weights file: the recipe, the history of its training, versions and commit.
+
+    Raises:
+        ValueError: if it is not one; it names the file.
+    """
     import safetensors
 
-    with safetensors.safe_open(path, framework="np") as file:
-        return json.loads(file.metadata()["record"])
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            record = json.loads(file.metadata()["record"])
+        return record | {"recipe": dict(record["recipe"])}
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise damaged(path, error) from None
+
+
+def damaged(path: Path, error: Exception) -> ValueError:
+    """What is said of a file that does not hold the weights of a network that was trained here."""
+    told = " ".join(f"{type(error).__name__}: {error}".split())
+    return ValueError(f"no weights in {path} ({told}); restore the file, or delete it and train the network again")

@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from lib.networks.architectures import architecture, read_record, weights_path
+from lib.networks.architectures import architecture, damaged, read_record, weights_path
 from lib.networks.net import FOLDED, Net, build, fold, repeats_of
 from lib.store.files import OUTPUTS, write_atomically
 
@@ -43,6 +44,7 @@ def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Net:
 
     Raises:
         FileNotFoundError: if it has not been trained; it names the command that does.
+        ValueError: if the file does not hold weights of this network; it names the file.
     """
     architecture(model)
     path = weights_path(model, train_seed, outputs)
@@ -52,5 +54,8 @@ def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Net:
     recipe = read_record(path)["recipe"]
     chosen = {name: recipe[name] for name in ("normalize", "resize") if name in recipe}  # else as by default
     net = build(model, train_seed, **chosen)
-    restore(net, load_file(path))
+    try:
+        restore(net, load_file(path))
+    except (SafetensorError, RuntimeError, KeyError) as error:  # torch's where names or shapes differ
+        raise damaged(path, error) from None
     return net.eval()

@@ -6,7 +6,19 @@ from numba import njit
 from lib.noise.rules import OUTSIDE
 
 
-@njit(cache=True)
+def _compiled(**options):
+    """`njit`, the machine code kept on disk; where no folder for it may be written, every process compiles anew."""
+
+    def decorate(function):
+        try:
+            return njit(cache=True, **options)(function)
+        except RuntimeError:  # Numba's "cannot cache function"
+            return njit(**options)(function)
+
+    return decorate
+
+
+@_compiled()
 def start_streams(key: np.uint64, index: np.ndarray) -> np.ndarray:
     """(n,) uint64: where the random stream of each image begins, from the draw's key and the image's number."""
     streams = np.empty(len(index), np.uint64)
@@ -15,7 +27,7 @@ def start_streams(key: np.uint64, index: np.ndarray) -> np.ndarray:
     return streams
 
 
-@njit(cache=True)
+@_compiled()
 def _mixed(state: np.uint64, step: np.uint64) -> np.uint64:
     """SplitMix64's output function, `step` steps after `state` (Steele, Lea and Flood 2014)."""
     z = state + (step + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
@@ -24,7 +36,7 @@ def _mixed(state: np.uint64, step: np.uint64) -> np.uint64:
     return z ^ (z >> np.uint64(31))
 
 
-@njit(cache=True)
+@_compiled()
 def _below(bound: int, stream: np.uint64, step: np.uint64) -> tuple[np.int64, np.uint64]:
     """A uniform integer in 0..bound-1 without bias (Lemire 2019), and the next step of the stream."""
     bound32 = np.uint64(bound)
@@ -36,7 +48,7 @@ def _below(bound: int, stream: np.uint64, step: np.uint64) -> tuple[np.int64, np
             return np.int64(product >> np.uint64(32)), step
 
 
-@njit(cache=True, nogil=True)
+@_compiled(nogil=True)
 def attack_images(
     images,
     streams,
@@ -131,7 +143,7 @@ def attack_images(
             left[row, i] = count
 
 
-@njit(cache=True)
+@_compiled()
 def _toggle(p: int, cells: np.ndarray, place: np.ndarray, count: int) -> int:
     """Put pixel p into the eligible cells, or take it out by moving the last one to its place; the new count."""
     if place[p] < 0:

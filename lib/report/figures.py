@@ -14,7 +14,7 @@ from lib import networks
 from lib.adversarial.attacks import ATTACKS
 from lib.networks import NETS
 from lib.noise import NOISES
-from lib.store.files import OUTPUTS, write_atomically
+from lib.store.files import OUTPUTS, write_derived
 
 # Colours that colour-blind readers can tell apart (Okabe and Ito 2008); dashes and markers tell them apart in grey.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C"]
@@ -78,10 +78,10 @@ def attack_look(attack: str) -> dict:
 
 @style.context(STYLE)
 def save(figure: Figure, name: str, outputs: Path = OUTPUTS) -> Figure:
-    """Write `figures/NAME.svg` and `.png` under `outputs`; the figure itself, to be shown."""
+    """Write `figures/NAME.svg` and `.png` under `outputs`, where this user may; the figure itself, to be shown."""
     for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
         write = partial(figure.savefig, format=suffix, dpi=200, metadata=metadata)
-        write_atomically(outputs / "figures" / f"{name}.{suffix}", write)
+        write_derived(outputs / "figures" / f"{name}.{suffix}", write)
     return figure
 
 

@@ -1,9 +1,12 @@
 """Where results lie, how they reach the disk whole, and what made them."""
 
+import contextlib
 import errno
+import glob
 import hashlib
 import io
 import json
+import logging
 import os
 import subprocess
 import tempfile
@@ -18,6 +21,7 @@ from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUTS = ROOT / "outputs"
+ANYONE = 0o666  # the mode of a lock's file, which is empty; the folder's mode says who may write
 LIBRARIES = ("torch", "torchvision", "fastai", "timm", "openvino", "numba", "numpy", "foolbox")
 
 
@@ -27,9 +31,10 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     A reader, or a run that is killed, sees the old file or the new one, never a part.
 
     Raises:
+        PermissionError: if this user may not write there; it names the folder.
         OSError: if the disk is full; it names the file, and nothing is left of it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".partial")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -50,6 +55,31 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         Path(name).unlink(missing_ok=True)
 
 
+def may_write(path: Path) -> bool:
+    """Whether this user may make or replace `path`: by the nearest of its folders that there is."""
+    folder = next(folder for folder in path.absolute().parents if os.path.exists(folder))
+    return _allowed(folder, os.W_OK | os.X_OK)
+
+
+def _allowed(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def write_derived(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """`write_atomically` of what follows from recorded results; a user who may only read them is told in a line."""
+    if may_write(path):
+        write_atomically(path, write)
+    else:
+        logging.getLogger(__name__).warning("%s is left as it is: no right to write there", path)
+
+
+def _make_folder(path: Path) -> None:
+    if not may_write(path):
+        told = "no right to write in this folder; -p outputs FOLDER names another one for the results"
+        raise PermissionError(errno.EACCES, told, str(path.parent))
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+
 def write_arrays(path: Path, record: dict, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays and the record of what made them as one compressed .npz file."""
     content = io.BytesIO()
@@ -64,18 +94,39 @@ def read_arrays(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     Raises:
         ValueError: if it is damaged.
     """
+    content = io.BytesIO(path.read_bytes())
     try:
-        with np.load(path) as file:
-            arrays = dict(file)
+        with zipfile.ZipFile(content) as file:  # np.load leaves the end of a file, and so its checksum, unread
+            members = {name.removesuffix(".npy"): io.BytesIO(file.read(name)) for name in file.namelist()}
+        arrays = {name: np.lib.format.read_array(member, allow_pickle=False) for name, member in members.items()}
         return json.loads(str(arrays.pop("record"))), arrays
-    except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
-        raise ValueError(f"damaged file {path} ({error}); delete it and run the same command again") from None
+    except Exception as error:  # from bytes in memory: whatever it is, they are not what was written
+        told = f"{type(error).__name__}: {error}"
+        raise ValueError(f"damaged file {path} ({told}); delete it and run the same command again") from None
 
 
 def lock(path: Path, timeout: float = -1) -> FileLock:
-    """A lock for the work that makes `path`; it goes when its process does. `timeout` in seconds, -1: wait."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(path.parent / f".{path.name}.lock", timeout=timeout)
+    """A lock for the work that makes `path`; it goes when its process does. `timeout` in seconds, -1: wait.
+
+    Whoever may write in the folder may use it, whose file it be.
+
+    Raises:
+        PermissionError: if this user may not write there; it names the folder or the lock's file.
+    """
+    _make_folder(path)
+    file = path.parent / f".{path.name}.lock"
+    if file.exists():
+        with contextlib.suppress(OSError):
+            file.chmod(ANYONE)
+        if not _allowed(file, os.R_OK | os.W_OK):
+            told = "another user's lock; its owner, or you while nobody is at work, may delete it"
+            raise PermissionError(errno.EACCES, told, str(file))
+    return FileLock(file, timeout=timeout, mode=ANYONE)
+
+
+def visible(folder: Path, pattern: str) -> list[Path]:
+    """The files under `folder` that a glob pattern names, in order, without hidden ones such as macOS's `._NAME`."""
+    return sorted(folder / name for name in glob.glob(pattern, root_dir=folder))
 
 
 def file_hash(path: Path) -> str:
@@ -94,13 +145,15 @@ def provenance() -> dict[str, str]:
 
 
 def _commit() -> str:
+    """Of the repository whose top is this checkout, never of one around it or of one that the environment names."""
+    repository = ["--git-dir", str(ROOT / ".git"), "--work-tree", str(ROOT), "--no-optional-locks"]
+
     def git(*arguments: str) -> str:
-        answer = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True)
+        answer = subprocess.run(["git", *repository, *arguments], capture_output=True, text=True, check=True, cwd=ROOT)
         return answer.stdout.strip()
 
     try:
-        commit = git("rev-parse", "HEAD")
-    except FileNotFoundError:  # a machine without git
+        commit = git("rev-parse", "--verify", "HEAD")
+        return commit + ("-dirty" if git("status", "--porcelain", "--", "lib") else "")
+    except (FileNotFoundError, subprocess.CalledProcessError):  # a machine without git, an archive without a repository
         return "unknown"
-    dirty = "-dirty" if commit and git("status", "--porcelain", "--", "lib") else ""
-    return (commit or "unknown") + dirty

@@ -1,5 +1,6 @@
 """Training by the paper's rule (section 3.3) with a fastai Learner; a run that is killed continues where it was."""
 
+import io
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from lib.store import data
 from lib.store.files import ROOT, lock, provenance, recipe_hash
 from lib.training.callbacks import History, Resume, StepDecay, StopAtTarget
 from lib.training.recipe import Recipe
+from lib.training.rehearsal import rehearse
 
 
 class TensorLoader(DataLoader):
@@ -58,20 +60,18 @@ def train(recipe: Recipe, then: Recipe | None = None) -> dict:
         `stored_accuracy` (percent of the validation images, with the weights as stored), versions, commit.
 
     Raises:
-        ValueError: if weights by another recipe lie under this name, or `then` does not begin with this recipe.
+        ValueError: if weights by another recipe lie under this name, `then` does not begin with this recipe, or the
+            network could not be trained, stored or measured (`rehearse`).
     """
     if then is not None and not then.begins_with(recipe):
         raise ValueError(f"{then} does not go on where {recipe} ends")
+    if recipe.weights.is_file() and not recipe.recompute:  # who may only read can have no lock
+        return _recorded(recipe)
+    rehearse(recipe)
     checkpoint = _checkpoint(recipe)
     with lock(checkpoint):
-        if recipe.weights.is_file() and not recipe.recompute:
-            record = networks.read_record(recipe.weights)
-            if recipe.of(record).recorded != recipe.recorded:
-                raise ValueError(
-                    f"{recipe.weights} was made by another recipe: {record['recipe']}; choose another "
-                    f"@WORD for {recipe.recorded}, or recompute=True to replace it"
-                )
-            return record
+        if recipe.weights.is_file() and not recipe.recompute:  # another process was here
+            return _recorded(recipe)
         maker = provenance()  # of the code as it is when the run begins
         net, history = _fit(recipe, checkpoint)
         made_by = {"recipe": recipe.recorded, "recipe_version": recipe.VERSION}
@@ -82,6 +82,16 @@ def train(recipe: Recipe, then: Recipe | None = None) -> dict:
         else:
             checkpoint.replace(_checkpoint(then))
     return networks.read_record(recipe.weights)
+
+
+def _recorded(recipe: Recipe) -> dict:
+    record = networks.read_record(recipe.weights)
+    if recipe.of(record).recorded != recipe.recorded:
+        raise ValueError(
+            f"{recipe.weights} was made by another recipe: {record['recipe']}; choose another "
+            f"@WORD for {recipe.recorded}, or recompute=True to replace it"
+        )
+    return record
 
 
 def _checkpoint(recipe: Recipe) -> Path:
@@ -110,9 +120,14 @@ def _fit(recipe: Recipe, checkpoint: Path) -> tuple[networks.Net, dict]:
     learner.create_opt()
     state: dict[str, Any] = {"epochs": [], "losses": [], "batch": 0, "seconds": 0.0}
     if checkpoint.is_file():
-        saved = torch.load(checkpoint, weights_only=True, map_location=default_device())
-        net.load_state_dict(saved.pop("net"))
-        learner.opt.load_state_dict(saved.pop("optimizer"))
+        content = io.BytesIO(checkpoint.read_bytes())
+        try:
+            saved = torch.load(content, weights_only=True, map_location=default_device())
+            net.load_state_dict(saved.pop("net"))
+            learner.opt.load_state_dict(saved.pop("optimizer"))
+        except Exception as error:  # from bytes in memory: whatever it is, they are not what was written
+            told = f"damaged checkpoint {checkpoint} ({type(error).__name__}); delete it, and the training begins anew"
+            raise ValueError(told) from None
         state = saved
     callbacks = [
         StepDecay(recipe.learning_rate, recipe.decay, len(state["epochs"])),

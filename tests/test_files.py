@@ -1,0 +1,328 @@
+"""Files on disk: damaged, hidden, another user's, in a repository that is not ours."""
+
+import contextlib
+import os
+import random
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import Timeout
+from safetensors.numpy import save
+
+from lib import networks
+from lib.evaluation import results, sweep
+from lib.evaluation.plan import Plan
+from lib.report import figures
+from lib.store import files
+from lib.training.fit import train
+from lib.training.recipe import Recipe
+
+NOBODY = 65534
+RECORD = {"recipe": {"noise": "none"}, "weights": "0123"}
+ARRAYS = {
+    "predicted": np.arange(60, dtype=np.uint8).reshape(3, 20),
+    "probability": np.linspace(0, 1, 60, dtype=np.float16),
+}
+
+
+@contextlib.contextmanager
+def a_second_user():
+    """What is done here is done by a user who owns nothing; for a user who is not root it is that user still."""
+    if os.geteuid() != 0:
+        yield
+        return
+    groups, group = os.getgroups(), os.getegid()
+    os.setgroups([])
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
+@pytest.fixture
+def shared():
+    """A folder that every user can reach (pytest's own are for one alone)."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    for path in [folder, *folder.rglob("*")]:
+        if path.is_dir():
+            path.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def to_be_read(folder: Path) -> None:
+    """Takes the right to write away from everyone, root excepted."""
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def is_as_written(path: Path) -> bool:
+    """Whether a file reads as what was written; if not, the one clear error."""
+    try:
+        record, arrays = files.read_arrays(path)
+    except ValueError as error:
+        told = str(error)
+        assert told.startswith(f"damaged file {path} (") and told.endswith("delete it and run the same command again")
+        assert "\n" not in told
+        return False
+    assert record == RECORD and arrays.keys() == ARRAYS.keys()
+    assert all(arrays[name].dtype == ARRAYS[name].dtype for name in ARRAYS)
+    return all((arrays[name] == ARRAYS[name]).all() for name in ARRAYS)
+
+
+def flipped(content: bytes, chance: random.Random) -> bytes:
+    changed = bytearray(content)
+    for _ in range(chance.choice([1, 1, 2, 30])):
+        changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
+    return bytes(changed)
+
+
+DAMAGE = {
+    "flipped bits": flipped,
+    "cut short": lambda content, chance: content[: chance.randrange(len(content))],
+    "a hole": lambda content, chance: content[: (at := chance.randrange(len(content)))] + content[at + 7 :],
+    "zeros": lambda content, chance: content[: (at := chance.randrange(len(content)))] + bytes(len(content) - at),
+    "other bytes": lambda content, chance: (
+        content[: (at := chance.randrange(len(content)))] + chance.randbytes(9) + content[at + 9 :]
+    ),
+    "text": lambda content, chance: b"version https://git-lfs.github.com/spec/v1\n",
+    "an array alone": lambda content, chance: b"\x93NUMPY\x01\0" + content[:200],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_reads_as_it_was_written_or_is_told_in_a_line(tmp_path, damage):
+    path = tmp_path / "x.npz"
+    files.write_arrays(path, RECORD, ARRAYS)
+    assert is_as_written(path)
+    whole, chance, read = path.read_bytes(), random.Random(damage), 0
+    for _ in range(60):
+        content = DAMAGE[damage](whole, chance)
+        path.write_bytes(content)
+        if content != whole and not is_as_written(path):
+            read += 1
+    assert read > 40
+
+
+def test_a_file_that_is_missing_or_may_not_be_read_is_not_called_damaged(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"x\.npz"):
+        files.read_arrays(tmp_path / "x.npz")
+    with pytest.raises(IsADirectoryError):
+        files.read_arrays(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"404: Not Found",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+        bytes(1000),
+        save({"a": np.zeros(3)}),
+        save({"a": np.zeros(3)}, {"record": "fc"}),
+        save({"a": np.zeros(3)}, {"record": "[]"}),
+        save({"a": np.zeros(3)}, {"record": '{"recipe": "fc"}'}),
+        save({"a": np.zeros(3)}, {"record": '{"recipe": {"model": "fc"}}'}),
+        save({"body.1.weight": np.zeros((2, 2))}, {"record": '{"recipe": {"model": "fc"}}'}),
+    ],
+    ids=range(10),
+)
+def test_what_holds_no_weights_is_named_in_a_line(tmp_path, content):
+    path = networks.weights_path("fc", 0, tmp_path)
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(
+        ValueError, match=r"^no weights in .*fc-seed0\.safetensors \(.*\); restore the file, or"
+    ) as told:
+        networks.load("fc", 0, tmp_path)
+    assert "\n" not in str(told.value)
+
+
+def test_weights_that_are_cut_short_or_of_another_network_are_named(tmp_path):
+    path = networks.weights_path("fc", 0, tmp_path)
+    networks.save_weights(networks.build("fc"), path, {"recipe": {"model": "fc"}})
+    whole = path.read_bytes()
+    for content in (whole[:-1], whole[:5000], whole + b"\n"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"^no weights in .*fc-seed0"):
+            networks.load("fc", 0, tmp_path)
+        with pytest.raises(ValueError, match=r"^no weights in .*fc-seed0"):
+            train(Recipe(model="fc", outputs=tmp_path))
+    networks.save_weights(networks.build("cnn"), path, {"recipe": {"model": "fc"}})
+    with pytest.raises(ValueError, match=r"^no weights in .*fc-seed0.*Missing key"):
+        networks.load("fc", 0, tmp_path)
+
+
+def test_hidden_files_are_not_seen(tmp_path):
+    names = [
+        "fc-seed0/b.npz",
+        "fc-seed0/a.npz",
+        "._x/c.npz",
+        "fc-seed0/._a.npz",
+        ".ipynb_checkpoints/d.npz",
+        "fc-seed0/x.txt",
+    ]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("Mac OS X")
+    assert files.visible(tmp_path, "*/*.npz") == [tmp_path / "fc-seed0" / name for name in ("a.npz", "b.npz")]
+    assert files.visible(tmp_path / "none", "*/*.npz") == []
+
+
+def test_a_second_user_who_may_write_uses_the_first_ones_locks(shared):
+    shared.chmod(0o777)
+    path = shared / "accuracy.csv"
+    with files.lock(path):
+        pass
+    assert stat.S_IMODE((shared / ".accuracy.csv.lock").stat().st_mode) == 0o666
+    with a_second_user(), files.lock(path, timeout=0):
+        files.write_atomically(path, lambda file: file.write(b"second"))
+    with files.lock(path, timeout=0):
+        with a_second_user(), pytest.raises(Timeout), files.lock(path, timeout=0):
+            pass
+        files.write_atomically(path, lambda file: file.write(b"first"))
+    with a_second_user():
+        assert path.read_bytes() == b"first"
+
+
+def test_a_lock_that_its_first_user_alone_could_open_is_mended_by_him_and_named_to_others(shared):
+    shared.chmod(0o777)
+    old = shared / ".x.npz.lock"
+    old.touch(mode=0o644)
+    if os.geteuid() == 0:
+        with a_second_user(), pytest.raises(PermissionError, match=r"another user's lock; its owner.*\.x\.npz\.lock"):
+            files.lock(shared / "x.npz")
+    with files.lock(shared / "x.npz", timeout=0):
+        pass
+    with a_second_user(), files.lock(shared / "x.npz", timeout=0):
+        pass
+
+
+def test_who_may_only_read_is_told_so_and_leaves_nothing(shared, caplog):
+    (shared / "outputs").mkdir()
+    to_be_read(shared)
+    for path in (shared / "x.npz", shared / "outputs" / "x.npz", shared / "not" / "yet" / "x.npz"):
+        with a_second_user():
+            assert not files.may_write(path)
+            for attempt in (files.lock, lambda path: files.write_atomically(path, lambda file: file.write(b"x"))):
+                with pytest.raises(PermissionError, match=f"no right to write in this folder; .*'{path.parent}'"):
+                    attempt(path)
+            files.write_derived(path, lambda file: file.write(b"x"))
+        assert caplog.messages == [f"{path} is left as it is: no right to write there"]
+        caplog.clear()
+    assert not contents(shared)
+
+
+def test_what_is_trained_and_swept_is_read_without_the_right_to_write(trained, shared):
+    outputs = shared / "outputs"
+    shutil.copytree(trained, outputs)
+    recipe = Recipe(model="tiny:conv_net@quick", train_images=4000, max_epochs=2, learning_rate=0.05, outputs=outputs)
+    plan = Plan(model=recipe.model, levels=[0, 20], images=100, outputs=outputs)
+    sweep.sweep(plan)
+    results.write_accuracy(outputs)
+    for lock in outputs.rglob("*.lock"):
+        lock.unlink()
+    before = contents(outputs)
+    to_be_read(shared)
+    with a_second_user():
+        assert train(recipe)["recipe"] == recipe.recorded
+        assert sweep.sweep(plan)["reused"] == 5
+        assert results.write_accuracy(outputs).is_file()
+        curves = results.curves(plan)
+        figures.save(figures.noise_curves(curves, "", curves.iloc[:0]), "sweep", outputs)
+        more = plan.model_copy(update={"levels": [0, 30]})
+        with pytest.raises(PermissionError, match="no right to write in this folder"):
+            sweep.sweep(more)
+    assert contents(outputs) == before
+
+
+KERNEL = """
+import os, sys
+import numba, numpy as np
+sys.path.insert(0, sys.argv[1])
+from lib import noise
+numba.njit(lambda x: x + 1)(1)  # Numba whole, wherever Python lies
+if os.getuid() == 0:
+    os.setgroups([]), os.setgid(65534), os.setuid(65534)
+print(noise.__file__, noise.perturb(np.full((1, 28, 28), 255, np.uint8), "white_to_black", 5).sum())
+"""
+
+
+@pytest.mark.slow
+def test_the_noise_is_compiled_where_nothing_may_be_written(shared):
+    shutil.copytree(files.ROOT / "lib", shared / "lib", ignore=shutil.ignore_patterns("__pycache__"))
+    to_be_read(shared)
+    environment = {**os.environ, "HOME": str(shared / "home"), "XDG_CACHE_HOME": str(shared / "cache")}
+    environment.pop("NUMBA_CACHE_DIR", None)
+    run = subprocess.run(
+        [sys.executable, "-c", KERNEL, shared], env=environment, capture_output=True, text=True, cwd="/"
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split() == [str(shared / "lib" / "noise" / "__init__.py"), str((784 - 5) * 255)]
+    assert not list(shared.rglob("__pycache__"))
+
+
+GIT = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "safe.directory=*"]
+
+
+def commit(folder: Path) -> str:
+    """The new commit of a repository with all that lies in the folder."""
+    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "--allow-empty", "-m", "x"]):
+        subprocess.run([*GIT, *arguments], cwd=folder, check=True)
+    return subprocess.run(
+        [*GIT, "rev-parse", "HEAD"], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def test_provenance_counts_no_repository_but_this_checkout(tmp_path, monkeypatch):
+    outer, inner = tmp_path / "outer", tmp_path / "outer" / "inner"
+    (inner / "lib").mkdir(parents=True)
+    (inner / "lib" / "x.py").write_text("x = 1\n")
+    around = commit(outer)
+    monkeypatch.setattr(files, "ROOT", inner)
+    assert files.provenance()["commit"] == "unknown", "an archive, though the repository around it holds its files"
+    monkeypatch.setenv("GIT_DIR", str(outer / ".git"))
+    assert files.provenance()["commit"] == "unknown", "nor the one that the environment names, as in a hook"
+    monkeypatch.delenv("GIT_DIR")
+    subprocess.run([*GIT, "init", "-q"], cwd=inner, check=True)
+    assert files.provenance()["commit"] == "unknown", "a repository without a commit"
+    own = commit(inner)
+    assert own != around and files.provenance()["commit"] == own
+    monkeypatch.setenv("GIT_DIR", str(outer / ".git"))
+    assert files.provenance()["commit"] == own
+    monkeypatch.delenv("GIT_DIR")
+    (inner / "README.md").write_text("x")
+    assert files.provenance()["commit"] == own
+    (inner / "lib" / "x.py").write_text("x = 2\n")
+    assert files.provenance()["commit"] == f"{own}-dirty"
+    worktree = tmp_path / "worktree"
+    subprocess.run([*GIT, "worktree", "add", "-q", "--detach", str(worktree)], cwd=inner, check=True)
+    monkeypatch.setattr(files, "ROOT", worktree)
+    assert files.provenance()["commit"] == own
+    if os.geteuid() == 0:
+        shutil.rmtree(worktree)
+
+
+def test_provenance_is_read_by_a_second_user(shared, monkeypatch):
+    (shared / "lib").mkdir()
+    own = commit(shared)
+    monkeypatch.setattr(files, "ROOT", shared)
+    monkeypatch.setenv("HOME", str(shared))
+    to_be_read(shared)
+    with a_second_user():
+        assert files.provenance()["commit"] == own
