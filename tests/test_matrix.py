@@ -1,8 +1,10 @@
+import itertools
 import math
 import shutil
 
 import naive
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -12,7 +14,18 @@ from lib.paper import FIGURE_7, read_table_1
 from lib.readings import matrix
 from lib.readings.answers import AnswerFile
 from lib.readings.matrix import LEVELS, READINGS
-from lib.readings.matrix_distances import ALL, OPTIONS, THREE, distances, left_out, ranking, right_answers
+from lib.readings.matrix_distances import (
+    ALL,
+    OPTIONS,
+    THREE,
+    curves,
+    distances,
+    flattening,
+    left_out,
+    ranking,
+    right_answers,
+)
+from lib.report import noise_readings
 from lib.store import data
 from lib.store.files import ROOT
 
@@ -64,6 +77,38 @@ def test_what_is_missing_is_asked_once(asked):
     assert again.errors.keys() == whole.errors.keys()
     for name, errors in whole.errors.items():
         np.testing.assert_array_equal(again.errors[name], errors)
+
+
+def test_curves_are_the_answers_level_by_level(asked):
+    table, right = curves((MODEL,), asked, FEW), right_answers((MODEL,), asked, FEW)
+    assert len(table) == len(READINGS) * 4 * 5 and table["attacks"].unique().tolist() == [0, *LEVELS]
+    answers = AnswerFile.read(matrix.answers_path(MODEL, asked))
+    for number, column in itertools.product((0, 7, 19), range(4)):
+        own = table[(table[OPTIONS] == list(vars(READINGS[number]).values())).all(axis=1)]
+        own = own[own["noise"] == USUAL_NOISES[column]]
+        assert own["accuracy"].tolist()[1:] == (100 * right[number, 0, column].mean(axis=-1)).tolist()
+        part = READINGS[number].part(MODEL, USUAL_NOISES[column], asked, FEW).path.stem
+        assert own["altered"].tolist() == [0, *answers.records[part]["altered"]]
+        assert (own["low"] <= own["accuracy"]).all() and (own["accuracy"] <= own["high"]).all()
+
+
+def test_curves_that_grow_flatter_are_told():
+    lost = {
+        "edge_to_altered": (3, 1),
+        "white_to_black": (2, 2),
+        "black_to_white": (1, 4),
+        "random_pixel_invert": (5, 0),
+    }
+    rows = [
+        (model, noise, attacks, accuracy, attacks / 2)
+        for (noise, (early, late)), model in itertools.product(lost.items(), ("fc", "vgg19"))
+        for attacks, accuracy in ((0, 99), (10, 98), (40, 90), (100, 90 - 6 * early), (200, 90 - 6 * early - 10 * late))
+    ]
+    table = pd.DataFrame(rows, columns=["model", "noise", "attacks", "accuracy", "altered"])
+    found = flattening(table)
+    for noise, (early, late) in lost.items():
+        assert found.loc[noise].tolist() == pytest.approx([early, late, late / early, 100])
+    assert "altered" not in flattening(table.drop(columns="altered"))
 
 
 MODELS = ("fc", *THREE)
@@ -126,13 +171,49 @@ def test_recorded_answers_are_of_the_weights_on_disk_and_all_there():
     assert "fc" in ANSWERED and (least > 0.5).all(), "10 attacks leave most images right under every reading"
 
 
-def test_the_readme_says_which_reading_is_nearest_and_how_near_ours_is():
-    ranked = ranking(distances(right_answers()))
+@pytest.fixture(scope="module")
+def recorded():
+    return distances(right_answers())
+
+
+def test_the_readme_says_which_reading_is_nearest_and_how_near_ours_is(recorded):
+    ranked = ranking(recorded)
     ours = ranked[(ranked[OPTIONS] == [False, "current", 0, 1.25]).all(axis=1)]
     assert ranked.loc[0, OPTIONS].tolist() == [True, "clean", 0, 1.25] and len(READINGS) == 20
     told = (ROOT / "README.md").read_text()
     assert f"nearest to it: {ranked.loc[0, 'distance']:.1f} points (root mean square), ours is" in told
     assert f"ours is {ours['distance'].item():.1f}" in told
+
+
+def test_the_readings_are_told_in_words(recorded):
+    ranked, without = ranking(recorded), left_out(recorded)
+    told = noise_readings.nearest(ranked, without, matrix.FIRST)
+    assert "**with replacement, clean image**, white is b > 0 and c of Edge to Altered is 1.25" in told
+    assert f"**{ranked.loc[0, 'distance']:.1f} points**" in told and "nearest in 5 of 5 cases" in told
+    table = noise_readings.ranking(ranked)
+    assert table.index[0] == ("with replacement, clean image", "b > 0", 1.25) and len(table) == len(READINGS)
+    assert table["all"].tolist() == ranked["distance"].round(1).tolist()
+    assert noise_readings.by_network(ranked)["FC"].tolist() == ranked["fc"].round(1).tolist()
+    lines = noise_readings.left_out(without)
+    assert lines.index.get_level_values("without").tolist() == [networks.title(model) for model in FIGURE_7]
+    assert (lines["the same as of all five"] == "yes").tolist() == without["same"].tolist()
+    least = f"ResNet-50V2: {ranked['resnetv2_50'].min():.1f} points at least"
+    assert least in noise_readings.unexplained(ranked)
+
+
+def test_three_ways_of_drawing_are_set_beside_the_paper():
+    table = curves()
+    figure = noise_readings.beside_paper(table, matrix.SHOWN)
+    assert len(figure.axes) == 20
+    ours, paper = figure.axes[1].lines[0], figure.axes[1].lines[-1]  # ResNet-50, White to Black
+    panel = f"model == {FIGURE_7[0]!r} and noise == {USUAL_NOISES[1]!r}"
+    rows = noise_readings._of(table, matrix.SHOWN[0]).query(panel)
+    assert ours.get_ydata().tolist() == rows["accuracy"].tolist()
+    printed = read_table_1().query(panel)
+    assert paper.get_ydata().tolist() == printed["accuracy"].tolist()
+    flat = noise_readings.flattened(table, matrix.SHOWN)
+    assert flat.loc[("the paper", "EtA"), "ratio"] == "0.34" and len(flat) == 16
+    assert float(flat.loc[("with replacement, clean image", "WtB"), "pixels altered at 200"]) < 140
 
 
 @pytest.mark.evidence

@@ -17,7 +17,7 @@ from lib.noise import deciding, white_to_black
 from lib.paper import TABLE_1_LEVELS
 from lib.readings.answers import AnswerFile
 from lib.store import data
-from lib.store.files import OUTPUTS, lock
+from lib.store.files import OUTPUTS, file_hash, lock
 from lib.store.parts import origin
 from lib.store.progress import progress_bar
 
@@ -53,6 +53,14 @@ class NoiseReading:
 READINGS = [NoiseReading(*drawing, above, c) for drawing, above, c in itertools.product(DRAWING, WHITE_ABOVE, EDGES_C)]
 
 
+FIRST = NoiseReading(False, "current", 0, 1.25)  # of the sweeps recorded so far
+SHOWN = [
+    NoiseReading(True, "clean", 0, 1.25),
+    NoiseReading(True, "current", 0, 1.25),
+    FIRST,
+]  # the nearest, the next way
+
+
 def parts(model: str, outputs: Path = OUTPUTS, images: int = IMAGES) -> list[SweepPart]:
     """The parts of all readings; what readings have in common comes once."""
     found = [reading.part(model, noise, outputs, images) for noise in (CLEAN, *USUAL_NOISES) for reading in READINGS]
@@ -67,12 +75,16 @@ def run(model: str, outputs: Path = OUTPUTS, images: int = IMAGES) -> int:
     """Ask a trained network what is not recorded yet; how many parts. A run that is killed keeps its finished parts.
 
     Raises:
-        FileNotFoundError: if the network is not trained; it names the command that does.
+        FileNotFoundError: if something is missing and the network is not trained; it names the command that does.
     """
+    weights, path = networks.weights_path(model, 0, outputs), answers_path(model, outputs)
+    made_by = file_hash(weights) if weights.is_file() else None
+    answers = AnswerFile.read(path)
+    if all(answers.holds(part, made_by) for part in parts(model, outputs, images)):
+        return 0
     probabilities = _asked_once(networks.predictor(networks.load(model, 0, outputs)))
-    record = origin(model, 0, networks.weights_path(model, 0, outputs))
+    record = origin(model, 0, weights)
     digits = data.load()
-    path = answers_path(model, outputs)
     with lock(path):
         answers = AnswerFile.read(path)
         todo = [part for part in parts(model, outputs, images) if not answers.holds(part, record["weights"])]

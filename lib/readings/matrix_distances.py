@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from lib import networks
-from lib.evaluation.plan import USUAL_NOISES
+from lib.evaluation.plan import CLEAN, USUAL_NOISES
+from lib.evaluation.results import interval
 from lib.evaluation.statistics import resample
 from lib.paper import FIGURE_7, read_table_1
 from lib.readings.answers import AnswerFile
@@ -112,3 +113,42 @@ def _printed(models: tuple[str, ...]) -> np.ndarray:
 def _rms(gaps: np.ndarray, rows: list[int], columns: list[int]) -> np.ndarray:
     """Over the levels of some networks and noises: (..., networks, noises, levels) -> (...)."""
     return np.sqrt((gaps[..., rows, :, :][..., columns, :] ** 2).mean(axis=(-3, -2, -1)))
+
+
+def curves(models: tuple[str, ...] = FIGURE_7, outputs: Path = OUTPUTS, images: int = IMAGES) -> pd.DataFrame:
+    """What each network answers under each reading, level by level.
+
+    Columns: the options, model, noise, attacks (0 among them), accuracy, low, high (percent, `results.interval`),
+    altered (pixels, mean of the images).
+    """
+    rows = []
+    for model in models:
+        answers = AnswerFile.read(answers_path(model, outputs))
+        clean = READINGS[0].part(model, CLEAN, outputs, images).path.stem
+        for reading, noise in itertools.product(READINGS, USUAL_NOISES):
+            name = reading.part(model, noise, outputs, images).path.stem
+            errors = np.concatenate([answers.errors[clean], answers.errors[name]])  # (levels, images)
+            altered = [0.0, *answers.records[name]["altered"]]
+            for attacks, right, pixels in zip((0, *LEVELS), errors == 0, altered, strict=True):
+                low, high = interval(right[None])
+                about = asdict(reading) | {"model": model, "noise": noise, "attacks": attacks}
+                rows.append(about | {"accuracy": 100 * right.mean(), "low": low, "high": high, "altered": pixels})
+    return pd.DataFrame(rows)
+
+
+def flattening(table: pd.DataFrame) -> pd.DataFrame:
+    """Whether the curves grow flatter towards the end, as they do where the pixels to draw from run out.
+
+    Args:
+        table: `curves`, or rows of Table 1 (model, noise, attacks, accuracy).
+
+    Returns:
+        By noise: early and late, the points lost for each ten attacks from 40 to 100 and from 100 to 200, mean of the
+        networks; kept, late as a share of early; and where `table` has it, altered (pixels at 200, mean).
+    """
+    mean = table.groupby(["noise", "attacks"])["accuracy"].mean().unstack("attacks")
+    found = pd.DataFrame({"early": (mean[40] - mean[100]) / 6, "late": (mean[100] - mean[200]) / 10})
+    found["kept"] = found["late"] / found["early"]
+    if "altered" in table:
+        found["altered"] = table[table["attacks"] == 200].groupby("noise")["altered"].mean()
+    return found.reindex(list(USUAL_NOISES))
