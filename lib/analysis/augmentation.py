@@ -131,9 +131,10 @@ def answers(net: nn.Module, recipe: dict) -> np.ndarray:
 def compared(asked: list[Augmented], attacks: int) -> pd.DataFrame:
     """Accuracy of each training on clean images and after so many attacks of each noise.
 
-    Columns: trained, tested (noises, or `CLEAN`), accuracy, low, high (percent, 95 % interval over images), gain,
-    gain_low, gain_high (points more than the training without noise; paired over images, the intervals of one call hold
-    with 95 % together), verdict (higher, lower or undecided, by the gain's interval; empty for that training itself).
+    Columns: trained, noise (of the training and of the test, or `CLEAN`), accuracy, low, high (percent, 95 % interval
+    over images), gain, gain_low, gain_high (points more than the training without noise; paired over images, the
+    intervals of one call hold with 95 % together), verdict (higher, lower or undecided, by the gain's interval; empty
+    for that training itself).
 
     Raises:
         ValueError: if it was not tested at so many attacks.
@@ -152,5 +153,5 @@ def compared(asked: list[Augmented], attacks: int) -> pd.DataFrame:
             found, ends = right[row, column], (low[row, column], high[row, column])
             gained = (100 * gain[row, column].mean(), *ends, verdict(*ends) if row else "")
             rows.append((part.recipe["noise"], tested, 100 * found.mean(), *interval(found[None]), *gained))
-    columns = ["trained", "tested", "accuracy", "low", "high", "gain", "gain_low", "gain_high", "verdict"]
+    columns = ["trained", "noise", "accuracy", "low", "high", "gain", "gain_low", "gain_high", "verdict"]
     return pd.DataFrame(rows, columns=columns)

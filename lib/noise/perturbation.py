@@ -96,8 +96,10 @@ def perturb_and_count(
         noisy as `perturb`, then drawn, altered, left: each (n,) or (levels, n) int64.
     """
     noise = find(noise)
-    colours, index = _checked_images(images), _checked_index(index, images)
-    images = luminance(colours) if colours.ndim == 4 else colours
+    given = _checked_images(images)
+    index = _checked_index(index, given)
+    coloured = given.ndim == 4
+    images = luminance(given) if coloured else given
     levels = _checked_levels(attacks)
     if not is_whole(seed, 2**63 - 1):
         raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, not {seed!r}")
@@ -111,6 +113,7 @@ def perturb_and_count(
     one, levels = levels.ndim == 0, np.atleast_1d(levels)
     ascending = np.argsort(levels, kind="stable")
     noisy = np.empty((len(levels), *images.shape), np.uint8)
+    shown = np.empty((len(levels), *given.shape), np.uint8) if coloured else noisy
     drawn, altered, left = (np.empty((len(levels), len(images)), np.int64) for _ in range(3))
 
     def attack(chunk: slice) -> None:
@@ -130,11 +133,11 @@ def perturb_and_count(
             altered[:, chunk],
             left[:, chunk],
         )
+        if coloured:
+            shown[:, chunk] = relit(given[chunk], noisy[:, chunk])
 
     _in_threads(attack, len(images))
-    if colours.ndim == 4:
-        noisy = relit(colours, noisy)
-    return (noisy[0], drawn[0], altered[0], left[0]) if one else (noisy, drawn, altered, left)
+    return (shown[0], drawn[0], altered[0], left[0]) if one else (shown, drawn, altered, left)
 
 
 def deciding(noise: str | Noise, c: float, replacement: bool, source: str) -> tuple[bool, str]:

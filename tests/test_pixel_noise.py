@@ -1,0 +1,226 @@
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from conftest import run_python
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+import lib.noise
+from lib.noise import NOISES, PixelNoise, eligible_pixels, perturb_and_count, white_to_black
+
+DRAWING = {"replacement": False, "source": "current"}
+
+
+def digits(*shape: int) -> torch.Tensor:
+    """Black and white at random, so that every noise finds as many pixels as it wants."""
+    return 255 * torch.randint(2, shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+
+def altered(before: torch.Tensor, after: torch.Tensor) -> np.ndarray:
+    """Pixels in which an image (..., C, H, W) differs: (...)."""
+    return (before != after).any(dim=-3).sum(dim=(-2, -1)).numpy()
+
+
+class Digits(Dataset):
+    """Images that go through a transform one by one, as in a DataLoader's worker."""
+
+    def __init__(self, transform: v2.Transform):
+        self.images, self.transform = digits(8, 1, 12, 12), transform
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.transform(self.images[index]), index
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize(
+    "shape", [(1, 9, 11), (3, 9, 11), (5, 1, 9, 11), (2, 4, 3, 9, 11), (0, 1, 9, 11), (1, 1, 1, 1)]
+)
+def test_as_many_pixels_are_altered_as_asked_in_each_image(noise, shape):
+    images = digits(*shape)
+    before = images.clone()
+    noisy = PixelNoise(noise, 6, 1, **DRAWING)(images)
+    assert type(noisy) is torch.Tensor and noisy.dtype == torch.uint8 and noisy.shape == images.shape
+    assert torch.equal(images, before)
+    flat = images.reshape(-1, *shape[-3:]).movedim(1, -1).numpy()
+    _, _, expected, _ = perturb_and_count(flat if shape[-3] == 3 else flat[..., 0], noise, 6, c=1, **DRAWING)
+    if shape[-1] > 1:
+        np.testing.assert_array_equal(altered(images, noisy).ravel(), expected)
+        assert (expected == 6).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", NOISES)
+def test_it_is_perturb_with_torchs_seed(name, channels):
+    """The first number of torch's generator is the seed, and an image's place in the batch its index."""
+    images = torch.randint(256, (7, channels, 8, 8), dtype=torch.uint8)
+    torch.manual_seed(11)
+    noisy = PixelNoise(name, 9, 1.7, replacement=True, source="clean")(images)
+    torch.manual_seed(11)
+    arrays = images.movedim(1, -1).numpy()
+    expected, *_ = perturb_and_count(
+        arrays if channels == 3 else arrays[..., 0],
+        name,
+        9,
+        c=1.7,
+        seed=int(torch.randint(2**63 - 1, ())),
+        replacement=True,
+        source="clean",
+    )
+    np.testing.assert_array_equal(noisy.movedim(1, -1).numpy().reshape(expected.shape), expected)
+
+
+def test_every_image_and_call_draws_anew_and_the_seed_brings_it_back():
+    same = digits(1, 20, 20).expand(30, 1, 20, 20)
+    noise = PixelNoise("random_pixel_invert", 10, **DRAWING)
+    torch.manual_seed(3)
+    first, second = noise(same), noise(same)
+    assert len({image.numpy().tobytes() for image in [*first, *second]}) == 60
+    torch.manual_seed(3)
+    assert torch.equal(noise(same), first) and torch.equal(noise(same), second)
+    torch.manual_seed(4)
+    assert not torch.equal(noise(same), first)
+
+
+def test_attacks_may_be_a_range_from_which_each_image_draws():
+    """All numbers of the range come up, about equally often, and no other."""
+    images = digits(1, 8, 8).expand(2000, 1, 8, 8)
+    torch.manual_seed(0)
+    counts = np.bincount(altered(images, PixelNoise("random_pixel_invert", (3, 7), **DRAWING)(images)))
+    assert counts[:3].sum() == 0 and len(counts) == 8
+    assert counts[3:].min() > 330 and counts[3:].max() < 470
+    unchanged = PixelNoise("random_pixel_invert", [0, 0], **DRAWING)(images)
+    assert torch.equal(unchanged, images) and unchanged.data_ptr() != images.data_ptr()
+
+
+def test_what_stands_beside_an_image_passes_through_and_a_tv_tensor_stays_one():
+    image, mask = tv_tensors.Image(digits(3, 9, 9)), tv_tensors.Mask(digits(1, 9, 9))
+    boxes = tv_tensors.BoundingBoxes(torch.tensor([[0, 0, 4, 4]]), format="XYXY", canvas_size=(9, 9))
+    sample = {"image": image, "mask": mask, "boxes": boxes, "label": torch.tensor([3, 4]), "name": "seven"}
+    found = PixelNoise("random_pixel_invert", 5, **DRAWING)(sample)
+    assert type(found["image"]) is tv_tensors.Image and altered(image, found["image"]) == 5
+    assert all(found[name] is sample[name] for name in ("mask", "boxes", "label", "name"))
+    film = tv_tensors.Video(digits(4, 3, 9, 9))
+    noisy = PixelNoise("random_pixel_invert", 5, **DRAWING)(film)
+    assert type(noisy) is tv_tensors.Video and altered(film, noisy).tolist() == [5] * 4
+    pixels, label = PixelNoise("random_pixel_invert", 5, **DRAWING)(digits(1, 9, 9), torch.tensor(3))
+    assert altered(digits(1, 9, 9), pixels) == 5 and label == 3
+
+
+def test_it_stands_in_a_pipeline():
+    picture = Image.fromarray(np.arange(300, dtype=np.uint8).reshape(10, 10, 3))
+    pipeline = v2.Compose(
+        [v2.ToImage(), PixelNoise("black_to_white", (1, 5)), v2.Resize((20, 20)), v2.ToDtype(torch.float32, scale=True)]
+    )
+    assert pipeline(picture).shape == (3, 20, 20) and pipeline(picture).dtype == torch.float32
+
+
+def test_images_may_lie_in_memory_as_they_like():
+    images = digits(4, 3, 10, 12)
+    for other in (images.contiguous(memory_format=torch.channels_last), images.flip(-1).flip(-1), images[:, :, :, ::2]):
+        torch.manual_seed(1)
+        expected = PixelNoise("edge_to_altered", 4, **DRAWING)(other.clone().contiguous())
+        torch.manual_seed(1)
+        assert torch.equal(PixelNoise("edge_to_altered", 4, **DRAWING)(other), expected)
+
+
+def loaded() -> torch.Tensor:
+    torch.manual_seed(5)
+    loader = DataLoader(Digits(PixelNoise("random_pixel_invert", 4, **DRAWING)), batch_size=4, num_workers=2)
+    images, index = map(torch.cat, zip(*loader, strict=True))
+    assert index.tolist() == list(range(8)) and altered(digits(8, 1, 12, 12), images).tolist() == [4] * 8
+    return images
+
+
+@pytest.mark.slow
+def test_workers_of_a_loader_draw_each_their_own_and_the_same_again():
+    """Each of the two loads half of the images, one after another."""
+    first = loaded()
+    assert torch.equal(loaded(), first)
+    assert (
+        len({(noisy != clean).numpy().tobytes() for noisy, clean in zip(first, digits(8, 1, 12, 12), strict=True)}) == 8
+    )
+
+
+def test_a_copy_draws_the_same():
+    noise = PixelNoise(white_to_black(100), (0, 9), 3, **DRAWING)
+    named = PixelNoise("white_to_black", (0, 9), 3, **DRAWING)
+    assert repr(named) == "PixelNoise(noise='white_to_black', attacks=(0, 9), c=3, replacement=False, source='current')"
+    images = digits(5, 1, 8, 8)
+    for one, other in ((noise, copy.deepcopy(noise)), (named, pickle.loads(pickle.dumps(named)))):
+        torch.manual_seed(2)
+        expected = one(images)
+        torch.manual_seed(2)
+        assert torch.equal(other(images), expected)
+
+
+def test_pixels_that_are_not_eligible_stay():
+    images = torch.randint(256, (6, 1, 9, 9), dtype=torch.uint8)
+    changed = (PixelNoise("black_to_white", 20, **DRAWING)(images) != images)[:, 0].numpy()
+    assert changed.any() and not (changed & ~eligible_pixels(images[:, 0].numpy(), "black_to_white")).any()
+
+
+MUST = r"attacks must be an integer from 0 to 100,000,000, or \(low, high\), not "
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "message"),
+    [
+        (("snow", 1), {}, ValueError, "unknown noise 'snow'; choose from random_pixel_invert"),
+        (("white_to_black", -1), {}, ValueError, MUST + "-1"),
+        (("white_to_black", 2.0), {}, ValueError, MUST + "2.0"),
+        (("white_to_black", True), {}, ValueError, MUST + "True"),
+        (("white_to_black", "5"), {}, ValueError, MUST + "'5'"),
+        (("white_to_black", (5, 3)), {}, ValueError, MUST + r"\(5, 3\)"),
+        (("white_to_black", (0, 2**63)), {}, ValueError, MUST + r"\(0, 9223372036854775808\)"),
+        (("white_to_black", (0, 1.5)), {}, ValueError, MUST + r"\(0, 1.5\)"),
+        (("white_to_black", [0, 5, 10]), {}, ValueError, MUST + r"\[0, 5, 10\]"),
+        (("white_to_black", None), {}, ValueError, MUST + "None"),
+        (("white_to_black", 1, 0), {}, ValueError, "c must be a finite number above 0, not 0"),
+        (("white_to_black", 1), {"source": "later"}, ValueError, "unknown source 'later'"),
+        (("white_to_black", 1), {"replacement": "no"}, ValueError, "replacement must be True or False, not 'no'"),
+        (("white_to_black", 1), {"seed": 3}, TypeError, "PixelNoise knows no seed; it takes replacement and source"),
+        (("white_to_black", 1), {"index": [3], "p": 1}, TypeError, "PixelNoise knows no index, p"),
+    ],
+)
+def test_wrong_arguments_are_told_at_once(arguments, options, error, message):
+    with pytest.raises(error, match=message):
+        PixelNoise(*arguments, **options)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ((torch.zeros(1, 4, 4),), TypeError, "needs a uint8 tensor, not torch.float32; put it before v2.ToDtype"),
+        ((torch.zeros(1, 4, 4, dtype=torch.int64),), TypeError, "needs a uint8 tensor, not torch.int64"),
+        ((torch.zeros(1, 4, 4, dtype=torch.bool),), TypeError, "needs a uint8 tensor, not torch.bool"),
+        ((tv_tensors.Image(torch.zeros(3, 4, 4)),), TypeError, "needs a uint8 tensor, not torch.float32"),
+        ((Image.new("RGB", (4, 4)),), TypeError, "needs a uint8 tensor, not Image; put v2.ToImage.. before it"),
+        ((np.zeros((1, 4, 4), np.uint8),), TypeError, "not ndarray; put v2.ToImage.. before it"),
+        ((np.zeros((1, 4, 4), np.uint8), 3), TypeError, "not ndarray, int"),
+        (([],), TypeError, "not nothing"),
+        ((digits(4, 4),), ValueError, r"needs \(..., C, H, W\) with C 1 or 3 and a pixel, not \(4, 4\)"),
+        ((digits(2, 4, 4),), ValueError, r"C 1 or 3 and a pixel, not \(2, 4, 4\)"),
+        ((digits(4, 4, 3),), ValueError, r"C 1 or 3 and a pixel, not \(4, 4, 3\)"),
+        ((digits(2, 4, 4, 4),), ValueError, r"C 1 or 3 and a pixel, not \(2, 4, 4, 4\)"),
+        ((digits(1, 1, 0, 4),), ValueError, r"and a pixel, not \(1, 1, 0, 4\)"),
+    ],
+)
+def test_what_is_no_image_of_bytes_is_told(given, error, message):
+    with pytest.raises(error, match=message) as told:
+        PixelNoise("white_to_black", (0, 3))(*given)
+    assert "\n" not in str(told.value)
+
+
+def test_the_room_imports_no_torch_until_it_is_asked_for():
+    code = "import sys; sys.modules['torch'] = None; import lib.noise; print(lib.noise.perturb.__name__)"
+    assert run_python(code) == (0, "perturb\n")
+    with pytest.raises(AttributeError, match=r"module 'lib\.noise' has no attribute 'SpatialNoise'"):
+        lib.noise.SpatialNoise  # noqa: B018
