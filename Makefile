@@ -12,7 +12,7 @@
 # make explore         opens JupyterLab on the explorer: knobs for one digit, your own, all digits, a gallery
 # make app             the explorer as a web page on this machine, without the code
 # make stills          the explorer as an executed notebook, for readers without a kernel
-# make lab             opens JupyterLab
+# make lab             opens JupyterLab (as root: make lab ARGS=--allow-root)
 # make site            all executed notebooks, the paper and the functions as pages to browse and search, without network
 # make check           while writing, two minutes: lint, types, and the tests that need no training, kernel or browser
 # make test            before submitting, a quarter of an hour: check, and the tests of all that runs
@@ -34,6 +34,16 @@ STEM := $(subst :,-,$(MODEL))-seed$(SEED)
 # $(call execute,NOTEBOOK,EXECUTED,PARAMETERS); its last line is NEXT, what to try then
 execute = @PATH="$(CURDIR)/$(BIN):$$PATH" workflow/execute $(1) outputs/logs/$(2).ipynb outputs/$(2).ipynb $(3) $(ARGS) && echo "Next: $(NEXT)"
 NEXT = make site, for all of them as pages; make explore, to turn the knobs yourself
+
+TOLD := JupyterLab does not start as root unless it is told to: ARGS=--allow-root
+AS_ROOT = $(if $(findstring --allow-root,$(ARGS)),,@test "$$(id -u)" != 0 || { echo "$(TOLD)" >&2; exit 1; })
+
+# A .venv that was made in another folder would run what lies there, and one without its Python nothing: made anew.
+USABLE := . .venv/bin/activate && test "$$VIRTUAL_ENV" = "$(CURDIR)/.venv" && $(BIN)/python -c ""
+STALE := $(shell test ! -e .venv || ($(USABLE)) 2>/dev/null || echo --clear)
+ifdef STALE
+.PHONY: $(READY)
+endif
 
 .PHONY: help paper sweep train attacks readings noise architectures depth curves claims explore app stills lab site
 .PHONY: check test evidence lint benchmark lock
@@ -68,18 +78,21 @@ architectures depth curves claims: $(READY)
 	$(call execute,$@,$@)
 
 lab: $(READY)
+	$(AS_ROOT)
 	$(BIN)/jupyter lab notebooks $(ARGS)
 
 explore: $(READY)
+	$(AS_ROOT)
 	$(BIN)/jupyter lab notebooks/explore.ipynb $(ARGS)
 
 # Cells tagged `static` draw what the viewers open on; here the viewers do.
+app: export JUPYTER_PATH := $(CURDIR)/workflow/app
 app: $(READY)
-	$(BIN)/voila notebooks/explore.ipynb --Voila.ip=127.0.0.1 --TagRemovePreprocessor.remove_cell_tags=static $(ARGS)
+	$(BIN)/voila notebooks/explore.ipynb --template=app --Voila.ip=127.0.0.1 --TagRemovePreprocessor.remove_cell_tags=static $(ARGS)
 
 site: $(READY)
-	@$(BIN)/sphinx-build --quiet --fail-on-warning --fresh-env -b html -c docs . site $(ARGS)
-	@echo "Open it: site/index.html"
+	@$(BIN)/sphinx-build --quiet docs docs/_build/html $(ARGS)
+	@echo "Open it: docs/_build/html/index.html"
 
 stills: $(READY)
 	$(call execute,explore,explore)
@@ -111,7 +124,7 @@ lock: $(READY)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) .ci/check_machine.py
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv $(STALE) .venv
 	@echo "Installing requirements.lock into .venv: 6 GB with torch, some five minutes on a fast line"
 	@$(BIN)/python .ci/install.py
 	@$(BIN)/python -m pip install --quiet --no-deps -e .

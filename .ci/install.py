@@ -9,7 +9,7 @@ PIP = [sys.executable, "-m", "pip", "install", "--progress-bar", "off", "-r", "r
 
 
 def progress(printed: Iterable[str], entries: int) -> Iterator[str]:
-    """A line for each tenth of the lock's `entries` lines, for each large file and for the last step, from pip's own."""
+    """A line for each tenth of the `entries` lines of the lock, for each large file and the last step, from pip's."""
     tenth = 0
     for line in printed:
         if place := re.search(r"requirements\.lock \(line (\d+)\)", line):

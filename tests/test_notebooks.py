@@ -1,11 +1,15 @@
+import hashlib
 import json
+import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 from conftest import papermill_parameters, run_papermill, texts
@@ -35,6 +39,7 @@ KINDS: dict[str, type[BaseModel]] = {
 } | dict.fromkeys(COMPARISONS, Comparison)
 KINDS["paper"] = Evidence  # of all eight networks
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
+EXECUTE = runpy.run_path(str(ROOT / "workflow" / "execute"))
 EXECUTED = sorted(path for path in OUTPUTS.glob("**/*.ipynb") if "logs" not in path.parts)
 
 
@@ -77,6 +82,127 @@ def test_executed_notebooks_are_whole_and_of_this_source(path):
     source = ROOT / "notebooks" / f"{(path.parent if path.parent != OUTPUTS else path).stem}.ipynb"
     assert [cell["source"] for cell in code] == [cell["source"] for cell in cells(source)]
     assert not re.search(r"/(home|root|work|tmp|Users)/", path.read_text()), "a path of the machine that ran it"
+
+
+@pytest.mark.parametrize("path", EXECUTED, ids=lambda path: str(path.relative_to(OUTPUTS)))
+def test_executed_notebooks_are_in_normal_form(path):
+    notebook = json.loads(path.read_text())
+    assert EXECUTE["normal_form"](notebook) == notebook
+    assert notebook["metadata"].keys() <= {"kernelspec", "language_info", "widgets"}
+    assert all(cell["metadata"].keys() <= {"tags"} for cell in notebook["cells"])
+    source = ROOT / "notebooks" / f"{(path.parent if path.parent != OUTPUTS else path).stem}.ipynb"
+    ids = {cell["id"] for cell in json.loads(source.read_text())["cells"]} | {"injected-parameters"}
+    assert {cell["id"] for cell in notebook["cells"]} <= ids
+
+
+def a_run(number: int) -> dict:
+    """What papermill and nbclient leave of one notebook; `number` stands for all that differs from run to run."""
+
+    def random(what: str) -> str:
+        return hashlib.md5(f"{what} {number}".encode()).hexdigest()
+
+    times = {
+        "start_time": f"2026-01-0{number}T12:00:00",
+        "duration": number / 7,
+        "output_path": f"/home/{number}/a.ipynb",
+    }
+    widgets = {
+        random("box"): {"children": [f"IPY_MODEL_{random('slider')}", f"IPY_MODEL_{random('picture')}"]},
+        random("slider"): {"value": 3},
+        random("picture"): {"value": 4},
+        random("link"): {"source": [f"IPY_MODEL_{random('slider')}", "value"]},
+        random("left over"): {"value": number},
+    }
+    state = {model: {"model_name": "Any", "state": widgets[model]} for model in sorted(widgets)}
+    view = {EXECUTE["VIEW"]: {"model_id": random("box")}, "text/plain": f"<Box object at 0x{random('place')[:12]}>"}
+    bar = f"fc epoch 1: 100%|####| 40/40 [00:0{number}<00:00, {number}.25s/images]\nloss 0.25 [1, 2]\n"
+    cells = [
+        nbformat.v4.new_code_cell("a = 1", id=random("cell")[:8], metadata={"tags": ["injected-parameters"]}),
+        nbformat.v4.new_code_cell("train()", id="b-1", outputs=[nbformat.v4.new_output("stream", text=bar)]),
+        nbformat.v4.new_code_cell("box", id="b-2", outputs=[nbformat.v4.new_output("display_data", view)]),
+    ]
+    for cell in cells:
+        cell["metadata"] |= {"papermill": times, "execution": {"iopub.status.busy": times["start_time"]}}
+    metadata = {
+        "language_info": {"name": "python", "version": f"3.11.{number}"},
+        "papermill": times,
+        "widgets": {EXECUTE["STATE"]: {"state": state, "version_major": 2, "version_minor": 0}},
+    }
+    return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+
+
+def test_two_runs_that_find_the_same_have_one_normal_form():
+    normal_form = EXECUTE["normal_form"]
+    first, second = (normal_form(a_run(number)) for number in (1, 2))
+    assert first == second == normal_form(first) != a_run(1)
+    nbformat.validate(nbformat.from_dict(first))
+    _, stream, box = first["cells"]
+    assert stream["outputs"][0]["text"] == "fc epoch 1: 100%|####| 40/40\nloss 0.25 [1, 2]\n"
+    models = first["metadata"]["widgets"][EXECUTE["STATE"]]["state"]
+    root = models[box["outputs"][0]["data"][EXECUTE["VIEW"]]["model_id"]]["state"]
+    assert [models[child.removeprefix("IPY_MODEL_")]["state"]["value"] for child in root["children"]] == [3, 4]
+    assert len(models) == 4, "the link stays, what nobody shows goes"
+
+
+@pytest.mark.parametrize("name", ["sweep", "train", "attacks", "readings", "noise", *COMPARISONS[:-1]])
+def test_each_command_ends_with_what_came_out(name):
+    for path in (path for path in EXECUTED if name in (path.stem, path.parent.name)):
+        shown = EXECUTE["results"](json.loads(path.read_text()))
+        assert shown and all(shown) and not re.search(r"\*\*|object>", "".join(shown)), path
+    title, time = EXECUTE["introduction"](json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())).splitlines()
+    assert title.endswith("?") and re.match(r"Time.*(second|minute)", time)
+
+
+PIP = """Processing /opt/wheels/torch-2.14.1-cp311-cp311-linux_x86_64.whl (from -r requirements.lock (line 1))
+Collecting absl-py==2.3 (from -r requirements.lock (line 2))
+  Downloading absl_py-2.3-py3-none-any.whl.metadata (3.3 kB)
+  Downloading torch-2.14.1-cp311-cp311-manylinux_2_28_x86_64.whl (888.1 MB)
+  Using cached small-1.0-py3-none-any.whl (1.4 MB)
+Requirement already satisfied: tqdm==4.67 in ./.venv/lib (from -r requirements.lock (line 40))
+Collecting zipp==4.1.2 (from -r requirements.lock (line 41))
+Installing collected packages: absl-py, torch, zipp
+"""
+
+
+def test_installing_says_how_far_it_is():
+    progress = runpy.run_path(str(ROOT / ".ci" / "install.py"))["progress"]
+    told = list(progress(PIP.splitlines(), 41))
+    assert told[:2] == ["  torch 2.14.1, 888.1 MB", "  90 % of the list"]
+    assert told[2] == "  100 % of the list" and "unpacking" in told[3] and len(told) == 4
+
+
+@pytest.mark.evidence
+def test_the_first_command_shows_its_result_and_leaves_the_checkout_clean(tmp_path):
+    """`make sweep` in a checkout of its own, which holds of the results only what it needs."""
+    for name in ("lib", "notebooks", "workflow", "data"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Makefile", ".gitignore", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    kept = [path for path in OUTPUTS.rglob("*fc-seed0*") if "logs" not in path.parts and path.suffix != ".lock"]
+    for path in [*kept, OUTPUTS / "accuracy.csv"]:
+        copied = tmp_path / path.relative_to(ROOT)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(path, copied) if path.is_dir() else shutil.copy(path, copied)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+
+    def run(*command: str) -> str:
+        ran = subprocess.run(
+            command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.org")
+    run(*git, "init", "--quiet")
+    run(*git, "add", "--all", ":!.venv")
+    run(*git, "commit", "--quiet", "--message", "as it came")
+    printed = run("make", "--assume-old=.venv/.ready", "sweep")
+    *_, table, executed, following = printed.strip().rsplit("\n", 3)
+    assert table.startswith(("White to Black", "Black to White", "Edge to Altered", "Random Pixel Invert"))
+    assert executed == "Executed notebook: outputs/sweep/fc-seed0.ipynb"
+    assert following.startswith("Next: make explore")
+    assert "Executing Cell" not in printed and "object>" not in printed
+    assert run(*git, "status", "--porcelain", ":!.venv") == ""
 
 
 def test_the_explorer_reads_well_without_a_kernel():

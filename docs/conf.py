@@ -1,0 +1,61 @@
+"""The site that `make site` builds: this folder, and the executed notebooks as they lie in outputs/. Nothing is run."""
+
+import json
+import re
+
+project = "What pixel noise does to a network"
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
+include_patterns = ["*.md", "functions/*", "outputs/*.ipynb", "outputs/*/*.ipynb"]
+exclude_patterns = ["outputs/logs"]
+suppress_warnings = ["myst.header"]  # outputs have headings of their own
+
+nb_execution_mode = "off"
+
+autosummary_generate_overwrite = True
+autodoc_default_options = {"members": True}
+autodoc_inherit_docstrings = False
+maximum_signature_line_length = 80
+default_role = "code"
+python_use_unqualified_type_names = True
+
+html_theme = "furo"
+html_title = project
+html_static_path = ["style.css"]
+html_css_files = ["style.css"]
+html_show_search_summary = False  # a page opened from disk may not read the others
+html_copy_source = False
+html_show_copyright = False
+
+
+def as_page(app, docname: str, source: list[str]) -> None:
+    """A notebook as it is read on paper: without widgets, one network's with its name, the paper's own without code."""
+    if not docname.startswith("outputs/"):
+        return
+    notebook = json.loads(source[0])
+    notebook["metadata"].pop("widgets", None)
+    for cell in notebook["cells"]:
+        shown = cell.get("outputs", [])
+        shown[:] = [output for output in shown if not any("widget" in kind for kind in output.get("data", {}))]
+        if docname == "outputs/paper":
+            cell["metadata"]["tags"] = ["remove-input"]
+    _, *kind, name = docname.split("/")
+    if kind:
+        question, *text = "".join(notebook["cells"][0]["source"]).splitlines(keepends=True)
+        title = f"# {kind[0].capitalize()}: {name.removesuffix('-seed0')}\n"
+        notebook["cells"][0]["source"] = [title, f"\n*{question.lstrip('# ').strip()}*\n", *text]
+    source[0] = json.dumps(notebook)
+
+
+def as_text(app, what, name, documented, options, lines: list[str]) -> None:
+    """Docstrings are plain text with code in backticks: other marks stand for themselves."""
+    lines[:] = [re.sub(r"(`[^`]*`(?=[^\s,.;:)]))|(`[^`]*`)|([*|])", _as_text, line) for line in lines]
+
+
+def _as_text(mark: re.Match) -> str:
+    touching, code, other = mark.groups()
+    return f"{touching}\\ " if touching else code or f"\\{other}"
+
+
+def setup(app) -> None:
+    app.connect("source-read", as_page)
+    app.connect("autodoc-process-docstring", as_text, priority=400)  # before Args: and Returns: are read
