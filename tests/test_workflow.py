@@ -152,3 +152,58 @@ def test_the_paper_asks_for_every_network_attack_and_reading():
     assert found["predict"] == sum(1 + 4 * own.get("draws", 1) for own in networks.values())
     numbered = {f"attacks_{number}" for number in range(4)} | {"readings_0", "readings_1"}
     assert {rule for rule in found if "_" in rule} == numbered
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """A Makefile beside an environment that it takes for installed."""
+    folder = tmp_path / "a checkout"
+    folder.mkdir()
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], cwd=folder, check=True)
+    (folder / ".venv" / ".ready").touch()
+    return folder
+
+
+def make(folder: Path, *arguments: str) -> str:
+    """What make would do, whatever another make that runs these tests was told."""
+    own = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES")}
+    run = subprocess.run(["make", "-n", *arguments], cwd=folder, env=own, check=True, capture_output=True, text=True)
+    return run.stdout
+
+
+def test_an_environment_made_in_another_folder_or_without_its_python_is_made_anew(checkout):
+    anew = "-m venv --clear .venv\n"
+    assert "venv " not in make(checkout, "lint")
+    copied = shutil.copytree(checkout, checkout.with_name("copied"), symlinks=True)
+    assert anew in make(copied, "lint") and anew not in make(checkout, "lint")
+    moved = checkout.rename(checkout.with_name("moved"))
+    assert anew in make(moved, "lint")
+    moved.rename(checkout)
+    assert anew not in make(checkout, "lint")
+    python = (checkout / ".venv" / "bin" / "python").resolve()
+    for link in (checkout / ".venv" / "bin").glob("python*"):
+        link.unlink()
+    assert anew in make(checkout, "lint"), "such as after an upgrade of the system"
+    (checkout / ".venv" / "bin" / "python").symlink_to(python)
+    assert anew not in make(checkout, "lint")
+    (checkout / ".venv" / "bin" / "activate").unlink()
+    assert anew in make(checkout, "lint"), "interrupted while it was made"
+    shutil.rmtree(checkout / ".venv")
+    assert "-m venv  .venv\n" in make(checkout, "lint")
+
+
+@pytest.mark.parametrize("target", ["lab", "explore", "app", "sweep", "train", "noise", "claims", "paper", "check"])
+def test_arguments_reach_the_program(checkout, target):
+    assert make(checkout, target, "ARGS=--of-ones-own 1").count("--of-ones-own 1") == 1
+
+
+@pytest.mark.parametrize("target", ["lab", "explore"])
+def test_root_is_told_how_to_open_jupyterlab(checkout, target):
+    told = "ARGS=--allow-root"
+    assert told in make(checkout, target)
+    assert told not in make(checkout, target, told) and "--allow-root\n" in make(checkout, target, told)
+    if os.geteuid() == 0:
+        run = subprocess.run(["make", target], cwd=checkout, capture_output=True, text=True)
+        assert run.returncode != 0 and told in run.stderr
