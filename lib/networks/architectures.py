@@ -37,6 +37,26 @@ def fully_connected() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(pixels, pixels), nn.ReLU(), nn.Linear(pixels, CLASSES))
 
 
+def fully_connected_rgb() -> nn.Module:
+    """The same where the grey image comes as three equal channels: 9408 -> 3136 (ReLU) -> 10."""
+    from torch import nn
+
+    three = nn.Conv2d(1, 3, 1, bias=False).requires_grad_(False)
+    nn.init.ones_(three.weight)
+    pixels = SIZE * SIZE
+    return nn.Sequential(three, nn.Flatten(), nn.Linear(3 * pixels, pixels), nn.ReLU(), nn.Linear(pixels, CLASSES))
+
+
+def resnetv2_50_stem() -> nn.Module:
+    """ResNet-50V2 as section 3.3 describes it: batch normalisation, then ReLU, behind the first convolution."""
+    from torch import nn
+
+    body = from_timm("resnetv2_50")
+    first = body.get_submodule("stem.conv")
+    body.set_submodule("stem.conv", nn.Sequential(first, nn.BatchNorm2d(64), nn.ReLU()))
+    return body
+
+
 def small_cnn() -> nn.Module:
     """The CNN of Schott et al. 2018 (arXiv:1805.09190), which the paper's Table 2 quotes; it reads 28x28.
 
@@ -110,6 +130,8 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "vgg19": lambda: from_torchvision("vgg19"),
     "efficientnet_b1": lambda: from_torchvision("efficientnet_b1"),
     "cnn": small_cnn,
+    "fc_rgb": fully_connected_rgb,
+    "resnetv2_50_stem": resnetv2_50_stem,
 }
 
 TITLES = {
@@ -122,6 +144,8 @@ TITLES = {
     "vgg19": "VGG-19",
     "efficientnet_b1": "EfficientNet-B1",
     "cnn": "small CNN",
+    "fc_rgb": "FC, three channels",
+    "resnetv2_50_stem": "ResNet-50V2, stem as described",
 }
 
 

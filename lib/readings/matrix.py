@@ -38,11 +38,22 @@ class NoiseReading:
     white_above: int
     edges_c: float
 
-    def part(self, model: str, noise: str, outputs: Path = OUTPUTS, images: int = IMAGES) -> SweepPart:
-        """What a sweep of this reading would record of one noise, or of the clean images, in draw 0."""
+    def part(self, model: str, noise: str, outputs: Path = OUTPUTS, images: int = IMAGES, seed: int = 0) -> SweepPart:
+        """What a sweep of this reading would record of one noise, or of the clean images.
+
+        `seed` is of the training and of the draw, so that trainings differ by both.
+        """
         c = self.edges_c if noise == EDGES else None
-        plan = Plan(model=model, levels=LEVELS, images=images, c=c, white_above=self.white_above, outputs=outputs)
-        part = plan.part(noise, draw=0)
+        plan = Plan(
+            model=model,
+            train_seed=seed,
+            levels=LEVELS,
+            images=images,
+            c=c,
+            white_above=self.white_above,
+            outputs=outputs,
+        )
+        part = plan.part(noise, draw=seed)
         if noise == CLEAN:
             return part
         kind = white_to_black(self.white_above) if noise == WHITE else noise
@@ -61,33 +72,41 @@ SHOWN = [
 ]  # the nearest, the next way
 
 
-def parts(model: str, outputs: Path = OUTPUTS, images: int = IMAGES) -> list[SweepPart]:
-    """The parts of all readings; what readings have in common comes once."""
-    found = [reading.part(model, noise, outputs, images) for noise in (CLEAN, *USUAL_NOISES) for reading in READINGS]
+def parts(
+    model: str, outputs: Path = OUTPUTS, images: int = IMAGES, seed: int = 0, readings: list[NoiseReading] = READINGS
+) -> list[SweepPart]:
+    """The parts of some readings; what readings have in common comes once."""
+    asked = itertools.product((CLEAN, *USUAL_NOISES), readings)
+    found = [reading.part(model, noise, outputs, images, seed) for noise, reading in asked]
     return list({part.path.stem: part for part in found}.values())
 
 
-def answers_path(model: str, outputs: Path = OUTPUTS) -> Path:
-    return outputs / "readings" / "matrix" / f"{networks.file_stem(model, 0)}.npz"
+def answers_path(model: str, outputs: Path = OUTPUTS, seed: int = 0) -> Path:
+    return outputs / "readings" / "matrix" / f"{networks.file_stem(model, seed)}.npz"
 
 
-def run(model: str, outputs: Path = OUTPUTS, images: int = IMAGES) -> int:
+def run(
+    model: str, outputs: Path = OUTPUTS, images: int = IMAGES, seed: int = 0, readings: list[NoiseReading] = READINGS
+) -> int:
     """Ask a trained network what is not recorded yet; how many parts. A run that is killed keeps its finished parts.
+
+    Without the weights on disk what they have answered stays as it is.
 
     Raises:
         FileNotFoundError: if something is missing and the network is not trained; it names the command that does.
     """
-    weights, path = networks.weights_path(model, 0, outputs), answers_path(model, outputs)
+    weights, path = networks.weights_path(model, seed, outputs), answers_path(model, outputs, seed)
+    wanted = parts(model, outputs, images, seed, readings)
     made_by = file_hash(weights) if weights.is_file() else None
     answers = AnswerFile.read(path)
-    if all(answers.holds(part, made_by) for part in parts(model, outputs, images)):
+    if all(answers.holds(part, made_by) for part in wanted):
         return 0
-    probabilities = _asked_once(networks.predictor(networks.load(model, 0, outputs)))
-    record = origin(model, 0, weights)
+    probabilities = _asked_once(networks.predictor(networks.load(model, seed, outputs)))
+    record = origin(model, seed, weights)
     digits = data.load()
     with lock(path):
         answers = AnswerFile.read(path)
-        todo = [part for part in parts(model, outputs, images) if not answers.holds(part, record["weights"])]
+        todo = [part for part in wanted if not answers.holds(part, record["weights"])]
         with progress_bar(sum(part.size for part in todo), f"{model} readings", "image") as bar:
             for part in todo:
                 labels = digits.test_labels[:images]

@@ -1,6 +1,7 @@
 """Training by the paper's rule (section 3.3) with a fastai Learner; a run that is killed continues where it was."""
 
 import io
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,13 @@ def _recorded(recipe: Recipe) -> dict:
     return record
 
 
+def _optimizer(recipe: Recipe) -> Callable:
+    """torch's own optimizer, for fastai; its learning rate is set by the callbacks."""
+    if recipe.optimizer == "adam":
+        return partial(OptimWrapper, opt=torch.optim.Adam)
+    return partial(OptimWrapper, opt=torch.optim.SGD, momentum=recipe.momentum)
+
+
 def _checkpoint(recipe: Recipe) -> Path:
     stem = f"{networks.file_stem(recipe.model, recipe.seed)}-{recipe_hash(recipe.recorded)}"
     return ROOT / recipe.outputs / "checkpoints" / f"{stem}.pt"
@@ -113,7 +121,7 @@ def _fit(recipe: Recipe, checkpoint: Path) -> tuple[networks.Net, dict]:
         loaders,
         net,
         loss_func=CrossEntropyLossFlat(),
-        opt_func=partial(OptimWrapper, opt=torch.optim.SGD, momentum=recipe.momentum),
+        opt_func=_optimizer(recipe),
         metrics=accuracy,
     )
     learner.recorder.add_time = False

@@ -32,6 +32,7 @@ class Recipe(BaseModel):
     learning_rate: float = Field(0.01, gt=0, allow_inf_nan=False)
     momentum: float = Field(0.9, ge=0, lt=1)
     decay: float = Field(0.1, gt=0, le=1)  # the learning rate is multiplied by it after every epoch
+    optimizer: Literal["sgd", "adam"] = "sgd"  # the paper does not say; adam has no momentum of ours
     batch_size: int = Field(64, ge=2, le=55_000)
     target: float | None = Field(None, ge=0, le=100)  # validation accuracy, percent; None: the paper's rule
     max_epochs: int = Field(4, ge=1, le=1_000)
