@@ -1,0 +1,144 @@
+"""The site of `make site`, built anew and opened from disk by Chromium, at desktop and at phone width."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import browser
+import pytest
+
+from lib.store.files import OUTPUTS, ROOT
+
+pytestmark = pytest.mark.evidence
+MODULES = sorted((ROOT / "lib").glob("**/*.py"))
+EXECUTED = sorted(path for path in OUTPUTS.glob("**/*.ipynb") if "logs" not in path.parts)
+LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "object": "data", "link": "href"}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """Its folder; a warning of Sphinx fails it."""
+    folder = tmp_path_factory.mktemp("built") / "html"
+    command = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", ROOT / "docs", folder]
+    build = subprocess.run(command, capture_output=True, text=True)
+    assert build.returncode == 0, build.stderr
+    return folder
+
+
+class Page(HTMLParser):
+    """The places of a page, where its links go, and what a browser loads to show it."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.ids: set[str] = set()
+        self.links: list[str] = []
+        self.loaded: list[str] = []
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.ids.add(found.get("id") or "")
+        if tag == "a" and found.get("href"):
+            self.links.append(found["href"])
+        if tag in LOADED and found.get(LOADED[tag]):
+            self.loaded.append(found[LOADED[tag]])
+
+
+@pytest.fixture(scope="module")
+def pages(site) -> dict[Path, Page]:
+    return {path: Page(path) for path in site.glob("**/*.html") if "_downloads" not in path.parts}
+
+
+def test_every_executed_notebook_and_every_module_has_a_page(site):
+    notebooks = [site / path.relative_to(ROOT).with_suffix(".html") for path in EXECUTED]
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in MODULES]
+    modules = [site / "functions" / f"{name}.html" for name in names if name != "lib"]
+    assert len(notebooks) > 30 and len(modules) > 50
+    assert [path for path in notebooks + modules if not path.is_file()] == []
+
+
+def test_every_link_leads_somewhere(pages):
+    lost = []
+    for path, page in pages.items():
+        for link in [*page.links, *page.loaded]:
+            to = urlsplit(link)
+            if to.scheme or to.netloc:
+                continue
+            aim = (path.parent / unquote(to.path)).resolve() if to.path else path
+            place = unquote(to.fragment)
+            if not aim.exists() or (place and aim in pages and place not in pages[aim].ids):
+                lost.append((path.name, link))
+    assert lost == []
+
+
+def test_nothing_is_loaded_from_a_host(site, pages):
+    outside = {link for page in pages.values() for link in page.loaded if re.match(r"(\w+:)?//", link)}
+    styles = [path for path in site.glob("**/*.css")]
+    assert styles and outside == set()
+    assert [path.name for path in styles if re.search(r"(@import|url\()\s*[\"']?(https?:)?//", path.read_text())] == []
+
+
+def test_the_functions_are_described(site):
+    shown = re.sub(r"<[^>]+>", "", (site / "functions" / "lib.noise.perturbation.html").read_text())
+    for words in ("(n, H, W) uint8", "Parameters", "Returns", "Raises", "ValueError", "attacks: int"):
+        assert words in shown
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    playwright = pytest.importorskip("playwright.sync_api")
+    if browser.CHROMIUM is None:
+        pytest.skip("no Chromium here: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=browser.CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def opened(chromium, request):
+    """A page that keeps what it asked for and what failed."""
+    page = chromium.new_page(viewport=request.param)
+    page.set_default_timeout(browser.PATIENCE)
+    page.asked, page.failures = [], []
+    page.on("request", lambda asked: page.asked.append(asked.url))
+    page.on("requestfailed", lambda asked: page.failures.append(asked.url))
+    page.on("pageerror", lambda error: page.failures.append(str(error)))
+    yield page
+    page.close()
+
+
+SIZES = pytest.mark.parametrize("opened", [browser.DESKTOP, browser.PHONE], ids=["desktop", "phone"], indirect=True)
+TOO_WIDE = """() => [...document.querySelectorAll("article img, article .text_html")]
+    .filter(box => box.getBoundingClientRect().right > innerWidth + 1 || box.complete && !box.naturalWidth)
+    .map(box => box.outerHTML.slice(0, 100))"""
+
+
+@SIZES
+def test_every_page_fits_and_asks_no_host(site, pages, opened):
+    for path in pages:
+        opened.goto(path.as_uri())
+        across, width = opened.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert across <= width, path
+        assert opened.evaluate(TOO_WIDE) == [], path
+    assert opened.failures == []
+    assert {urlsplit(asked).scheme for asked in opened.asked} <= {"file", "data"}
+
+
+@SIZES
+def test_the_search_finds_words_of_notebooks_and_of_functions(site, opened):
+    for word, page in {
+        "sigmoid": "outputs/curves.html",
+        "perturb": "functions/lib.noise.perturbation.html",
+        "vgg19": "outputs/sweep/vgg19-seed0.html",
+    }.items():
+        opened.goto((site / "index.html").as_uri())
+        if opened.viewport_size == browser.PHONE:
+            opened.locator(".nav-overlay-icon").click()
+        opened.locator(".sidebar-search").fill(word)
+        opened.keyboard.press("Enter")
+        opened.locator(f"#search-results a[href*='{page}']").first.wait_for()
+    assert opened.failures == []
