@@ -22,7 +22,7 @@ from lib.explorer.one_digit import MOST_ATTACKS, Opening, State, look, strips
 from lib.explorer.panels import button
 from lib.explorer.viewers import OneDigit, OwnDigit, in_words
 from lib.networks import predictor
-from lib.noise import NOISES, perturb, perturb_and_count
+from lib.noise import NOISES, SOURCES, perturb, perturb_and_count
 from lib.report import figures
 from lib.store import data
 
@@ -52,19 +52,21 @@ def as_file(picture: Image.Image, kind: str = "PNG") -> bytes:
 
 
 @pytest.mark.parametrize("noise", NOISES)
-@pytest.mark.parametrize("revisit", [False, True])
-def test_a_look_is_what_perturb_and_the_network_say(state, fc, noise, revisit):
-    asked = state.turned(noise=noise, c=1.7, attacks=150, draw=4, revisit=revisit)
+@pytest.mark.parametrize("replacement", [False, True])
+@pytest.mark.parametrize("source", ["clean", "current"])
+def test_a_look_is_what_perturb_and_the_network_say(state, fc, noise, replacement, source):
+    asked = state.turned(noise=noise, c=1.7, attacks=150, draw=4, replacement=replacement, source=source)
     seen = look(asked)
     image = data.load().test_images[613]
-    noisy, attacked, _, left = perturb_and_count(
-        image[None], noise, 150, c=1.7, seed=4, index=np.array([613]), replacement=revisit, source="current"
+    noisy, attacked, altered, left = perturb_and_count(
+        image[None], noise, 150, c=1.7, seed=4, index=np.array([613]), replacement=replacement, source=source
     )
     np.testing.assert_array_equal(seen.noisy, noisy[0])
-    assert (seen.attacked, seen.left) == (attacked[0], left[0])
+    assert (seen.attacked, seen.altered, seen.left) == (attacked[0], altered[0], left[0])
+    assert (f"They altered {seen.altered} pixels" in in_words(seen)) == (seen.altered < seen.attacked)
     np.testing.assert_allclose([seen.before, seen.after], fc(np.stack([image, noisy[0]])), atol=1e-5)
     assert seen.hit[seen.noisy != image].all() and seen.hit.sum() <= 150
-    if not revisit:
+    if not replacement:
         np.testing.assert_array_equal(seen.hit, seen.noisy != image)
 
 
@@ -155,7 +157,8 @@ def test_turning_the_noise_brings_its_own_c(state):
         ({"attacks": 1.5}, "attacks must be an integer"),
         ({"draw": -1}, "draw must be an integer"),
         ({"draw": 2**31 + 1}, "draw must be an integer from 0 to 2147483648, not 2147483649"),
-        ({"revisit": "yes"}, "revisit must be True or False, not 'yes'"),
+        ({"replacement": "yes"}, "replacement must be True or False, not 'yes'"),
+        ({"source": "later"}, "unknown source 'later'; choose from clean, "),
         ({"noise": NOISES["white_to_black"]}, "noise must be a name"),
         ({"own": b"abc"}, "a digit has 28 x 28 brightnesses, not 3"),
     ],
@@ -532,7 +535,8 @@ states = st.builds(
     c=st.none() | st.floats(one_digit.SMALLEST_C, one_digit.LARGEST_C),
     attacks=st.integers(0, one_digit.LARGEST["attacks"]),
     draw=st.integers(0, one_digit.LARGEST["draw"]),
-    revisit=st.booleans(),
+    replacement=st.booleans(),
+    source=st.sampled_from(list(SOURCES)),
 )
 
 
@@ -566,7 +570,7 @@ def test_a_knob_that_cannot_be_turned_goes_back(state, monkeypatch):
 
 def test_knobs_turn_the_state_and_follow_it(state):
     seen = []
-    knobs = Knobs(state, ["model", "noise", "c", "attacks", "draw", "revisit"], seen.append, pytest.fail)
+    knobs = Knobs(state, ["model", "noise", "c", "attacks", "draw", "replacement", "source"], seen.append, pytest.fail)
     knobs.widgets["attacks"].value = 30
     knobs.widgets["noise"].value = "random_pixel_invert"
     assert [s.attacks for s in seen] == [30, 30] and seen[1].c == 1.25 == knobs.widgets["c"].value

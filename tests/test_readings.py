@@ -518,8 +518,8 @@ def test_a_recorded_cell_comes_out_again(tmp_path):
 
 
 def test_the_explorer_lays_no_recorded_curve_of_another_reading_under_a_live_one():
-    def recorded(noise, revisit):
-        return many_digits.recorded_curve(one_digit.State(model="fc", noise=noise, revisit=revisit), "fc")
+    def recorded(noise, replacement):
+        return many_digits.recorded_curve(one_digit.State(model="fc", noise=noise, replacement=replacement), "fc")
 
     assert recorded("white_to_black", False) is not None and recorded("white_to_black", True) is None
     pd.testing.assert_frame_equal(recorded("black_to_white", True), recorded("black_to_white", False))

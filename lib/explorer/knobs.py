@@ -68,10 +68,12 @@ class Newest:
                     self._fail(line)
 
 
+OFFERED = ("clean", "current")  # sources
 # The knobs that offer a list: what is on it, the state's own value always.
 CHOICES: dict[str, Callable[[State], list]] = {
     "model": one_digit.choices,
     "noise": lambda _: [(figures.title(noise), noise) for noise in NOISES],
+    "source": lambda state: [(f"the {source} image", source) for source in dict.fromkeys([*OFFERED, state.source])],
     "c": lambda state: [(repr(c).removesuffix(".0"), c) for c in sorted({*STOPS, default_c(state.noise, state.c)})],
 }
 
@@ -91,8 +93,13 @@ KNOBS: dict[str, Callable[[State], widgets.ValueWidget]] = {
     "draw": lambda state: widgets.BoundedIntText(
         min=0, max=LARGEST["draw"], description="Draw", tooltip="Another draw attacks other pixels at random"
     ),
-    "revisit": lambda state: widgets.Checkbox(
-        description="a pixel may be attacked again", indent=True, tooltip="Off: every pixel is attacked once at most"
+    "replacement": lambda state: widgets.Checkbox(
+        description="a pixel may be drawn again", indent=True, tooltip="Off: every pixel is drawn once at most"
+    ),
+    "source": lambda state: widgets.Dropdown(
+        options=CHOICES["source"](state),
+        description="Drawn from",
+        tooltip="The image that says which pixels may be attacked and how bright they are",
     ),
 }
 

@@ -103,8 +103,8 @@ def recorded_curve(state: State, model: str) -> pd.DataFrame | None:
         model=model,
         train_seed=state.train_seed,
         noises=[state.noise],
-        replacement=state.revisit,
-        source="current",
+        replacement=state.replacement,
+        source=state.source,
         outputs=state.outputs,
     )
     return results.curves(plan) if recorded(plan) else None

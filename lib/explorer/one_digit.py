@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from lib import networks, paper
-from lib.noise import default_c, perturb_and_count
+from lib.noise import SOURCES, default_c, perturb_and_count
 from lib.store import data
 from lib.store.files import OUTPUTS, ROOT, visible
 
@@ -39,7 +39,8 @@ class State:
     c: float | None = None  # None: the noise's own
     attacks: int = 10
     draw: int = 0
-    revisit: bool = False
+    replacement: bool = False  # as in `perturb`, like the source
+    source: str = "current"
     own: bytes | None = None  # a digit of one's own: 28 x 28 brightnesses, row by row; None: the test image
     train_seed: int = 0
     outputs: Path = OUTPUTS
@@ -56,8 +57,10 @@ class State:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= largest:
                 raise ValueError(f"{name} must be an integer from 0 to {largest}, not {value!r}")
-        if not isinstance(self.revisit, bool):
-            raise ValueError(f"revisit must be True or False, not {self.revisit!r}")
+        if not isinstance(self.replacement, bool):
+            raise ValueError(f"replacement must be True or False, not {self.replacement!r}")
+        if self.source not in SOURCES:
+            raise ValueError(f"unknown source {self.source!r}; choose from {', '.join(SOURCES)}")
         if self.own is not None and len(self.own) != 28 * 28:
             raise ValueError(f"a digit has 28 x 28 brightnesses, not {len(self.own)}")
 
@@ -80,7 +83,7 @@ class State:
     @property
     def noise_arguments(self) -> dict:
         """The keyword arguments of `perturb` without those that name images."""
-        drawing = {"replacement": self.revisit, "source": "current"}
+        drawing = {"replacement": self.replacement, "source": self.source}
         return {"noise": self.noise, "c": self.c, "seed": self.draw, **drawing}
 
 
@@ -96,7 +99,8 @@ class Opening(BaseModel):
     c: float | None = Field(None, ge=SMALLEST_C, le=LARGEST_C)
     attacks: int = Field(10, ge=0, le=LARGEST["attacks"])
     draw: int = Field(0, ge=0, le=LARGEST["draw"])
-    revisit: bool = False
+    replacement: bool = False
+    source: str = "current"
     images: int = Field(500, ge=1, le=10_000)
     outputs: Path = Path("outputs")  # from the repository's root
 
@@ -114,6 +118,7 @@ class Look:
     noisy: np.ndarray  # (28, 28) uint8
     hit: np.ndarray  # (28, 28) bool: altered by at least one attack
     attacked: int  # attacks that found a pixel
+    altered: int  # pixels whose brightness is not the clean digit's
     left: int  # pixels still eligible
     before: np.ndarray  # (10,) class probabilities of the clean digit
     after: np.ndarray  # (10,), of the noisy one
@@ -189,7 +194,8 @@ def look(state: State) -> Look:
     steps = noisy[: state.attacks + 1]
     hit = (steps[1:] != steps[:-1]).any(axis=0)
     before, after = probabilities(state, np.stack([state.image, steps[-1]]))
-    return Look(state, steps[-1], hit, int(attacked[state.attacks]), int(left[state.attacks]), before, after)
+    counts = int(attacked[state.attacks]), int((steps[-1] != steps[0]).sum()), int(left[state.attacks])
+    return Look(state, steps[-1], hit, *counts, before, after)
 
 
 @lru_cache(16)

@@ -20,6 +20,7 @@ from lib.explorer.upload import Upload
 LOOKING = "Looking for the first level that fools it"
 CANVAS, PEN = 280, 24  # the side of the canvas and the width of the pen, in units of a web page
 SEVEN = [[(70.0, 70.0), (205.0, 70.0), (125.0, 225.0)]]  # what the canvas opens with
+DRAWING = ("draw", "replacement", "source")  # knobs
 
 
 class AttackedDigit:
@@ -51,9 +52,8 @@ class AttackedDigit:
         """Everything in its place; `controls` choose the digit and the network."""
         knobs = self.knobs.widgets
         choice = column(*controls)
-        noise = column(
-            knobs["noise"], knobs["c"], knobs["attacks"], wrapped(self.play, self.jump), knobs["draw"], knobs["revisit"]
-        )
+        drawing = knobs["draw"], knobs["replacement"], knobs["source"]
+        noise = column(knobs["noise"], knobs["c"], knobs["attacks"], wrapped(self.play, self.jump), *drawing)
         pair = wrapped(column(self.digit, self.strip), column(self.bars))
         return rows(wrapped(choice, noise), self.message, self.verdict, pair)
 
@@ -104,6 +104,8 @@ def in_words(look: Look) -> str:
         f"and after {made} as {after} ({100 * look.after[after]:.0f} % sure)"
     )
     text += f"; it is a {look.state.label}." if look.state.label is not None else "."
+    if look.altered < look.attacked:
+        text += f" They altered {look.altered} pixels."
     if look.attacked < look.state.attacks:
         text += f" Only {look.attacked} of {look.state.attacks} attacks found a pixel; none is left to attack."
     return text
@@ -113,7 +115,7 @@ class OneDigit(Viewer):
     """One test image under attack, chosen by number or as the next one that the network gets wrong."""
 
     def __init__(self, state: State):
-        self.attack = AttackedDigit(state, ["model", "number", "noise", "c", "attacks", "draw", "revisit"])
+        self.attack = AttackedDigit(state, ["model", "number", "noise", "c", "attacks", *DRAWING])
         self.search = Newest(self._search, self.attack.message.warn)
         self.attack.before_change = self.search.cancel
         self.next = button(
@@ -146,7 +148,7 @@ class OwnDigit(Viewer):
         self.strokes = [list(stroke) for stroke in SEVEN]
         self.drawing = False
         drawn = handwriting.from_strokes(self.strokes, CANVAS, PEN)
-        names = ["model", "noise", "c", "attacks", "draw", "revisit"]
+        names = ["model", "noise", "c", "attacks", *DRAWING]
         self.attack = AttackedDigit(state.turned(own=drawn.tobytes()), names)
         self.canvas = Canvas(
             width=CANVAS, height=CANVAS, layout=Layout(width=f"{CANVAS}px", border="1px solid #8C8C8C")

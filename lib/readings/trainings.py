@@ -7,6 +7,7 @@ import itertools
 import sys
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -32,9 +33,9 @@ class Training:
 
     learning_rate: float = 0.01
     batch_size: int = 64
-    optimizer: str = "sgd"
+    optimizer: Literal["sgd", "adam"] = "sgd"
     epochs: int = 4
-    normalize: str = "mnist"
+    normalize: Literal["mnist", "none"] = "mnist"
     channels: int = 1
 
     def recipe(self, seed: int, outputs: Path = OUTPUTS, train_images: int = 55_000) -> Recipe:
