@@ -27,7 +27,7 @@ def __getattr__(name: str) -> Any:
     Checking a notebook's parameters thus waits for no engine.
     """
     if not name.startswith("_"):
-        for module in ("net", "weights", "inference"):
+        for module in ("net", "weights", "probe", "inference"):
             found = importlib.import_module(f"lib.networks.{module}")
             if hasattr(found, name):
                 return getattr(found, name)

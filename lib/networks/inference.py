@@ -1,18 +1,24 @@
 """Class probabilities of images, fast: OpenVINO on a CPU, torch on a GPU."""
 
 import copy
+import logging
+import warnings
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from lib.networks.architectures import CLASSES, ENGINES, SIZE, Predictor
-from lib.networks.net import Net, folded, memory_format
+from lib.networks.net import Net, folded, in_a_line, memory_format, upscale
+from lib.networks.probe import digits
 
 HEIGHT = 28  # pixels a side before the upscaling
 BATCH = 100  # images a forward pass; larger ones are not faster on a CPU
+Forward = Callable[[np.ndarray], np.ndarray]  # (n, 1, size, size) float32 in [0, 1] -> probabilities (n, 10)
+ROUNDING = 1e-3  # of a probability, by which engines may differ
 
 
 def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int = HEIGHT) -> Predictor:
@@ -20,23 +26,35 @@ def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int 
 
     Args:
         net: in eval mode; it is copied, not changed.
-        engine: "openvino" (CPU), "torch" (GPU where there is one), or "auto": torch on a GPU, else openvino.
+        engine: "openvino" (CPU), "torch" (GPU where there is one), or "auto": torch on a GPU, else openvino, and torch
+            with a line in the log where OpenVINO cannot follow the network.
         bfloat16: torch only: autocast, faster on a GPU and slightly different.
         size: 28, or 56 for images that are upscaled already.
 
     Raises:
-        ValueError: if the engine is unknown or cannot do bfloat16.
+        ValueError: if the engine is unknown, cannot do bfloat16, or is "openvino" and answers otherwise than torch.
     """
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}; choose from {', '.join(ENGINES)}")
+    wanted = engine
     if engine == "auto":
         engine = "torch" if torch.cuda.is_available() else "openvino"
     if bfloat16 and engine == "openvino":
         raise ValueError("bfloat16 is for engine='torch'")
-    net = folded(copy.deepcopy(net))
-    net = nn.Sequential(_collapsed(net) if size == HEIGHT else net, nn.Softmax(dim=1)).eval()
-    forward = _torch(net, bfloat16) if engine == "torch" else _openvino(net, size)
+    small = folded(copy.deepcopy(net))
+    small = nn.Sequential(_collapsed(small) if size == HEIGHT else small, nn.Softmax(dim=1)).eval()
+    if engine == "torch":
+        return _in_batches(_torch(small, bfloat16))
+    forward = _openvino_as_torch(small, net, size)
+    if isinstance(forward, str):
+        if wanted == "openvino":
+            raise ValueError(f"{forward}; choose engine='torch'")
+        logging.getLogger(__name__).warning("%s; torch is used instead, which is slower", forward)
+        forward = _torch(nn.Sequential(copy.deepcopy(net), nn.Softmax(dim=1)).eval())
+    return _in_batches(forward)
 
+
+def _in_batches(forward: Forward) -> Predictor:
     def probabilities(images: np.ndarray) -> np.ndarray:
         batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
         return np.concatenate([forward(batch[:, None] / np.float32(255)) for batch in batches] or [_NOTHING])
@@ -47,30 +65,62 @@ def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int 
 _NOTHING = np.empty((0, CLASSES), np.float32)
 
 
+class _Reading(TorchFunctionMode):
+    """Notes whether a forward pass takes a value out of a tensor: what Python does by it, a translation leaves out."""
+
+    OUT = {"__bool__", "__float__", "__int__", "__index__", "__array__", "item", "tolist", "numpy", "equal", "allclose"}
+    seen = False
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        self.seen |= getattr(function, "__name__", "") in self.OUT
+        return function(*args, **(kwargs or {}))
+
+
+def _openvino_as_torch(small: nn.Module, net: Net, size: int) -> Forward | str:
+    """`small` in OpenVINO, if it answers digits, one alone and others together, as `net` does; otherwise why not."""
+    images = upscale(digits(), size, net.resize)[:, None] / np.float32(255)
+    with torch.no_grad(), _Reading() as reading:
+        expected = net(torch.from_numpy(images)).softmax(dim=1)
+    if reading.seen:
+        return "OpenVINO cannot follow this network, which takes values out of its tensors"
+    try:
+        forward = _openvino(small, size)
+        found = np.concatenate([forward(images[:1]), forward(images[1:])])
+    except Exception as error:  # whatever the network's own code may raise when it is traced
+        return f"OpenVINO cannot run this network: {in_a_line(error)}"
+    apart = np.abs(found - expected.numpy()).max() if found.shape == expected.shape else np.inf
+    return forward if apart <= ROUNDING else f"OpenVINO's probabilities differ from torch's by up to {apart:.2g}"
+
+
 def _collapsed(net: Net) -> nn.Module:
     """A fully connected net that reads 28x28 at once, with a quarter of the products; any other network as it is.
 
     Normalisation and upscaling are linear, and so part of the first dense layer: with U the upscaling, W the layer's
     weights and b its bias, W U (x - mean) / deviation + b.
     """
-    if not (isinstance(net.body, nn.Sequential) and [type(part) for part in net.body[:2]] == [nn.Flatten, nn.Linear]):
+    body = net.body
+    if type(body) is not nn.Sequential or [type(part) for part in body[:2]] != [nn.Flatten, nn.Linear]:
         return net
-    flatten, dense, *rest = net.body
+    flatten, dense, *rest = body
+    hooked = any(part._forward_pre_hooks or part._forward_hooks for part in (net, body, flatten, dense))
+    if hooked or dense.in_features != SIZE * SIZE or flatten.start_dim != 1:
+        return net
     pixels = torch.eye(HEIGHT * HEIGHT, dtype=torch.float64).unflatten(1, (1, HEIGHT, HEIGHT))
     upscaled = functional.interpolate(pixels, size=(SIZE, SIZE), mode=net.resize).flatten(1)  # (784, 3136)
     weights = dense.weight.detach().double()
     collapsed = nn.Linear(HEIGHT * HEIGHT, dense.out_features)
     with torch.no_grad():
         collapsed.weight.copy_(weights @ upscaled.T / net.deviation)
-        collapsed.bias.copy_(dense.bias - net.mean / net.deviation * weights.sum(dim=1))
+        bias = 0 if dense.bias is None else dense.bias
+        collapsed.bias.copy_(bias - net.mean / net.deviation * weights.sum(dim=1))
     return nn.Sequential(flatten, collapsed, *rest)
 
 
-def _openvino(net: nn.Module, size: int) -> Callable[[np.ndarray], np.ndarray]:
+def _openvino(net: nn.Module, size: int) -> Forward:
     import openvino  # only where it is asked for: it loads for a second
 
     example = torch.zeros(2, 1, size, size)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings(action="ignore", category=torch.jit.TracerWarning):
         graph = openvino.convert_model(net, example_input=example, input=[-1, 1, size, size])
     # float32 throughout: some processors would otherwise compute in bfloat16
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
@@ -78,7 +128,7 @@ def _openvino(net: nn.Module, size: int) -> Callable[[np.ndarray], np.ndarray]:
     return lambda images: compiled(images)[0].copy()
 
 
-def _torch(net: nn.Module, bfloat16: bool) -> Callable[[np.ndarray], np.ndarray]:
+def _torch(net: nn.Module, bfloat16: bool = False) -> Forward:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     net = net.to(device, memory_format=memory_format(net))
 

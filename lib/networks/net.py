@@ -1,17 +1,23 @@
 """A network as it is trained and asked: normalisation and upscaling before the architecture."""
 
 import math
+import textwrap
+import traceback
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
 import torchvision.models as tv
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.parameter import is_lazy
 
-from lib.networks.architectures import NORMALIZE, RESIZE, SIZE, architecture
+from lib.networks.architectures import CLASSES, NETS, NORMALIZE, RESIZE, SIZE, architecture
 
+INPUT = f"1x{SIZE}x{SIZE}"
 FOLDED = "body.classifier.0.weight"  # in VGG
+LIBRARIES = ("torch", "torchvision", "timm", "lib")  # whose modules take images in any memory format
 
 
 class Net(nn.Module):
@@ -37,7 +43,7 @@ def build(model: str, seed: int = 0, *, normalize: str = "mnist", resize: str = 
     """A network with fresh weights: the same seed gives the same ones, and torch's own generator is left alone.
 
     Raises:
-        ValueError: if `model`, `normalize` or `resize` is unknown.
+        ValueError: if `model`, `normalize` or `resize` is unknown, or the network cannot be made; a line.
     """
     if normalize not in NORMALIZE:
         raise ValueError(f"unknown normalize {normalize!r}; choose from {', '.join(NORMALIZE)}")
@@ -46,25 +52,59 @@ def build(model: str, seed: int = 0, *, normalize: str = "mnist", resize: str = 
     make = architecture(model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        body = make()
+        try:
+            body = make()
+            if isinstance(body, nn.Module):
+                _give_shapes(body)
+        except Exception as error:  # of anyone's code
+            told = in_a_line(error)
+            raise ValueError(f"{model} cannot be made for {INPUT} and {CLASSES} classes: {told}") from None
+    if not isinstance(body, nn.Module):
+        raise ValueError(f"{model} gives a {type(body).__name__}; allowed is a function that returns a torch module")
     return Net(body, normalize, resize)
+
+
+def _give_shapes(body: nn.Module) -> None:
+    """Let lazy layers, which learn their shapes from the first images, see some."""
+    if any(map(is_lazy, (*body.parameters(), *body.buffers()))):
+        with torch.no_grad():
+            body.eval()(torch.zeros(2, 1, SIZE, SIZE))
+        body.train()
+
+
+def in_a_line(error: Exception) -> str:
+    """What somebody else's code raised, and where: the last line outside torch."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if f"{Path(torch.__file__).parent}/" not in frame.filename] or frames
+    words = textwrap.shorten(f"{type(error).__name__}: {error}".removesuffix(": "), 300)
+    return f"{words} ({Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line})"
 
 
 @cache
 def parameters(model: str) -> int:
-    """How many numbers the training of a network sets."""
-    with torch.device("meta"):  # shapes alone, no weights
-        return sum(weights.numel() for weights in architecture(model)().parameters())
+    """How many numbers the training of a network sets.
+
+    Raises:
+        ValueError: as `build`.
+    """
+    return sum(weights.numel() for weights in _shapes(model).parameters())
 
 
 @cache
 def effective_parameters(model: str) -> int:
     """The same without copies: VGG's pooling repeats each input of its first dense layer (`repeats_of`)."""
-    with torch.device("meta"):
-        net = Net(architecture(model)())
+    net = _shapes(model)
     repeats = repeats_of(net) or 1
     copies = net.get_parameter(FOLDED).numel() * (repeats - 1) // repeats if repeats > 1 else 0
     return parameters(model) - copies
+
+
+def _shapes(model: str) -> Net:
+    """A network whose weights do not matter: none for those of `NETS`, while anyone's own may need some to be made."""
+    if model.partition("@")[0] not in NETS:
+        return build(model)
+    with torch.device("meta"):
+        return Net(architecture(model)())
 
 
 def upscale(images: np.ndarray, size: int, resize: str) -> np.ndarray:
@@ -76,13 +116,15 @@ def upscale(images: np.ndarray, size: int, resize: str) -> np.ndarray:
 
 
 def memory_format(net: nn.Module) -> torch.memory_format:
-    """channels_last, except for grouped convolutions (EfficientNet) on a processor without AVX-512.
+    """channels_last, except for modules of one's own, and for grouped convolutions on a processor without AVX-512.
 
-    There they trained 4 times slower with it, with AVX-512 1.6 times faster (`benchmarks/sweep.py`).
+    The latter (EfficientNet) trained 4 times slower with it there, with AVX-512 1.6 times faster
+    (`benchmarks/sweep.py`); the former may call `Tensor.view`, which cannot flatten such images.
     """
     grouped = any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in net.modules())
     slow = grouped and torch.backends.cpu.get_cpu_capability() != "AVX512"
-    return torch.contiguous_format if slow else torch.channels_last
+    own = any(type(module).__module__.partition(".")[0] not in LIBRARIES for module in net.modules())
+    return torch.contiguous_format if slow or own else torch.channels_last
 
 
 def folded(net: Net) -> Net:
@@ -107,7 +149,11 @@ def repeats_of(net: Net) -> int:
 
     The copies' weights then act as their sum alone, and share it equally when restored. 0 for other networks.
     """
-    return math.prod(net.body.avgpool.output_size) if isinstance(net.body, tv.VGG) else 0
+    body = net.body
+    if type(body) is not tv.VGG or not isinstance(body.avgpool, nn.AdaptiveAvgPool2d):
+        return 0
+    halvings = sum(isinstance(layer, nn.MaxPool2d) for layer in body.features)
+    return math.prod(body.avgpool.output_size) if SIZE >> halvings == 1 else 0
 
 
 def fold(weights: Tensor, repeats: int) -> Tensor:
