@@ -17,14 +17,14 @@ from lib.paper import FIGURE_7, FIGURE_8, PAPER_NOISES, read_table_1
 from lib.report import sentences, tables
 
 
-def answers(right, draws=1, models=None, attacks=None, attacked=None):
+def answers(right, draws=1, models=None, attacks=None, altered=None):
     """Answers from (models, levels, images) counts, the same under every noise."""
     right = np.asarray(right, np.uint8)
     count, levels, images = right.shape
     attacks = np.arange(levels) * 10 if attacks is None else np.asarray(attacks)
-    attacked = np.broadcast_to(attacks[None, :, None], (4, levels, images)) if attacked is None else attacked
+    altered = np.broadcast_to(attacks[None, :, None], (4, levels, images)) if altered is None else altered
     names = tuple(models or list(networks.NETS)[:count])
-    return Answers(names, attacks, draws, np.broadcast_to(right, (4, *right.shape)), np.asarray(attacked, np.float32))
+    return Answers(names, attacks, draws, np.broadcast_to(right, (4, *right.shape)), np.asarray(altered, np.float32))
 
 
 def counted(*accuracies, images=1000):
@@ -210,7 +210,7 @@ def test_paired_answers_give_the_accuracies_of_the_curves(recorded):
     assert found.draws == 2 and found.right.shape == (4, 1, 21, 60)
     curves = results.curves(compared.comparison.plan("fc")).set_index(["noise", "attacks"])["accuracy"].unstack()
     np.testing.assert_allclose(found.accuracy[:, 0], curves.loc[list(PAPER_NOISES)])
-    assert (found.attacked[foreground.BLACK, -1] == 200).all() and (found.attacked[foreground.WHITE, -1] < 200).any()
+    assert (found.altered[foreground.BLACK, -1] == 200).all() and (found.altered[foreground.WHITE, -1] < 200).any()
     beside = comparison.measure(compare(recorded, "fc", "resnet18"))
     assert beside.draws == 1, "the draws that both have seen"
 
@@ -320,20 +320,23 @@ def test_resilience_stands_beside_depth_and_size():
 def test_at_equal_pixels_an_image_counts_in_proportion():
     right = np.zeros((4, 1, 3, 2), np.uint8)
     right[foreground.BLACK, 0] = [[1, 1], [1, 1], [0, 0]]
-    attacked = np.zeros((4, 3, 2), np.float32)
-    attacked[foreground.WHITE] = [[0, 0], [10, 10], [17, 20]]  # the first digit has 17 white pixels
-    found = Answers(("fc",), np.array([0, 10, 20]), 1, right, attacked)
+    altered = np.zeros((4, 3, 2), np.float32)
+    altered[foreground.WHITE] = [[0, 0], [10, 10], [17, 20]]  # the first digit has 17 white pixels
+    altered[foreground.BLACK] = [[0, 0], [10, 10], [20, 20]]
+    found = Answers(("fc",), np.array([0, 10, 20]), 1, right, altered)
     np.testing.assert_allclose(foreground.at_equal_pixels(found)[0], [[1, 1], [1, 1], [0.3, 0]], atol=1e-6)
+    altered[foreground.BLACK] = [[0, 0], [8, 10], [18, 19]]  # drawn again, black pixels run short too
+    np.testing.assert_allclose(foreground.at_equal_pixels(found)[0], [[1, 1], [0.8, 1], [0.1, 0]], atol=1e-6)
 
 
 def test_a_network_blind_to_the_kind_of_pixel_is_nearly_equal_only_at_equal_pixels():
     """It falls with each pixel altered, and White to Black alters 40 at most: that alone makes equal attacks differ."""
     attacks = np.arange(0, 201, 10)
     images = 500
-    attacked = np.broadcast_to(attacks[None, :, None], (4, len(attacks), images)).astype(np.float32).copy()
-    attacked[foreground.WHITE] = np.minimum(attacked[foreground.WHITE], 40)
+    altered = np.broadcast_to(attacks[None, :, None], (4, len(attacks), images)).astype(np.float32).copy()
+    altered[foreground.WHITE] = np.minimum(altered[foreground.WHITE], 40)
     strength = np.random.default_rng(0).uniform(0, 250, images)
-    found = Answers(("fc",), attacks, 1, (strength > attacked)[:, None].astype(np.uint8), attacked)
+    found = Answers(("fc",), attacks, 1, (strength > altered)[:, None].astype(np.uint8), altered)
     table = foreground.white_minus_black(found).set_index("measure")
     assert table.loc["equal attacks", "leaning"] == "background" and table.loc["equal attacks", "difference"] > 20
     assert table.loc["equal pixels", "leaning"] == "nearly equal"

@@ -309,13 +309,13 @@ def test_accuracy_counts_what_was_right(outputs):
         "images",
         "reading",
         "correct",
-        "pixels_attacked",
+        "pixels_altered",
     ]
     assert len(table) == 1 + 4 * 2 * 2 and (table["attacks"] == 0).sum() == 1
     row = table.query("noise == 'black_to_white' and attacks == 100 and draw == 1").iloc[0]
     images, labels = data.load().test_images[:150], data.load().test_labels[:150]
     found = naive_probabilities(outputs, perturb(images, "black_to_white", 100, seed=1)).argmax(axis=1)
-    assert row["correct"] == (found == labels).sum() and row["pixels_attacked"] == 150 * 100
+    assert row["correct"] == (found == labels).sum() and row["pixels_altered"] == 150 * 100
 
 
 def test_a_new_noise_joins_by_its_declaration_alone(outputs, monkeypatch):

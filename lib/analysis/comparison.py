@@ -32,7 +32,7 @@ class Answers:
     attacks: np.ndarray  # (levels,), from 0 on
     draws: int
     right: np.ndarray  # (noises, models, levels, images) uint8: in how many draws
-    attacked: np.ndarray  # (noises, levels, images) float32: pixels really attacked, mean of the draws
+    altered: np.ndarray  # (noises, levels, images) float32: pixels really altered, mean of the draws
 
     @property
     def images(self) -> int:
@@ -53,7 +53,7 @@ def measure(compared: Compared) -> Answers:
     """Read what the networks answered in the draws that all of them have seen."""
     draws, images = compared.common_draws, compared.comparison.images
     labels = data.load().test_labels[:images]
-    right, attacked = [], []
+    right, altered = [], []
     for model in compared.models:
         plan = compared.comparison.plan(model)
         clean = Predictions.read(plan.part(CLEAN).path)
@@ -61,10 +61,10 @@ def measure(compared: Compared) -> Answers:
             parts = [Predictions.read(plan.part(noise, draw).path) for draw in range(draws)]
             found = [np.concatenate([clean.predicted, part.predicted]) == labels for part in parts]  # (levels, images)
             right.append(np.sum(found, axis=0, dtype=np.uint8))
-            attacked.append(np.mean([np.concatenate([clean.attacked, part.attacked]) for part in parts], axis=0))
+            altered.append(np.mean([np.concatenate([clean.pixels, part.pixels]) for part in parts], axis=0))
     shape = (len(compared.models), len(PAPER_NOISES), *right[0].shape)
     cube = np.stack(right).reshape(shape).swapaxes(0, 1)
-    pixels = np.stack(attacked[: len(PAPER_NOISES)]).astype(np.float32)  # the same for every network
+    pixels = np.stack(altered[: len(PAPER_NOISES)]).astype(np.float32)  # the same for every network
     return Answers(compared.models, np.array(plan.levels), draws, cube, pixels)
 
 

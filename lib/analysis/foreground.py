@@ -29,12 +29,13 @@ def at_equal_pixels(answers: Answers) -> np.ndarray:
     """Black to White at as many pixels as White to Black altered: (models, levels, images), draws right.
 
     Between two levels the answer of an image counts in proportion: 0.3 of the upper level's and 0.7 of the lower's,
-    where White to Black ended three tenths of the way.
+    where White to Black altered three tenths of the pixels that Black to White altered from one to the next.
     """
-    levels = answers.attacks.astype(float)
-    wanted = answers.attacked[WHITE]  # (levels, images)
-    upper = np.clip(np.searchsorted(levels, wanted), 1, len(levels) - 1)
-    share = (wanted - levels[upper - 1]) / (levels[upper] - levels[upper - 1])
+    rows = np.arange(len(answers.attacks))
+    white, black = answers.altered[WHITE], answers.altered[BLACK]  # (levels, images)
+    place = np.stack([np.interp(w, b, rows) for w, b in zip(white.T, black.T, strict=True)], axis=1)
+    upper = np.clip(np.ceil(place).astype(int), 1, len(rows) - 1)
+    share = place - (upper - 1)
     image = np.arange(answers.images)
     black = answers.right[BLACK]  # (models, levels, images)
     return (1 - share) * black[:, upper - 1, image] + share * black[:, upper, image]

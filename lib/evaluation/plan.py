@@ -1,5 +1,6 @@
 """What a sweep is to measure (section 3.4), cut into the parts that lie in one file each."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -78,7 +79,7 @@ class Plan(BaseModel):
     @field_validator("levels")
     @classmethod
     def _ascending_levels(cls, levels: list[int]) -> list[int]:
-        if levels[0] < 0 or any(a >= b for a, b in zip(levels, levels[1:], strict=False)):
+        if levels[0] < 0 or any(a >= b for a, b in pairwise(levels)):
             raise ValueError(f"levels must ascend from 0 or more, not {levels}")
         if levels[-1] > MOST_ATTACKS:
             raise ValueError(f"levels must be {MOST_ATTACKS:,} or less, not {levels}")

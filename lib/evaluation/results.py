@@ -40,7 +40,7 @@ def interval(correct: np.ndarray) -> tuple[float, float]:
 def accuracy_table(outputs: Path = OUTPUTS) -> pd.DataFrame:
     """A row for every recorded combination of KEYS, and two counts.
 
-    `correct` of the `images` were classified rightly; `pixels_attacked` is the total over all of them. Attacks = 0 is
+    `correct` of the `images` were classified rightly; `pixels_altered` is the total over all of them. Attacks = 0 is
     measured once, as noise "none" without c. `reading` says how the noise was read (`replacement=True source=clean`),
     under one name where several give the same pixels. Predictions by weights that are no longer on disk are left out.
     """
@@ -61,10 +61,10 @@ def accuracy_table(outputs: Path = OUTPUTS) -> pd.DataFrame:
                     "images": recipe["images"],
                     "reading": reading(recipe),
                     "correct": int(correct[level].sum()),
-                    "pixels_attacked": int(predictions.attacked[level].sum()),
+                    "pixels_altered": int(predictions.pixels[level].sum()),
                 }
             )
-    table = pd.DataFrame(rows, columns=[*KEYS, "correct", "pixels_attacked"])
+    table = pd.DataFrame(rows, columns=[*KEYS, "correct", "pixels_altered"])
     return table.sort_values(KEYS).drop_duplicates(KEYS).reset_index(drop=True)
 
 
@@ -105,7 +105,7 @@ def curves(plan: Plan) -> pd.DataFrame:
     """Accuracy at every level of a recorded plan, all its draws together.
 
     Paper: Figures 7 and 8. Rows: noise, attacks, accuracy, low, high (percent, `interval`), images, draws,
-    pixels_attacked (mean an image). Level 0 stands once for every noise.
+    pixels_altered (mean an image). Level 0 stands once for every noise.
     """
     labels = data.load().test_labels[: plan.images]
     clean, *attacked = (Predictions.read(part.path) for part in plan.parts())
@@ -114,7 +114,7 @@ def curves(plan: Plan) -> pd.DataFrame:
     def add(noise: str, attacks: int, draws: list[Predictions], row: int) -> None:
         correct = np.stack([draw.predicted[row] == labels for draw in draws])  # (draws, images)
         low, high = interval(correct)
-        pixels = float(np.mean([draw.attacked[row] for draw in draws]))
+        pixels = float(np.mean([draw.pixels[row] for draw in draws]))
         rows.append((noise, attacks, 100 * correct.mean(), low, high, plan.images, len(draws), pixels))
 
     for noise in plan.noises:
@@ -122,7 +122,7 @@ def curves(plan: Plan) -> pd.DataFrame:
         draws = [draw for draw in attacked if draw.record["recipe"]["noise"] == noise]
         for row, attacks in enumerate(level for level in plan.levels if level > 0):
             add(noise, attacks, draws, row)
-    columns = ["noise", "attacks", "accuracy", "low", "high", "images", "draws", "pixels_attacked"]
+    columns = ["noise", "attacks", "accuracy", "low", "high", "images", "draws", "pixels_altered"]
     return pd.DataFrame(rows, columns=columns)
 
 

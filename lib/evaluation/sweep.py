@@ -25,6 +25,11 @@ class Predictions:
     record: dict  # the part's recipe, model, training seed, hash of the weights, versions, commit
     altered: np.ndarray | None = None  # uint16, pixels whose brightness is not the clean image's, where counted
 
+    @property
+    def pixels(self) -> np.ndarray:
+        """Pixels altered, (levels, images); draws where a file counts these alone, since none of them came twice."""
+        return self.attacked if self.altered is None else self.altered
+
     @classmethod
     def read(cls, path: Path) -> "Predictions":
         record, arrays = read_arrays(path)
@@ -45,9 +50,10 @@ def sweep(plan: Plan) -> dict[str, int]:
 
     Raises:
         FileNotFoundError: if the network is not trained; it names the command that does.
-        ValueError: if recorded predictions do not follow from the weights.
+        ValueError: if recorded predictions do not follow from the weights, or the network is not fit to be measured
+            (`networks.probed`).
     """
-    net = networks.load(plan.model, plan.train_seed, ROOT / plan.outputs)
+    net = networks.probed(networks.load(plan.model, plan.train_seed, ROOT / plan.outputs), plan.model)
     probabilities = networks.predictor(net, plan.engine, plan.bfloat16, plan.space)
     digits = data.load()
     images = networks.upscale(digits.test_images[: plan.images], plan.space, net.resize)

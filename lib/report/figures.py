@@ -20,11 +20,12 @@ from lib.store.files import OUTPUTS, write_derived
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C"]
 DASHES = ["-", "--", "-.", ":"]
 MARKERS = "osD^vPX*"
-NETWORK_COLOURS = [*COLOURS, "#882255"]  # and one of Tol's; 9 and 4 give 36 networks looks of their own
-NETWORK_MARKERS = MARKERS + "h"
+NETWORK_COLOURS = [*COLOURS, "#882255", "#999933", "#44AA99"]  # and three of Tol's; with 4 dashes 44 looks
+NETWORK_MARKERS = MARKERS + "hp<"
 NETWORK_DASHES = ["-", "--", "-.", (0, (5, 1, 1, 1, 1, 1))]  # dots are for another recipe
 STYLE = "lib.report.companion"  # companion.mplstyle, beside this file
 ATTACKS_AXIS, ACCURACY_AXIS = "attacks", "test accuracy (%)"
+AXES = {"attacks": ATTACKS_AXIS, "pixels_altered": "pixels altered, mean of the images"}
 
 
 def title(noise: str) -> str:
@@ -144,21 +145,24 @@ def training(record: dict) -> Figure:
 
 
 @style.context(STYLE)
-def noise_curves(curves: pd.DataFrame, heading: str, paper: pd.DataFrame | None = None) -> Figure:
+def noise_curves(
+    curves: pd.DataFrame, heading: str, paper: pd.DataFrame | None = None, against: str = "attacks"
+) -> Figure:
     """Accuracy against attacks for one network, a line for each noise with its 95 % band.
 
     Args:
         curves: as `results.curves` gives it.
         heading: above the axes.
         paper: rows of `paper.read_table_1` to mark as open symbols.
+        against: the column along the axis: attacks, or pixels_altered.
     """
     figure = Figure(figsize=(7, 4.4))
     axes = figure.subplots()
     for name, curve in curves.groupby("noise", sort=False):
         look = noise_look(name)
         colour, marker = look["color"], look["marker"]
-        axes.fill_between(curve["attacks"], curve["low"], curve["high"], color=colour, alpha=0.25, linewidth=0)
-        axes.plot(curve["attacks"], curve["accuracy"], **look)
+        axes.fill_between(curve[against], curve["low"], curve["high"], color=colour, alpha=0.25, linewidth=0)
+        axes.plot(curve[against], curve["accuracy"], **look)
         if paper is not None:
             points = paper[paper["noise"] == name]
             axes.plot(
@@ -172,7 +176,7 @@ def noise_curves(curves: pd.DataFrame, heading: str, paper: pd.DataFrame | None 
             )
     if paper is not None and len(paper):
         axes.plot([], [], linestyle="", marker="o", markersize=8, mfc="none", mec="0.4", label="paper, Table 1")
-    axes.set(xlabel=ATTACKS_AXIS, ylabel=ACCURACY_AXIS, ylim=(0, 101))
+    axes.set(xlabel=AXES[against], ylabel=ACCURACY_AXIS, ylim=(0, 101))
     axes.set_title(heading, fontsize=10)  # a network may have a long name
     axes.legend()
     figure.tight_layout()
