@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 project = "What pixel noise does to a network"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
@@ -11,7 +13,7 @@ suppress_warnings = ["myst.header"]  # outputs have headings of their own
 
 nb_execution_mode = "off"
 
-autosummary_generate_overwrite = True
+shutil.rmtree(Path(__file__).with_name("functions"), ignore_errors=True)  # else it keeps modules that are gone
 autodoc_default_options = {"members": True}
 autodoc_inherit_docstrings = False
 maximum_signature_line_length = 80

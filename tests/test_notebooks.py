@@ -173,26 +173,21 @@ def test_installing_says_how_far_it_is():
 
 @pytest.mark.evidence
 def test_the_first_command_shows_its_result_and_leaves_the_checkout_clean(tmp_path):
-    """`make sweep` in a checkout of its own, which holds of the results only what it needs."""
-    for name in ("lib", "notebooks", "workflow", "data"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Makefile", ".gitignore", "requirements.lock", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path)
-    kept = [path for path in OUTPUTS.rglob("*fc-seed0*") if "logs" not in path.parts and path.suffix != ".lock"]
-    for path in [*kept, OUTPUTS / "accuracy.csv"]:
-        copied = tmp_path / path.relative_to(ROOT)
-        copied.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(path, copied) if path.is_dir() else shutil.copy(path, copied)
-    (tmp_path / ".venv").symlink_to(sys.prefix)
+    """`make sweep` in a checkout of its own."""
+    folder = tmp_path / "checkout"
+    left_out = shutil.ignore_patterns(".*", "docs", "logs", "checkpoints", "__pycache__", "*.egg-info")
+    shutil.copytree(ROOT, folder, ignore=left_out)
+    shutil.copy(ROOT / ".gitignore", folder)
+    (folder / ".venv").symlink_to(sys.prefix)
 
     def run(*command: str) -> str:
         ran = subprocess.run(
-            command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
+            command, cwd=folder, env=os.environ | {"PYTHONPATH": str(folder)}, capture_output=True, text=True
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
 
-    git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.org")
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "core.compression=0")
     run(*git, "init", "--quiet")
     run(*git, "add", "--all", ":!.venv")
     run(*git, "commit", "--quiet", "--message", "as it came")
