@@ -19,6 +19,8 @@ HEIGHT = 28  # pixels a side before the upscaling
 BATCH = 100  # images a forward pass; larger ones are not faster on a CPU
 Forward = Callable[[np.ndarray], np.ndarray]  # (n, 1, size, size) float32 in [0, 1] -> probabilities (n, 10)
 ROUNDING = 1e-3  # of a probability, by which engines may differ
+LOG = logging.getLogger(__name__)
+LOG.setLevel(logging.WARNING)  # of its own: OpenVINO leaves the root's at ERROR when it cannot convert a network
 
 
 def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int = HEIGHT) -> Predictor:
@@ -49,7 +51,7 @@ def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int 
     if isinstance(forward, str):
         if wanted == "openvino":
             raise ValueError(f"{forward}; choose engine='torch'")
-        logging.getLogger(__name__).warning("%s; torch is used instead, which is slower", forward)
+        LOG.warning("%s; torch is used instead, which is slower", forward)
         forward = _torch(nn.Sequential(copy.deepcopy(net), nn.Softmax(dim=1)).eval())
     return _in_batches(forward)
 
