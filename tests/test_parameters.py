@@ -67,6 +67,11 @@ def test_text_from_the_command_line_becomes_what_it_says():
         ("", {"outputs": None}, "^outputs: must be text, not None; put it in quotes$"),
         ("", {"model": 12}, "^model: unknown model '12'; choose from fc, resnet18"),
         ("", {"model": "2024-05-01"}, "^model: unknown model '2024-05-01'; choose from fc, resnet18"),
+        ("", {"model": "fc@a/b"}, r"^model: the word behind @ must be of letters.* alone, not 'a/b'$"),
+        ("", {"model": "fc@../../x"}, r"^model: the word behind @ must be of letters.* alone, not '../../x'$"),
+        ("", {"model": "fc@"}, r"^model: the word behind @ must be of letters.* alone, not ''$"),
+        ("", {"model": "fc@*"}, r"^model: the word behind @ must be of letters.* alone, not '\*'$"),
+        ("", {"model": "fc@a b"}, r"^model: the word behind @ must be of letters.* alone, not 'a b'$"),
         ("", {"engine": 1.5}, "^engine: must be text, not 1.5; put it in quotes$"),
     ],
 )

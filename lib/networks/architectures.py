@@ -6,6 +6,7 @@ torch, torchvision and timm are imported where a network is made, not here: a na
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -163,9 +164,11 @@ def architecture(model: str) -> Callable[[], nn.Module]:
             returning a module for 1x56x56 and 10 classes. `@WORD` at its end names another training recipe.
 
     Raises:
-        ValueError: if there is no such network; it lists the choices.
+        ValueError: if there is no such network; it lists the choices. If the word cannot stand in a file's name.
     """
-    name = model.partition("@")[0]
+    name, at, word = model.partition("@")
+    if at and not re.fullmatch(r"[\w.+=,-]+", word):
+        raise ValueError(f"the word behind @ must be of letters, digits and . _ - + = , alone, not {word!r}")
     if name in NETS:
         return NETS[name]
     module_name, colon, function_name = name.partition(":")
