@@ -382,6 +382,11 @@ SHAPES = r"images must have the shape \(n, H, W\) or \(n, H, W, 3\) with H and W
             {"images": np.broadcast_to(np.uint8(0), (1, 46_340, 46_340))},
             r"less than 2\*\*31 pixels .* \(1, 46340, 46340\)",
         ),
+        (
+            {"images": np.zeros((8, 9, 3), np.uint8)},
+            r"\(8, 9, 3\) is the shape of one picture in colour; .* image\[None\]",
+        ),
+        ({"images": np.zeros((512, 512, 3), np.uint8)}, "one picture in colour"),
         ({"index": [1, 2, 3]}, rf"{INDEX} .* not the shape \(3,\)"),
         ({"index": 1}, rf"{INDEX} .* not the shape \(\)"),
         ({"index": [0.5, 1.0]}, f"{INDEX} .* not 0.5"),
@@ -450,8 +455,15 @@ def test_the_largest_numbers_are_what_they_are(noise):
     assert 0 < drawn[1, 0] <= 6 and left[1, 0] == 0
 
 
+@pytest.mark.parametrize("shape", [(8, 7, 3), (7, 8, 3), (2, 9, 9), (9, 3, 9), (9, 9, 4)])
+def test_small_or_narrow_grey_images_are_no_picture_in_colour(shape):
+    images = np.zeros(shape, np.uint8)
+    assert (perturb(images, "black_to_white", 2, **ONE_BY_ONE) > 0).sum(axis=(1, 2)).tolist() == [2] * len(images)
+
+
 def test_no_images_give_no_images():
     assert perturb(np.zeros((0, 5, 5), np.uint8), "white_to_black", [1, 2]).shape == (2, 0, 5, 5)
+    assert perturb(np.zeros((0, 5, 5, 3), np.uint8), "white_to_black", [1, 2]).shape == (2, 0, 5, 5, 3)
     assert default_c("white_to_black") == 2.0
 
 

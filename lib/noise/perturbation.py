@@ -16,6 +16,7 @@ from lib.noise.colour import luminance, relit
 from lib.noise.rules import OUTSIDE, Noise, altered_table, default_c, find, is_whole
 
 MOST_ATTACKS = 100_000_000  # on an image: some ten seconds where a pixel may be drawn again
+SMALLEST_PICTURE = 8  # rows and columns of one in colour that is told from grey images three pixels wide
 MOST_PIXELS = 2**31 - 1  # of an image with a frame around it: places are numbered in int32
 
 # Source: whether the list of eligible pixels, and the brightness to alter, follow the image as it now stands. `list`
@@ -51,7 +52,7 @@ def perturb(
 
     Args:
         images: (n, H, W) uint8, or (n, H, W, 3) uint8 with red, green and blue, at their own resolution; not changed.
-            One image goes as `image[None]`.
+            One image goes as `image[None]`; (H, W, 3) is refused from 8x8 on, below it is H grey images three wide.
         noise: a name of `NOISES`, or a `Noise`.
         attacks: pixels to attack, from 0 to `MOST_ATTACKS`; or a sequence of such levels.
         c: the constant of equations (3) and (4), above 0; None: the noise's own.
@@ -187,6 +188,8 @@ def _checked_images(images: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"images must have the shape (n, H, W) or (n, H, W, 3) with H and W at least 1, not {images.shape}"
         )
+    if images.shape[2:] == (3,) and min(images.shape[:2]) >= SMALLEST_PICTURE:
+        raise ValueError(f"{images.shape} is the shape of one picture in colour; give it as image[None]")
     if (images.shape[1] + 2) * (images.shape[2] + 2) > MOST_PIXELS:
         raise ValueError(f"an image must have less than 2**31 pixels with a frame of one around it, not {images.shape}")
     return images

@@ -17,7 +17,7 @@ class PixelNoise(v2.Transform):
 
     The draws come from torch's own generator: `torch.manual_seed` makes them the same again, and every worker of a
     DataLoader has others. As with all transforms of torchvision's second version, labels, boxes and masks beside an
-    image pass through, of several plain tensors the first alone is the image, and a tv_tensor stays one.
+    image pass through, of several plain tensors the first alone is the image, and a tv_tensor stays one. For instance::
 
         augment = v2.Compose([PixelNoise("white_to_black", (0, 100)), v2.ToDtype(torch.float32, scale=True)])
 
