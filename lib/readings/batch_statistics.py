@@ -1,7 +1,7 @@
 """Networks asked as in training: batch normalisation by each batch's own statistics, not by those of the training.
 
-A PyTorch program that forgets `model.eval()` asks so. `python -m lib.readings.batch_statistics NETWORK ...` asks what is
-not recorded yet, under the reading of the noise that is nearest to Table 1.
+A PyTorch program that forgets `model.eval()` asks so. `python -m lib.readings.batch_statistics NETWORK ...` asks what
+is not recorded yet, under the reading of the noise that is nearest to Table 1.
 """
 
 import sys
