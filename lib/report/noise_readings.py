@@ -93,8 +93,8 @@ def nearest(ranked: pd.DataFrame, left: pd.DataFrame, usual: NoiseReading) -> st
     best, ours = ranked.iloc[0], _of(ranked, usual).iloc[0]
     three = ", ".join(THREE)
     ways = (left["replacement"] == best["replacement"]) & (left["source"] == best["source"])
-    turned = ", ".join(NETWORKS[model] for model in left.loc[~left["same"], "without"])
-    but = f"; without {turned} another white or another c of Edge to Altered is" if turned else ""
+    turned = " or ".join(NETWORKS[model] for model in left.loc[~left["same"], "without"])
+    but = f", without {turned} under another white or another c of Edge to Altered" if turned else ""
     return (
         f"Nearest to Table 1 is the reading in which pixels are drawn **{WAYS[best['replacement'], best['source']]}**, "
         f"white is b > {best['white_above']} and c of Edge to Altered is {best['edges_c']:g}: "
