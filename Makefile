@@ -124,8 +124,8 @@ lock: $(READY)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) .ci/check_machine.py
-	@$(PYTHON) -m venv $(STALE) .venv
 	@echo "Installing requirements.lock into .venv: 6 GB with torch, some five minutes on a fast line"
+	@$(PYTHON) -m venv $(STALE) .venv
 	@$(BIN)/python .ci/install.py
 	@$(BIN)/python -m pip install --quiet --no-deps -e .
 	@touch $@
