@@ -1,0 +1,414 @@
+"""One's own digits against MNIST's training images: brightness, size, centre and thickness, and what networks read."""
+
+import io
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageOps
+from skimage.morphology import skeletonize
+
+from lib import networks
+from lib.explorer import handwriting
+from lib.explorer.viewers import CANVAS, PEN
+from lib.networks import predictor
+from lib.store import data
+
+
+def arc(x: float, y: float, width: float, height: float, start: float, end: float) -> list[tuple[float, float]]:
+    """Points of an ellipse between two angles, in degrees from the right, clockwise on the page."""
+    angles = np.radians(np.linspace(start, end, 40))
+    return [(x + width * float(np.cos(a)), y + height * float(np.sin(a))) for a in angles]
+
+
+# The strokes of each digit in a unit square.
+DIGITS = {
+    0: [arc(0.5, 0.5, 0.22, 0.34, -90, 270)],
+    1: [[(0.52, 0.15), (0.48, 0.85)]],
+    2: [[*arc(0.5, 0.33, 0.2, 0.18, -165, 30), (0.28, 0.82), (0.74, 0.82)]],
+    3: [[*arc(0.5, 0.32, 0.19, 0.17, -150, 85), *arc(0.5, 0.67, 0.21, 0.18, -85, 150)]],
+    4: [[(0.36, 0.15), (0.26, 0.55), (0.74, 0.55)], [(0.66, 0.15), (0.62, 0.85)]],
+    5: [[(0.7, 0.17), (0.36, 0.17), (0.33, 0.47), *arc(0.48, 0.64, 0.2, 0.19, -110, 143)]],
+    6: [[(0.62, 0.15), (0.4, 0.45), *arc(0.5, 0.66, 0.18, 0.18, -172, 190)]],
+    7: [[(0.25, 0.2), (0.74, 0.2), (0.44, 0.85)]],
+    8: [[*arc(0.5, 0.33, 0.16, 0.16, 90, 450), *arc(0.5, 0.67, 0.2, 0.18, -90, -450)]],
+    9: [[*arc(0.5, 0.35, 0.18, 0.18, -10, 360), (0.66, 0.86)]],
+}
+
+
+def drawn(digit: int, size: int, pen: float, paper: int = 255, ink: int = 0, box=(0, 0, 1)) -> Image.Image:
+    """A digit by a pen of so many pixels; `box`: left, top and side of its square, in parts of the picture."""
+    finer = 1 if size > 500 else 4  # a pen's edge is not one of whole pixels
+    page = Image.new("L", (size * finer, size * finer), paper)
+    canvas, radius = ImageDraw.Draw(page), pen * finer / 2
+    left, top, side = (part * size * finer for part in box)
+    for stroke in DIGITS[digit]:
+        points = [(left + side * x, top + side * y) for x, y in stroke]
+        canvas.line(points, fill=ink, width=max(1, round(2 * radius)), joint="curve")
+        for x, y in (points[0], points[-1]):
+            canvas.ellipse((x - radius, y - radius, x + radius, y + radius), fill=ink)
+    return page.resize((size, size), Image.Resampling.BOX)
+
+
+def seven(size: int, pen: float, paper: int = 255, ink: int = 0) -> Image.Image:
+    return drawn(7, size, pen, paper, ink)
+
+
+def photographed(page: Image.Image, light: float, vignette: float, grain: float, shadow: float | None, seed: int = 0):
+    """The page lit from the left, darker towards its corners, grainy, half as bright behind a slanted edge."""
+    grey = np.asarray(page, float)
+    y, x = np.mgrid[0 : page.height, 0 : page.width] / max(page.size)
+    grey = grey * (1 - light * (0.7 * x + 0.3 * y)) * (1 - 2 * vignette * ((x - 0.5) ** 2 + (y - 0.5) ** 2))
+    if shadow is not None:
+        grey = grey * np.where(x + 0.4 * y > shadow, 0.5, 1)
+    grey = grey + np.random.default_rng(seed).normal(0, grain, grey.shape)
+    return Image.fromarray(grey.clip(0, 255).astype(np.uint8))
+
+
+def dusty(page: Image.Image, radius: float, specks: int, ink: int = 0, seed: int = 0) -> Image.Image:
+    """Round specks on the left and the right margin."""
+    page, random = page.copy(), np.random.default_rng(seed)
+    for _ in range(specks):
+        x, y = (
+            page.width * (random.choice([0, 0.82]) + random.uniform(0.02, 0.16)),
+            page.height * random.uniform(0.02, 0.98),
+        )
+        ImageDraw.Draw(page).ellipse((x - radius, y - radius, x + radius, y + radius), fill=ink)
+    return page
+
+
+def as_file(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
+    content = io.BytesIO()
+    picture.save(content, kind, **options)
+    return content.getvalue()
+
+
+def taken(picture: Image.Image, kind: str = "PNG", **options) -> np.ndarray:
+    return handwriting.from_file(as_file(picture, kind, **options), "x")
+
+
+def thickness(digit: np.ndarray) -> float:
+    """Ink over the length of the skeleton, in pixels."""
+    return digit.sum(dtype=int) / 255 / max(1, skeletonize(digit > 127).sum())
+
+
+def measures(digits: np.ndarray) -> dict[str, np.ndarray]:
+    """What is compared of digits (n, 28, 28): one number of each."""
+    mass = digits.sum((1, 2), dtype=float)
+    inked = [np.any(digits, axis) for axis in (2, 1)]  # rows, then columns
+    sizes = [28 - np.argmax(where[:, ::-1], 1) - np.argmax(where, 1) for where in inked]
+    centres = [(digits.sum(axis, dtype=float) * np.arange(28)).sum(1) / mass for axis in (2, 1)]
+    return {
+        "peak": digits.max((1, 2)),
+        "ink": mass,
+        "size": np.max(sizes, axis=0),
+        "row of the centre": centres[0],
+        "column of the centre": centres[1],
+    }
+
+
+@pytest.fixture(scope="module")
+def mnist() -> dict[str, tuple[float, float]]:
+    """The lowest and the highest of all training images; of the thickness 0.1 and 99.9 % of 2,000."""
+    images = data.load().train_images
+    ranges = {name: (values.min(), values.max()) for name, values in measures(images).items()}
+    return ranges | {"thickness": tuple(np.quantile([thickness(digit) for digit in images[:2_000]], [0.001, 0.999]))}
+
+
+@pytest.fixture(scope="module")
+def fc():
+    return predictor(networks.load("fc"))
+
+
+@pytest.fixture(scope="module")
+def resnet18():
+    return predictor(networks.load("resnet18"))
+
+
+@pytest.fixture(scope="module")
+def fits(mnist, fc):
+    """Asserts that a digit is as one of MNIST's, and that the fully connected net reads it so."""
+
+    def check(digit: np.ndarray, number: int | None = None, thick: bool = True) -> None:
+        assert digit.shape == (28, 28) and digit.dtype == np.uint8
+        found = {name: values[0] for name, values in measures(digit[None]).items()}
+        found |= {"thickness": thickness(digit)} if thick else {}
+        for name, value in found.items():
+            low, high = mnist[name]
+            assert low - 1e-9 <= value <= high + 1e-9, (
+                f"{name} is {value:.2f}, of MNIST's images {low:.2f} to {high:.2f}"
+            )
+        if number is not None:
+            assert fc(digit[None]).argmax() == number
+
+    return check
+
+
+def test_what_is_said_of_mnist_is_so(mnist):
+    for place in ("row of the centre", "column of the centre"):
+        assert max(abs(end - handwriting.CENTRE) for end in mnist[place]) <= handwriting.OFF_CENTRE
+    assert mnist["size"] == (handwriting.BOX - 1, handwriting.BOX) and mnist["peak"][0] == 254
+    assert handwriting.LEAST_INK < mnist["ink"][0] < 1.02 * handwriting.LEAST_INK
+    assert mnist["ink"][1] < handwriting.MOST_INK < 1.001 * mnist["ink"][1]
+    assert mnist["thickness"][0] < handwriting.THINNEST < handwriting.THICKEST < mnist["thickness"][1]
+
+
+SCANS = [(28, 2), (28, 4), (60, 2), (60, 9), (100, 2), (100, 12), (300, 3), (300, 30), (1000, 4), (1000, 100)]
+
+
+@pytest.mark.parametrize(("size", "pen"), SCANS)
+def test_scans_of_any_size_and_pen(fits, size, pen):
+    for number in (7, 2):
+        fits(taken(drawn(number, size, pen)), number)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "pen"), [*SCANS, (2000, 6), (2000, 200), (4000, 6), (4000, 60), (4000, 400)])
+@pytest.mark.parametrize("number", DIGITS)
+def test_every_digit_of_scans(fits, resnet18, number, size, pen):
+    digit = taken(drawn(number, size, pen))
+    fits(digit, number)
+    assert resnet18(digit[None]).argmax() == number
+
+
+@pytest.mark.parametrize(
+    ("paper", "ink"),
+    [(110, 20), (140, 250), (140, 255), (250, 140), (20, 60), (200, 170), (0, 255), (128, 98), (90, 130), (255, 230)],
+)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_any_paper_and_ink(fits, paper, ink, kind):
+    fits(taken(seven(300, 18, paper, ink), kind), 7)
+
+
+PHOTOS = [  # light, vignette, grain, shadow, pen, paper, ink
+    (0.5, 0.3, 6, None, 30, 230, 30),
+    (0.7, 0.0, 4, None, 16, 240, 40),
+    (0.2, 0.8, 10, None, 40, 220, 60),
+    (0.2, 0.2, 5, 0.5, 24, 230, 40),
+    (0.0, 0.0, 3, 0.8, 30, 240, 20),
+    (0.3, 0.2, 8, 0.35, 50, 200, 30),
+    (0.3, 0.3, 5, None, 24, 40, 220),
+    (0.2, 0.1, 5, 0.6, 24, 60, 230),
+    (0.0, 0.0, 20, None, 24, 200, 60),
+]
+
+
+@pytest.mark.parametrize(("light", "vignette", "grain", "shadow", "pen", "paper", "ink"), PHOTOS)
+def test_photographs_in_uneven_light(fits, light, vignette, grain, shadow, pen, paper, ink):
+    page = photographed(drawn(5, 600, 0.75 * pen, paper, ink), light, vignette, grain, shadow)
+    fits(taken(page, "JPEG", quality=80), 5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("light", "vignette", "grain", "shadow", "pen", "paper", "ink"), PHOTOS)
+@pytest.mark.parametrize("number", DIGITS)
+def test_every_digit_of_photographs(fits, resnet18, number, light, vignette, grain, shadow, pen, paper, ink):
+    page = photographed(drawn(number, 800, pen, paper, ink), light, vignette, grain, shadow, seed=number)
+    digit = taken(page, "JPEG", quality=80)
+    fits(digit, number)
+    assert resnet18(digit[None]).argmax() == number
+
+
+LYING = {  # how a camera that notes an orientation in EXIF has turned the picture
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photograph_is_read_upright(fits, kind, orientation):
+    page = drawn(4, 200, 14)
+    lying = page.transpose(LYING[orientation]) if orientation in LYING else page
+    exif = Image.Exif()
+    exif[274] = orientation
+    content = as_file(lying, kind, exif=exif)
+    assert (
+        np.abs(np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("L"), int) - page).mean() < 9
+    )
+    fits(handwriting.from_file(content, "x"), 4)
+
+
+@pytest.mark.parametrize(
+    ("size", "pen", "radius", "specks"), [(300, 20, 3, 1), (300, 20, 8, 3), (500, 6, 7, 3), (500, 30, 7, 20)]
+)
+def test_dust_is_no_part_of_the_digit(fits, size, pen, radius, specks):
+    for number in (1, 5, 8):
+        clean = taken(drawn(number, size, pen))
+        digit = taken(dusty(drawn(number, size, pen), radius, specks, seed=number))
+        fits(digit, number)
+        np.testing.assert_array_equal(digit, clean)
+
+
+@pytest.mark.parametrize("box", [(0.1, 0.1, 0.15), (0.7, 0.6, 0.25), (0.0, 0.5, 0.45), (-0.2, -0.15, 1.3)])
+def test_small_ones_in_a_corner_and_large_ones_from_edge_to_edge(fits, box):
+    for number in (2, 7):
+        fits(taken(drawn(number, 600, 40 * box[2], box=box)), number)
+
+
+@pytest.mark.parametrize(
+    ("paper", "ink", "box"),
+    [(200, 55, (0.1, 0.2, 0.7)), (55, 250, (0.3, 0.0, 0.7)), (0, 90, (0, 0, 1)), (255, 0, (0, 0, 1))],
+)
+def test_a_picture_of_28_pixels_is_no_exception(fits, paper, ink, box):
+    for number in (0, 3, 7):
+        fits(taken(drawn(number, 28, 2.5, paper, ink, box)), number)
+
+
+def test_digits_of_mnist_itself_stay_as_they_are():
+    images = data.load().test_images[:1_000]
+    assert all(handwriting.like_mnist(image) for image in images)
+    for image in images[:20]:
+        for upload in (image, 255 - image):
+            np.testing.assert_array_equal(taken(Image.fromarray(upload)), image)
+    assert not handwriting.like_mnist(np.roll(images[0], 3, axis=0)) and not handwriting.like_mnist(images[0] // 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("paper", "ink"), [(255, 0), (0, 255), (110, 20), (140, 250)])
+def test_digits_of_mnist_on_paper_are_read_as_before(fits, fc, resnet18, paper, ink):
+    images, labels = data.load().test_images[:100], data.load().test_labels[:100]
+    pages = [Image.fromarray(image).resize((280, 280), Image.Resampling.BICUBIC) for image in images]
+    pages = [Image.fromarray(np.uint8(paper + (ink - paper) * (np.asarray(page) / 255))) for page in pages]
+    digits = np.stack([taken(ImageOps.expand(page, 60, paper)) for page in pages])
+    for digit in digits:
+        fits(digit)
+    for reader in (fc, resnet18):
+        assert (reader(digits).argmax(1) == labels).mean() >= (reader(images).argmax(1) == labels).mean() - 0.03
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "LA", "RGB", "RGBA", "CMYK", "I;16", "I", "F"])
+def test_pictures_of_any_depth(fits, mode):
+    page = seven(120, 10)
+    if mode in ("I;16", "I", "F"):
+        values = np.asarray(page).astype({"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode])
+        picture, kind = Image.fromarray(values * (1 if mode == "F" else 200)), "TIFF"
+    else:
+        picture, kind = page.convert(mode), "TIFF" if mode == "CMYK" else "PNG"
+    fits(taken(picture, kind), 7)
+
+
+def test_transparent_pictures_are_read_whatever_the_ink(fits):
+    for ink in ("black", "white"):
+        picture = Image.new("RGBA", (90, 90), (0, 0, 0, 0) if ink == "black" else (255, 255, 255, 0))
+        ImageDraw.Draw(picture).line([(40, 10), (44, 80)], fill=ink, width=9)
+        fits(taken(picture), 1)
+
+
+STROKES = {
+    "three edges": [[(2, 278), (2, 2), (278, 2), (278, 278)]],
+    "a frame": [[(2, 2), (278, 2), (278, 278), (2, 278), (2, 2)]],
+    "one edge": [[(0, 0), (280, 0)]],
+    "a corner": [[(278, 278), (240, 278), (250, 200)]],
+    "tiny": [[(100, 100), (108, 100), (103, 112)]],
+    "beyond the canvas": [[(-100, -100), (400, -50), (50, 500)]],
+    "a line and a dot": [[(140, 40), (140, 240)], [(275, 275)]],
+    "heavy at one end": [[(30, 30), (60, 60), (30, 60), (60, 30)], [(60, 60), (270, 62)]],
+    "a dot": [[(100, 100)]],
+}
+
+
+@pytest.mark.parametrize("name", STROKES)
+@pytest.mark.parametrize("pen", [2, PEN, 60])
+def test_strokes_anywhere_on_the_canvas(fits, name, pen):
+    fits(handwriting.from_strokes(STROKES[name], CANVAS, pen), thick=False)
+
+
+@pytest.mark.parametrize("pen", [2, 6, PEN, 50])
+@pytest.mark.parametrize("number", DIGITS)
+def test_every_digit_drawn_on_the_canvas(fits, number, pen):
+    for scale, move in ((1.0, 0), (0.3, 5), (1.25, -30)):
+        strokes = [
+            [(move + CANVAS * scale * x, move + CANVAS * scale * y) for x, y in stroke] for stroke in DIGITS[number]
+        ]
+        fits(handwriting.from_strokes(strokes, CANVAS, min(pen, 60 * scale)), number)
+
+
+@pytest.mark.parametrize("pen", [10, PEN])
+def test_a_scan_with_ink_along_three_edges_is_not_turned_round(fits, pen):
+    page = Image.new("L", (300, 300), 255)
+    ImageDraw.Draw(page).line([(2, 298), (2, 2), (298, 2), (298, 298)], fill=0, width=pen)
+    digit = taken(page)
+    fits(digit)
+    assert digit[14, 14] == 0, "paper in its middle"
+
+
+def test_the_unit_of_the_canvas_does_not_matter():
+    half = [[(x / 2, y / 2) for x, y in stroke] for stroke in STROKES["a corner"]]
+    np.testing.assert_array_equal(
+        handwriting.from_strokes(half, CANVAS / 2, PEN / 2), handwriting.from_strokes(STROKES["a corner"], CANVAS, PEN)
+    )
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.floats(0, 280), st.floats(0, 280)), min_size=1, max_size=5), min_size=1, max_size=4)
+)
+@settings(max_examples=40, deadline=None)
+def test_whatever_is_drawn_is_as_mnist_has_it_or_told(strokes):
+    try:
+        digit = handwriting.from_strokes(strokes, CANVAS, PEN)
+    except ValueError as error:
+        assert "there is no digit on it, only " in str(error)
+    else:
+        assert digit.max() == 255 and handwriting.LEAST_INK <= digit.sum(dtype=int) <= handwriting.MOST_INK
+
+
+def blank_pages():
+    """Pages without a digit, by name."""
+    random = np.random.default_rng(1)
+    for grey in (0, 130, 255):
+        yield f"all {grey}", Image.new("L", (40, 40), grey)
+        yield f"28 pixels of {grey}", Image.new("L", (28, 28), grey)
+    ramp = np.tile(np.linspace(60, 250, 400), (300, 1)).astype(np.uint8)
+    yield "ramp", Image.fromarray(ramp)
+    yield "upright ramp", Image.fromarray(ramp.T.copy())
+    for deviation, side in itertools.product((3, 20, 90), (28, 60, 500)):
+        noise = 150 + random.normal(0, deviation, (side, side))
+        yield f"noise {deviation}, {side}", Image.fromarray(noise.clip(0, 255).astype(np.uint8))
+        yield f"even noise, {side}", Image.fromarray(random.integers(0, 256, (side, side)).astype(np.uint8))
+    paper = Image.new("L", (500, 400), 230)
+    for light, vignette, grain, shadow in ((0.7, 0, 4, None), (0.1, 0.9, 5, None), (0.3, 0.3, 5, 0.5), (0, 0, 0, 0.9)):
+        yield f"page lit by {light}, {vignette}, {shadow}", photographed(paper, light, vignette, grain, shadow)
+    yield "dust", dusty(paper, 4, 12)
+
+
+@pytest.mark.parametrize(("name", "page"), [*blank_pages()])
+def test_a_page_without_a_digit_is_told(name, page):
+    with pytest.raises(ValueError, match=r"^x: there is no digit on it$"):
+        taken(page)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "x.png is not an image; choose a picture"),
+        (b"hello, this is text", "x.png is not an image"),
+        (as_file(Image.effect_noise((60, 60), 90))[:900], "x.png is a damaged image"),
+        (as_file(Image.new("L", (11_000, 10))), "x.png is too large, 11,000 x 10; at most 10,000 a side"),
+    ],
+)
+def test_what_is_no_picture_is_told_in_one_line(content, message):
+    with pytest.raises(ValueError, match=message) as told:
+        handwriting.from_file(content, "x.png")
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("strokes", "message"),
+    [
+        ([], "there is no digit on it$"),
+        ([[(340.0, 340.0)]], "there is no digit on it$"),
+        ([[(x, y) for x in range(0, 280, 8) for y in ((0, 280) if x % 16 else (280, 0))]], "only a blot$"),
+        ([[(20, 20)], [(260, 250)]], "only specks$"),
+    ],
+)
+def test_what_is_no_drawing_of_a_digit_is_told(strokes, message):
+    with pytest.raises(ValueError, match=message):
+        handwriting.from_strokes(strokes, CANVAS, 8)
