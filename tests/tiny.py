@@ -7,7 +7,7 @@ from torch import nn
 def conv_net() -> nn.Module:
     """From 1x56x56 to 10 logits."""
     return nn.Sequential(
-        nn.Conv2d(1, 8, 5, stride=4),
+        nn.Conv2d(1, 8, 8, stride=4),
         nn.BatchNorm2d(8),
         nn.ReLU(),
         nn.Dropout(0.2),

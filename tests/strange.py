@@ -1,0 +1,228 @@
+"""Networks that a stranger might bring: by name, those that can be measured and those that cannot, and why not."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+PIXELS = 56 * 56
+
+
+def dense(*more: nn.Module) -> nn.Sequential:
+    return nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 30), nn.ReLU(), nn.Linear(30, 10), *more)
+
+
+class Around(nn.Module):
+    """A dense network with a function of images before it."""
+
+    def __init__(self, before):
+        super().__init__()
+        self.before, self.inner = before, dense()
+
+    def forward(self, images: Tensor):
+        return self.inner(self.before(images))
+
+
+class Inside(nn.Module):
+    """A function of a dense network and images."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function, self.inner = function, dense()
+
+    def forward(self, images: Tensor):
+        return self.function(self.inner, images)
+
+
+class OneByOne(nn.Module):
+    """Each image goes one way or the other, by its mean brightness."""
+
+    def __init__(self, above: float):
+        super().__init__()
+        self.above, self.bright, self.dark = above, dense(), dense()
+
+    def forward(self, images: Tensor) -> Tensor:
+        ways = (self.bright if image.mean() > self.above else self.dark for image in images)
+        return torch.cat([way(image[None]) for way, image in zip(ways, images, strict=True)])
+
+
+class Viewing(nn.Module):
+    """Convolutions, then a `view`, as in many an example."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(1, 4, 3, stride=2, padding=1), nn.Linear(4 * 28 * 28, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        found = self.first(images).relu()
+        return self.last(found.view(found.size(0), -1))
+
+
+class Negative(nn.Sequential):
+    """Its layers begin as a dense network's do, but see the negative."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(-images)
+
+
+class Recurrent(nn.Module):
+    def __init__(self, *, squeezed: bool):
+        super().__init__()
+        self.rows, self.last, self.squeezed = nn.LSTM(56, 16, batch_first=True), nn.Linear(16, 10), squeezed
+
+    def forward(self, images: Tensor) -> Tensor:
+        rows = images.squeeze() if self.squeezed else images[:, 0]  # the former drops a batch of one
+        return self.last(self.rows(rows)[0][:, -1])
+
+
+def starting_at_zero() -> nn.Module:
+    body = dense()
+    nn.init.zeros_(body[3].weight)
+    nn.init.zeros_(body[3].bias)
+    return body
+
+
+def doubled_by_a_hook() -> nn.Module:
+    body = dense()
+    body[1].register_forward_hook(lambda module, images, answers: 2 * answers)
+    return body
+
+
+def sharing_a_bias() -> nn.Module:
+    body = dense(nn.ReLU(), nn.Linear(10, 10))
+    body[5].bias = body[3].bias
+    return body
+
+
+def computing_in_float64() -> nn.Module:
+    return Around(lambda images: images.double()).double()
+
+
+def frozen() -> nn.Module:
+    return dense().requires_grad_(False)
+
+
+def with_batch_norm() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 30), nn.BatchNorm1d(30), nn.ReLU(), nn.Linear(30, 10))
+
+
+def by_statistics_of_the_batch() -> nn.Module:
+    norm = nn.BatchNorm2d(4, track_running_stats=False)
+    return nn.Sequential(nn.Conv2d(1, 4, 8, stride=4), norm, nn.Flatten(), nn.Linear(4 * 13 * 13, 10))
+
+
+def cropped(images: Tensor) -> Tensor:
+    return functional.pad(images[:, :, 8:-8, 8:-8], (8, 8, 8, 8))
+
+
+def not_finite_when_bright(inner: nn.Module, images: Tensor) -> Tensor:
+    bright = images.mean(dim=(1, 2, 3))[:, None] > 0.3
+    return inner(images) + torch.where(bright, torch.nan, 0.0)
+
+
+FIT = {
+    "dense": dense,
+    "without_bias": lambda: nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 10, bias=False)),
+    "lazy": lambda: nn.Sequential(nn.Conv2d(1, 4, 8, 4), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(10)),
+    "log_softmax": lambda: dense(nn.LogSoftmax(dim=1)),
+    "dropout_in_training": lambda: dense(nn.Dropout(0.5)),
+    "changing_its_images": lambda: Around(lambda images: images.mul_(2).sub_(0.5)),
+    "computing_in_float64": computing_in_float64,
+    "pooling_widely": lambda: nn.Sequential(nn.MaxPool2d(8), nn.Flatten(), nn.Linear(49, 10)),
+    "seeing_black_and_white": lambda: Around(lambda images: (images > 0.5).float()),
+    "blind_to_the_dark": lambda: Around(lambda images: functional.threshold(images, 2.0, 0.0)),
+    "scaling_each_image": lambda: Around(lambda images: images / (1 + images.std(dim=(1, 2, 3), keepdim=True))),
+    "starting_at_zero": starting_at_zero,
+    "doubled_by_a_hook": doubled_by_a_hook,
+    "weight_norm": lambda: nn.Sequential(
+        nn.Flatten(), nn.utils.parametrizations.weight_norm(nn.Linear(PIXELS, 30)), nn.ReLU(), nn.Linear(30, 10)
+    ),
+    "with_batch_norm": with_batch_norm,
+    "viewing": Viewing,
+    "negative": lambda: Negative(*dense()),
+    "recurrent": lambda: Recurrent(squeezed=False),
+    "one_by_one": lambda: OneByOne(0.0),
+    "rarely_another_way": lambda: OneByOne(9.0),
+}
+
+UNFIT = {
+    "nothing": (lambda: None, "gives a NoneType; allowed is a function that returns a torch module"),
+    "wanting_an_argument": (lambda width: dense(), "cannot be made for 1x56x56 and 10 classes: TypeError: .*'width'"),
+    "lazy_for_other_images": (
+        lambda: nn.Sequential(nn.LazyConv2d(4, 57), nn.Flatten(), nn.LazyLinear(10)),
+        "cannot be made for 1x56x56 and 10 classes: RuntimeError: .*[Kk]ernel size",
+    ),
+    "for_28x28": (
+        lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10)),
+        r"cannot answer 30 images: RuntimeError: mat1 and mat2 .*allowed is a network for any .* float32 of 1x56x56",
+    ),
+    "for_three_colours": (lambda: nn.Sequential(nn.Conv2d(3, 10, 56), nn.Flatten()), "expected input.* 3 channels"),
+    "asserting_in_silence": (lambda: Inside(silent), r"30 images: AssertionError \(strange.py, line \d+: assert"),
+    "float64": (lambda: dense().double(), "same dtype.*float32 of 1x56x56"),
+    "for_batches_of_64": (lambda: Around(lambda images: images.reshape(64, 1, 56, 56)), "any number of images"),
+    "squeezing": (lambda: Recurrent(squeezed=True), "cannot answer 1 image: "),
+    "nine": (
+        lambda: nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 9)),
+        r"a tensor \(30, 9\); allowed is one tensor of logits, \(30, 10\)",
+    ),
+    "maps": (lambda: dense(nn.Unflatten(1, (10, 1, 1))), r"a tensor \(30, 10, 1, 1\); allowed is .*\(30, 10\)"),
+    "two_answers": (lambda: Inside(lambda inner, images: (inner(images), images)), "30 images with a tuple; allowed"),
+    "named_answers": (lambda: Inside(lambda inner, images: {"logits": inner(images)}), "with a dict; allowed"),
+    "votes": (lambda: Inside(lambda inner, images: (inner(images) > 0).long()), r"\(30, 10\) of torch.int64; allowed"),
+    "probabilities": (lambda: dense(nn.Softmax(dim=1)), "answers with probabilities; allowed are logits"),
+    "not_finite": (lambda: Inside(not_finite_when_bright), r"answers \d+ of 30 digits with NaN or infinity; allowed"),
+    "dropout_for_ever": (lambda: Around(functional.dropout), "answers the same digits otherwise when asked again"),
+    "by_statistics_of_the_batch": (by_statistics_of_the_batch, "a digit alone otherwise than among others; allowed"),
+    "by_the_mean_of_the_batch": (
+        lambda: Around(lambda images: images - images.mean(dim=0)),
+        "a digit alone otherwise than among others",
+    ),
+    "normalising_the_batch": (
+        lambda: Around(lambda images: (images - images.mean()) / images.std()),
+        "a digit alone otherwise than among others",
+    ),
+    "by_the_brightest_of_all": (lambda: Around(lambda images: images / images.max()), "a digit alone otherwise"),
+    "one_way_for_all": (
+        lambda: Inside(lambda inner, images: inner(images) if images.mean() > 0 else inner(-images)),
+        "a digit alone otherwise than among others",
+    ),
+    "constant": (lambda: Around(torch.zeros_like), "reads 0 of 784 pixels"),
+    "skipping": (
+        lambda: nn.Sequential(nn.MaxPool2d(1, stride=4), nn.Flatten(), nn.Linear(14 * 14, 10)),
+        "reads 196 of 784 pixels: the one in row 0, column 1 changes no answer",
+    ),
+    "by_patches_of_32": (
+        lambda: nn.Sequential(nn.Conv2d(1, 8, 32, stride=32), nn.Flatten(), nn.Linear(8, 10)),
+        "reads 256 of 784 pixels: the one in row 0, column 16 changes no answer",
+    ),
+    "leaving_an_edge": (
+        lambda: nn.Sequential(nn.Conv2d(1, 8, 5, stride=4), nn.Flatten(), nn.Linear(8 * 13 * 13, 10)),
+        "reads 729 of 784 pixels: the one in row 0, column 27 changes no answer",
+    ),
+    "cropping": (lambda: Around(cropped), "reads 400 of 784 pixels: the one in row 0, column 0 changes no answer"),
+    "cropping_in_the_dark": (
+        lambda: Around(lambda images: functional.threshold(cropped(images), 2.0, 0.0)),
+        "reads 400 of 784 pixels",
+    ),
+    "frozen": (frozen, "has no parameters to train"),
+    "without_gradient": (
+        lambda: Inside(torch.no_grad()(lambda inner, images: inner(images))),
+        "cannot be trained: RuntimeError: .* does not require grad",
+    ),
+    "another_answer_in_training": (
+        lambda: Inside(lambda inner, images: (inner(images), 0) if inner.training else inner(images)),
+        "in training answers 2 images with a tuple",
+    ),
+    "sharing_a_bias": (sharing_a_bias, "cannot be copied and stored: RuntimeError: Some tensors share memory"),
+    "weight_norm_of_old": (
+        lambda: nn.Sequential(nn.Flatten(), nn.utils.weight_norm(nn.Linear(PIXELS, 10))),
+        "cannot be copied and stored: RuntimeError: Only Tensors created explicitly",
+    ),
+}
+
+
+def silent(inner: nn.Module, images: Tensor) -> Tensor:
+    assert images.shape[-1] == 224
+    return inner(images)
+
+
+globals().update(FIT | {name: make for name, (make, _) in UNFIT.items()})

@@ -1,0 +1,252 @@
+import copy
+import logging
+import re
+
+import numpy as np
+import pytest
+import strange
+import torch
+import torchvision.models as tv
+from safetensors.torch import load, save
+from torch import nn
+
+from lib import networks
+from lib.evaluation.plan import Plan
+from lib.evaluation.sweep import sweep
+from lib.explorer import one_digit
+from lib.networks import probe
+from lib.networks.inference import predictor
+from lib.noise import perturb
+from lib.store import data
+from lib.store.files import OUTPUTS
+from lib.training.fit import train
+from lib.training.recipe import Recipe
+from lib.training.rehearsal import rehearse
+
+
+def built(name: str) -> networks.Net:
+    return networks.build(f"strange:{name}").eval()
+
+
+def plain_answers(net: networks.Net, images: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        return net(torch.from_numpy(images[:, None] / np.float32(255))).softmax(dim=1).numpy()
+
+
+@pytest.mark.parametrize("name", strange.FIT)
+def test_a_network_that_can_be_measured_passes(name):
+    rehearse(Recipe(model=f"strange:{name}"))
+
+
+@pytest.mark.parametrize("name", strange.UNFIT)
+def test_a_network_that_cannot_is_told_in_a_line_before_anything_is_written(name, tmp_path):
+    with pytest.raises(ValueError, match=strange.UNFIT[name][1]) as told:
+        train(Recipe(model=f"strange:{name}", outputs=tmp_path))
+    assert "\n" not in str(told.value) and str(told.value).startswith(f"strange:{name} ")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("timm:vit_small_patch32_224", "reads 256 of 784 pixels: the one in row 0, column 16"),
+        ("timm:vit_tiny_patch16_224", "reads 576 of 784 pixels: the one in row 0, column 24"),
+        ("timm:hrnet_w18_small", "cannot answer 30 images: RuntimeError"),
+        ("timm:botnet26t_256", r"cannot .*: AssertionError \(\w+.py, line \d+: assert"),
+        ("timm:inception_v3", "cannot answer 30 images: RuntimeError"),
+    ],
+)
+def test_a_timm_name_that_cannot_read_the_whole_image_is_told(model, message):
+    with pytest.raises(ValueError, match=message) as told:
+        rehearse(Recipe(model=model))
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [*networks.NETS, "tiny:conv_net", "timm:convnext_atto", "timm:vit_small_patch8_224"])
+def test_a_fresh_network_of_the_paper_passes(model):
+    rehearse(Recipe(model=model))
+
+
+@pytest.mark.evidence
+@pytest.mark.parametrize("path", sorted((OUTPUTS / "weights").glob("*.safetensors")), ids=lambda path: path.stem)
+def test_a_recorded_network_passes(path):
+    recipe = Recipe.of(networks.read_record(path))
+    net = networks.load(recipe.model, recipe.seed)
+    assert networks.probed(net, recipe.model) is net
+
+
+@pytest.mark.parametrize(
+    ("name", "train_images", "batch_size", "fits"),
+    [
+        ("with_batch_norm", 1025, 64, False),
+        ("with_batch_norm", 33, 32, False),
+        ("with_batch_norm", 1026, 64, True),
+        ("with_batch_norm", 1025, 100, True),
+        ("dense", 1025, 64, True),
+    ],
+)
+def test_a_last_batch_of_one_image_is_told_where_it_cannot_be_trained_on(name, train_images, batch_size, fits):
+    recipe = Recipe(model=f"strange:{name}@few", train_images=train_images, batch_size=batch_size)
+    if fits:
+        rehearse(recipe)
+    else:
+        told = (
+            f"train_images={train_images} in batches of {batch_size} leaves a last batch of one image; choose another"
+        )
+        with pytest.raises(ValueError, match=f"^{told}.*Expected more than 1 value per channel"):
+            rehearse(recipe)
+
+
+@pytest.mark.parametrize("name", ["dropout_in_training", "dropout_for_ever", "seeing_black_and_white"])
+def test_no_random_number_is_taken(name):
+    torch.manual_seed(99)
+    before, numpys = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    try:
+        rehearse(Recipe(model=f"strange:{name}"))
+    except ValueError:
+        assert name == "dropout_for_ever"
+    assert torch.equal(torch.get_rng_state(), before)
+    assert (np.random.get_state()[1] == numpys).all()  # noqa: NPY002
+
+
+def test_a_probed_network_is_left_as_it_was():
+    net = built("with_batch_norm")
+    before = copy.deepcopy(net.state_dict())
+    assert networks.probed(net, "mine") is net and not net.training
+    assert all(torch.equal(net.state_dict()[name], value) for name, value in before.items())
+    assert all(weights.grad is None for weights in net.parameters())
+
+
+@pytest.mark.parametrize("name", ["skipping", "cropping_in_the_dark", "leaving_an_edge"])
+def test_unread_pixels_are_those_that_change_nothing_one_by_one(name):
+    net = built(name)
+    images = torch.from_numpy(probe.digits()[::3, None] / np.float32(255))
+    with torch.no_grad():
+        expected = net(images)
+        changing = np.zeros((28, 28), bool)
+        for row, column in np.ndindex(28, 28):
+            for brightness in (0, 1):
+                changed = images.clone()
+                changed[:, 0, row, column] = brightness
+                changing[row, column] |= not torch.equal(net(changed), expected)
+        np.testing.assert_array_equal(probe.unread_pixels(net, name, images), ~changing)
+
+
+def test_the_digits_are_of_every_class_and_of_every_noise():
+    digits, found = probe.digits(), data.load()
+    classes = [found.train_labels[(found.train_images == digit).all(axis=(1, 2))][0] for digit in digits[:10]]
+    assert classes == list(range(10))
+    altered = (digits[10:].reshape(4, 5, 28, 28) != digits[:5]).sum(axis=(2, 3))
+    assert (altered > 50).all() and (altered <= 200).all()
+
+
+@pytest.mark.parametrize(
+    "name", ["without_bias", "negative", "doubled_by_a_hook", "weight_norm", "computing_in_float64", "lazy", "viewing"]
+)
+@pytest.mark.parametrize("engine", ["openvino", "torch"])
+def test_every_engine_answers_as_the_network_does(name, engine):
+    net = built(name)
+    images = perturb(data.load().test_images[:130], "black_to_white", 40)
+    np.testing.assert_allclose(predictor(net, engine)(images), plain_answers(net, images), atol=1e-4)
+
+
+class TracedOtherwise(strange.Around):
+    """Answers otherwise while it is traced, as a module does that asks whether it is."""
+
+    def __init__(self):
+        super().__init__(lambda images: -images if torch.jit.is_tracing() else images)
+
+
+class NeverTwo(strange.Around):
+    """Takes no two images, with which networks are traced."""
+
+    def __init__(self):
+        super().__init__(self.refuse)
+
+    def refuse(self, images: torch.Tensor) -> torch.Tensor:
+        if len(images) == 2:
+            raise ValueError("not two images")
+        return images
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (strange.OneByOne(0.0), "takes values out of its tensors"),
+        (strange.OneByOne(9.0), "takes values out of its tensors"),
+        (
+            strange.Inside(lambda inner, images: inner(images if float(images.numpy().max()) < 99 else -images)),
+            "takes values out of its tensors",
+        ),
+        (TracedOtherwise(), "OpenVINO's probabilities differ from torch's by up to 0"),
+        (NeverTwo(), "OpenVINO cannot run this network: .*not two images"),
+    ],
+)
+def test_where_openvino_cannot_follow_torch_is_used_and_it_is_said(body, message, caplog):
+    net = networks.Net(body).eval()
+    images = perturb(data.load().test_images[:130], "black_to_white", 40)
+    with caplog.at_level(logging.WARNING):
+        found = predictor(net)(images)
+    np.testing.assert_allclose(found, plain_answers(net, images), atol=1e-5)
+    (record,) = caplog.records
+    assert re.fullmatch(f".*{message}.*; torch is used instead, which is slower", record.getMessage())  # one line
+    with pytest.raises(ValueError, match=f"{message}.*choose engine='torch'"):
+        predictor(net, "openvino")
+
+
+def test_a_network_of_the_paper_is_asked_by_openvino_without_a_word(caplog):
+    predictor(networks.build("cnn").eval())
+    assert not caplog.records
+
+
+def stored(name: str, outputs) -> str:
+    """Weights on disk of a network that was never probed."""
+    recipe = Recipe(model=f"strange:{name}", outputs=outputs)
+    networks.save_weights(networks.build(recipe.model), recipe.weights, {"recipe": recipe.recorded})
+    return recipe.model
+
+
+@pytest.mark.parametrize("name", ["by_statistics_of_the_batch", "leaving_an_edge", "not_finite", "nine"])
+def test_neither_sweep_nor_explorer_asks_a_network_that_cannot_be_measured(name, tmp_path):
+    model = stored(name, tmp_path)
+    with pytest.raises(ValueError, match=strange.UNFIT[name][1]):
+        sweep(Plan(model=model, images=10, draws=1, outputs=tmp_path))
+    assert not (tmp_path / "predictions").exists()
+    with pytest.raises(ValueError, match=strange.UNFIT[name][1]):
+        one_digit.look(one_digit.State(model=model, outputs=tmp_path))
+
+
+def test_a_dense_layer_without_bias_is_swept(tmp_path):
+    model = stored("without_bias", tmp_path)
+    assert sweep(Plan(model=model, images=10, draws=1, levels=[0, 10], outputs=tmp_path))["computed"] == 5
+
+
+def test_lazy_layers_have_their_shapes_and_follow_the_seed():
+    assert networks.parameters("strange:lazy") == 64 * 4 + 4 + 2 * 4 + 4 * 13 * 13 * 10 + 10
+    one, same, other = (networks.build("strange:lazy", seed).body[3].weight for seed in (1, 1, 2))
+    assert torch.equal(one, same) and not torch.equal(one, other)
+    assert networks.build("strange:lazy").training
+
+
+def test_only_a_vgg_whose_pooling_repeats_is_folded():
+    with torch.device("meta"):
+        whole, shorter, unpooled = tv.vgg11(), tv.vgg11(), tv.vgg11()
+    del shorter.features[-1]
+    unpooled.avgpool = nn.Identity()
+    assert [networks.repeats_of(networks.Net(body)) for body in (whole, shorter, unpooled)] == [49, 0, 0]
+
+
+def test_images_are_laid_out_as_modules_of_ones_own_can_read_them():
+    assert networks.memory_format(networks.build("strange:viewing")) == torch.contiguous_format
+    assert networks.memory_format(networks.build("tiny:conv_net")) == torch.channels_last
+
+
+@pytest.mark.parametrize("name", ["viewing", "computing_in_float64", "lazy"])
+def test_what_passes_is_the_same_network_once_it_is_stored(name):
+    net = built(name)
+    other = networks.build(f"strange:{name}", 1).eval()
+    networks.restore(other, load(save(networks.as_stored(net))))
+    digits = probe.digits()
+    np.testing.assert_allclose(plain_answers(other, digits), plain_answers(net, digits), atol=2e-3)
