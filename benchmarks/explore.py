@@ -1,6 +1,9 @@
-"""How long a moved slider of the explorer waits for its new picture, inside the kernel and in a browser.
+"""How long the explorer takes to open, and a moved slider to its new picture, inside the kernel and in a browser.
 
-    python benchmarks/explore.py [--kernel-only]
+    python benchmarks/explore.py [--opening-only | --kernel-only]
+
+Opening: from the start of the notebook's first cell until its first viewer shows what the network says, beside what no
+opening can do without: importing torch and loading that network. The best of three kernels each.
 
 Kernel: from the knob's new value to the picture in its image widget. Browser: from the key on the slider to the new
 picture on the page that Voilà serves, seen by Chromium. Moves are 0.3 s apart; the first ones are not counted.
@@ -12,6 +15,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
 
 from lib.explorer.one_digit import STOPS, State
 from lib.explorer.viewers import OneDigit
@@ -35,6 +41,32 @@ PRESS = """async ([handle, image, key, patience]) => {
 }"""
 
 
+OPENINGS = 3
+BEGIN, END = "import time; began = time.perf_counter()", "print(time.perf_counter() - began)"
+NETWORK = f"from lib import networks; networks.predictor(networks.load({MODELS[-1]!r}))"
+ANSWER = """import asyncio
+first = next(shown for shown in Out.values() if isinstance(shown, viewers.OneDigit))
+while "reads the clean digit" not in first.attack.verdict.value:
+    await asyncio.sleep(0.02)
+"""
+
+
+def opening() -> None:
+    code = [cell for cell in nbformat.read(browser.NOTEBOOK, 4).cells if cell.cell_type == "code"]
+    cells = [cell.source for cell in code if "static" not in cell.metadata.get("tags", [])]
+    assert f'model: str = "{MODELS[-1]}"' in cells[0], "the network that the notebook opens on"
+    runs = [(seconds([NETWORK]), seconds([*cells, ANSWER])) for _ in range(OPENINGS)]
+    network, opened = (min(run[number] for run in runs) for number in (0, 1))
+    print(f"opening: {opened:.1f} s, torch and the network alone {network:.1f} s: {opened / network:.2f} (at most 2)")
+
+
+def seconds(cells: list[str]) -> float:
+    """Of these cells in a new kernel, from the start of the first."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in (BEGIN, *cells, END)])
+    NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}).execute()
+    return float(notebook.cells[-1].outputs[0].text)
+
+
 def report(where: str, model: str, knob: str, seconds: list[float]) -> None:
     counted = sorted(1000 * s for s in seconds[UNCOUNTED:])
     median, late = statistics.median(counted), counted[int(0.95 * len(counted))]
@@ -43,6 +75,7 @@ def report(where: str, model: str, knob: str, seconds: list[float]) -> None:
 
 async def in_kernel(model: str) -> None:
     attack = OneDigit(State(model=model, noise=NOISE, attacks=150)).attack
+    await attack.newest.settled()
     for knob, values in (("c", STOPS[:MOVES]), ("attacks", range(10, 10 + 4 * MOVES, 4))):
         slider, seconds = attack.knobs.widgets[knob], []
         for value in values:
@@ -88,6 +121,9 @@ def in_browser() -> None:
 
 
 if __name__ == "__main__":
+    opening()
+    if "--opening-only" in sys.argv:
+        sys.exit()
     for model in MODELS:
         asyncio.run(in_kernel(model))
     if "--kernel-only" not in sys.argv:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -23,17 +24,18 @@ PATIENCE = 240_000  # milliseconds until the notebook has run on a busy machine
 
 @contextmanager
 def served(by: str, folder: Path) -> Generator[str]:
-    """The address of the notebook's copy in `folder`, served by "lab" or by "voila" until the block ends."""
+    """The address of the notebook, served by "lab" as its copy in `folder`, or by "voila", until the block ends."""
     shutil.copy(NOTEBOOK, folder)  # JupyterLab saves what it runs
     port = _free_port()
     binaries = Path(sys.executable).parent
-    here = "127.0.0.1"
+    here, options = f"http://127.0.0.1:{port}", f"--no-browser --port={port}"
     if by == "lab":
-        command = ["jupyter", "lab", "--allow-root", f"--ServerApp.root_dir={folder}", "--IdentityProvider.token="]
-        address, alive = f"http://{here}:{port}/lab/tree/{NOTEBOOK.name}", "/api"
+        command = [f"{binaries}/jupyter", "lab", "--allow-root", *options.split()]
+        command += [f"--ServerApp.root_dir={folder}", "--IdentityProvider.token="]
+        address, alive = f"{here}/lab/tree/{NOTEBOOK.name}", "/api"
     else:
-        command = ["voila", NOTEBOOK.name, "--TagRemovePreprocessor.remove_cell_tags=static"]
-        address, alive = f"http://{here}:{port}/", "/static/"
+        command = ["make", "--old-file=.venv/.ready", "app", f"BIN={binaries}", f"ARGS={options}"]
+        address, alive = f"{here}/", "/static/"
     config = folder / "JUPYTER_CONFIG_DIR" / "labconfig"
     config.mkdir(parents=True)
     no_news = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
@@ -41,21 +43,22 @@ def served(by: str, folder: Path) -> Generator[str]:
     settings = {name: str(folder / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
     with open(folder / f"{by}.log", "w") as log:
         server = subprocess.Popen(
-            [binaries / command[0], *command[1:], "--no-browser", f"--port={port}"],
-            cwd=folder,
+            command,
+            cwd=folder if by == "lab" else ROOT,
             env=os.environ | settings,
             stdout=log,
             stderr=log,
+            start_new_session=True,  # make and what it runs end together
         )
         try:
             _wait_for(port, server, folder / f"{by}.log", path=alive)
             yield address
         finally:
-            server.terminate()
+            os.killpg(server.pid, signal.SIGTERM)
             try:
                 server.wait(20)
             except subprocess.TimeoutExpired:
-                server.kill()
+                os.killpg(server.pid, signal.SIGKILL)
 
 
 def _free_port() -> int:
@@ -87,4 +90,4 @@ def open_notebook(page, by: str, address: str) -> None:
         page.wait_for_function("!document.querySelector('.jp-NotebookPanel-toolbar')?.innerText.includes('No Kernel')")
         page.click(".lm-MenuBar-itemLabel:text-is('Run')")
         page.click(".lm-Menu-item[data-command='runmenu:run-all']")
-    page.wait_for_selector(".viewer.gallery img", state="attached")
+    page.wait_for_selector(".viewer.gallery >> text=of the first", state="attached")

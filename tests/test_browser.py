@@ -2,11 +2,12 @@
 
 import io
 import re
+from urllib.parse import urlsplit
 
 import browser
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from lib.store.files import OUTPUTS
 
@@ -33,8 +34,10 @@ def page(request, chromium, tmp_path_factory):
     """The notebook, opened and run, at desktop size; at the end it is looked at on a phone, too."""
     with browser.served(request.param, tmp_path_factory.mktemp(request.param)) as address:
         opened = chromium.new_page(viewport=browser.DESKTOP)
-        opened.kind, opened.failures = request.param, []
+        opened.kind, opened.failures, opened.asked = request.param, [], []
         opened.on("pageerror", lambda error: opened.failures.append(str(error)))
+        opened.on("request", lambda request: opened.asked.append(request.url))
+        opened.on("websocket", lambda socket: opened.asked.append(socket.url))
         browser.open_notebook(opened, request.param, address)
         opened.set_default_timeout(60_000)
         yield opened
@@ -102,6 +105,33 @@ class Shown:
 
     def says(self, text: str | re.Pattern):
         return playwright.expect(self.box).to_contain_text(text, timeout=60_000)
+
+
+def png(picture: Image.Image) -> bytes:
+    content = io.BytesIO()
+    picture.save(content, "PNG")
+    return content.getvalue()
+
+
+def seven(side: int) -> bytes:
+    paper = Image.new("L", (side, side), 255)
+    paper.paste(0, (side // 6, side // 6, side * 5 // 6, side // 4))
+    paper.paste(0, (side * 3 // 4, side // 6, side * 5 // 6, side * 9 // 10))
+    return png(paper)
+
+
+def zero(side: int) -> bytes:
+    paper = Image.new("L", (side, side), 255)
+    ImageDraw.Draw(paper).ellipse((side // 4, side // 8, side * 3 // 4, side * 7 // 8), outline=0, width=side // 12)
+    return png(paper)
+
+
+def grainy_seven() -> bytes:
+    """A picture of more bytes than a server takes in one message."""
+    side = 2_200
+    grain = np.random.default_rng(0).integers(150, 255, (side, side, 3), dtype=np.uint8)
+    grain[np.asarray(Image.open(io.BytesIO(seven(side)))) == 0] = 20
+    return png(Image.fromarray(grain))
 
 
 DIGIT, STRIP, BARS = 0, 1, 2  # the pictures of a viewer of one digit, in their order
@@ -203,14 +233,49 @@ def test_a_broken_file_is_told_and_a_picture_is_taken(page):
     own.upload("broken.png", b"\x89PNG but not really")
     own.says("broken.png is not an image; choose a picture (PNG,")
     assert own.picture(DIGIT) == before
-    content = io.BytesIO()
-    paper = Image.new("L", (60, 60), 255)
-    paper.paste(0, (10, 10, 50, 16))
-    paper.paste(0, (44, 10, 50, 54))
-    paper.save(content, "PNG")
-    own.upload("seven.png", content.getvalue())
+    own.upload("seven.png", seven(60))
     own.until_changed(DIGIT, before)
     playwright.expect(own.box).not_to_contain_text("is not an image")
+
+
+def test_the_same_file_again_after_clear_is_taken_again(page):
+    own = Shown(page, "your-own-digit")
+    for _ in range(3):
+        own.upload("zero.png", zero(60))
+        own.says("reads the clean digit as 0")
+        playwright.expect(own.box).not_to_contain_text("Draw a digit, or upload", timeout=60_000)
+        own.button("Clear").click()
+        own.says("Draw a digit, or upload a picture of one.")
+
+
+def test_files_too_large_for_a_message_leave_a_live_button(page):
+    own = Shown(page, "your-own-digit")
+    before = own.picture(DIGIT)
+    own.upload("notes.pdf", bytes(12_000_000))
+    own.says(re.compile(r"notes\.pdf, 12\.0 MB, is no picture that the browser can make smaller; choose a picture"))
+    assert own.picture(DIGIT) == before
+    large = grainy_seven()
+    assert len(large) > 11_700_000
+    own.upload("photo.png", large)
+    own.until_changed(DIGIT, before)
+    own.says("reads the clean digit as 7")
+    before = own.picture(DIGIT)
+    own.upload("zero.png", zero(60))
+    own.until_changed(DIGIT, before)
+    own.says("reads the clean digit as 0")
+
+
+@pytest.mark.parametrize(("label", "largest"), [("Draw", 2**31), ("Draw", 2_000_000), ("Digit number", 9_999)])
+def test_the_largest_numbers_are_shown_whole(page, label, largest):
+    one = Shown(page, "one-digit")
+    before, field = one.picture(DIGIT), one.row(label).locator("input[type=number]")
+    field.fill(str(largest))
+    field.press("Enter")
+    one.until_changed(DIGIT, before)
+    assert field.input_value() == str(largest)
+    assert field.evaluate("box => box.scrollWidth <= box.clientWidth"), "all of it is seen"
+    field.fill("0")
+    field.press("Enter")
 
 
 def test_a_running_curve_is_drawn_level_by_level_and_cancelled(page):
@@ -256,6 +321,14 @@ def test_everything_fits_on_a_phone(page):
             assert picture.bounding_box()["width"] <= width, f"{name} is cut off"
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=SCREENSHOTS / f"{page.kind}-phone-{name}.png")
+
+
+def test_nothing_is_asked_of_another_host(page):
+    assert len(page.asked) > 10, "requests are seen"
+    assert {urlsplit(url).hostname for url in page.asked if not url.startswith(("data:", "blob:"))} == {"127.0.0.1"}
+    icon = page.locator(".viewer.one-digit .fa-play").first
+    assert "Awesome" in icon.evaluate("icon => getComputedStyle(icon, '::before').fontFamily"), "icons come along"
+    assert page.evaluate("[...document.fonts].some(font => /Awesome/.test(font.family) && font.status == 'loaded')")
 
 
 def test_no_script_failed(page):
