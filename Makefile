@@ -55,6 +55,7 @@ help:
 # Every recorded file has a lock of its own; Snakemake's would outlive a run that is killed.
 paper: $(READY)
 	$(BIN)/snakemake --cores all --rerun-incomplete --nolock $(ARGS)
+	@echo "The companion as one page: outputs/paper.html. Next: $(NEXT)"
 
 sweep: NEXT = make explore, to turn the knobs yourself; make sweep MODEL=resnet18, to see another network; make help
 sweep: $(READY)
