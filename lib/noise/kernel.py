@@ -3,7 +3,10 @@
 import numpy as np
 from numba import njit
 
+from lib.noise.colour import BLUE, GREEN, ONE, RED
 from lib.noise.rules import OUTSIDE
+
+WHITE = 255 * ONE
 
 
 def _compiled(**options):
@@ -155,3 +158,33 @@ def _toggle(p: int, cells: np.ndarray, place: np.ndarray, count: int) -> int:
     place[last] = place[p]
     place[p] = -1
     return count - 1
+
+
+@_compiled(nogil=True)
+def relight(colours, clean, brightness, lit):
+    """Fill `lit` (levels, n, H, W, 3) with the `colours` (n, H, W, 3) at another `brightness` (levels, n, H, W).
+
+    A pixel keeps its hue, and its channels where the brightness is that of `clean`, the luminance of the colours
+    (n, H, W). To a lower one the channels' distance from black is scaled down, to a higher one that from white. The
+    channels' halves go down, so that their luminance, rounded, becomes the brightness exactly.
+    """
+    levels, n, height, width = brightness.shape
+    for level in range(levels):
+        for i in range(n):
+            for y in range(height):
+                for x in range(width):
+                    red, green, blue = colours[i, y, x, 0], colours[i, y, x, 1], colours[i, y, x, 2]
+                    after = brightness[level, i, y, x]
+                    if after == clean[i, y, x]:
+                        lit[level, i, y, x, 0], lit[level, i, y, x, 1], lit[level, i, y, x, 2] = red, green, blue
+                        continue
+                    now = RED * np.int64(red) + GREEN * np.int64(green) + BLUE * np.int64(blue)  # before rounding
+                    wanted = ONE * np.int64(after)
+                    for channel in range(3):
+                        value = np.int64(colours[i, y, x, channel])
+                        if wanted < now:
+                            scaled = (2 * value * wanted + now - 1) // (2 * now)
+                        else:
+                            left = WHITE - now
+                            scaled = 255 - (2 * (255 - value) * (WHITE - wanted) + left) // (2 * left)
+                        lit[level, i, y, x, channel] = scaled

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from lib.noise.colour import luminance, relit
+from lib.noise.colour import luminance
 from lib.noise.rules import OUTSIDE, Noise, altered_table, default_c, find, is_whole
 
 MOST_ATTACKS = 100_000_000  # on an image: some ten seconds where a pixel may be drawn again
@@ -135,7 +135,7 @@ def perturb_and_count(
             left[:, chunk],
         )
         if coloured:
-            shown[:, chunk] = relit(given[chunk], noisy[:, chunk])
+            kernel.relight(np.ascontiguousarray(given[chunk]), images[chunk], noisy[:, chunk], shown[:, chunk])
 
     _in_threads(attack, len(images))
     return (shown[0], drawn[0], altered[0], left[0]) if one else (shown, drawn, altered, left)
