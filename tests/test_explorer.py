@@ -268,6 +268,38 @@ def test_a_cancelled_job_stops_and_the_loop_stays_free():
     assert 1 <= len(shown) < 100
 
 
+def test_the_steps_of_all_viewers_are_taken_in_turn():
+    begun, busy = [], threading.Lock()
+
+    def steps(name):
+        for _ in range(3):
+            assert busy.acquire(blocking=False), "another one works meanwhile"
+            begun.append(name)
+            threading.Event().wait(0.01)
+            busy.release()
+            yield lambda: None
+
+    async def open_them():
+        viewers = {name: Newest(steps, pytest.fail) for name in "abc"}
+        for name, viewer in viewers.items():
+            viewer.ask(name)
+        for viewer in viewers.values():
+            await viewer.settled()
+
+    asyncio.run(open_them())
+    assert begun == list("abcabcabc"), "who asks first is shown first"
+
+
+def test_a_viewer_opens_before_its_network_is_loaded(tmp_path):
+    async def open_it():
+        attack = OneDigit(State(model="vgg19", outputs=tmp_path)).attack
+        assert "Loading vgg19" in attack.verdict.value and attack.jump.disabled
+        await attack.newest.settled()
+        assert "make train MODEL=vgg19" in attack.message.value and attack.verdict.value == ""
+
+    asyncio.run(open_it())
+
+
 def test_a_failing_step_is_told_and_the_next_works():
     told, shown = [], []
 
@@ -562,6 +594,8 @@ def test_an_uploaded_picture_is_attacked_and_anything_else_told(state, drawn):
         assert (
             "&lt;b&gt;.png is not an image" in viewer.attack.message.value and "<b>" not in viewer.attack.message.value
         )
+        uploaded(viewer, "notes.pdf", b"", size=12_000_000)
+        assert "notes.pdf, 12.0 MB, is no picture that the browser can make smaller" in viewer.attack.message.value
         assert viewer.attack.digit.value == before
         uploaded(viewer, "7.png", drawn)
         await viewer.attack.newest.settled()

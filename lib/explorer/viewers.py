@@ -63,7 +63,7 @@ class AttackedDigit:
         self.newest.ask(state)
 
     def _failed(self, text: str) -> None:
-        self.first_fooled, self.jump.disabled = None, True
+        self.first_fooled, self.jump.disabled, self.verdict.value = None, True, ""
         self.jump.description = "The first level that fools it is not known"
         self.message.warn(text)
 
