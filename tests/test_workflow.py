@@ -207,3 +207,12 @@ def test_root_is_told_how_to_open_jupyterlab(checkout, target):
     if os.geteuid() == 0:
         run = subprocess.run(["make", target], cwd=checkout, capture_output=True, text=True)
         assert run.returncode != 0 and told in run.stderr
+
+
+def test_a_folder_named_lib_where_one_works_hides_nothing(tmp_path):
+    """As on most machines in /, from which a kernel looks for modules in its own folder first."""
+    (tmp_path / "lib").mkdir()
+    code = "from lib import networks; from lib.store import parameters; print(networks)"
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=own, capture_output=True, text=True)
+    assert str(ROOT / "lib" / "networks") in run.stdout, run.stderr

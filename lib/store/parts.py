@@ -36,7 +36,7 @@ class Part:
 
     def made(self, record: dict, weights: str) -> bool:
         """Whether such a record is of this very recipe and of the weights with this hash."""
-        return record["recipe"] == self.recipe and record["weights"] == weights
+        return record.get("recipe") == self.recipe and record.get("weights") == weights
 
     def holds(self, weights: str) -> bool:
         """Whether it is on disk, made by this very recipe and the weights with this hash.
