@@ -20,7 +20,7 @@ from lib.evaluation import results, sweep
 from lib.evaluation.plan import Plan
 from lib.report import figures
 from lib.store import files
-from lib.training.fit import train
+from lib.training import fit
 from lib.training.recipe import Recipe
 
 NOBODY = 65534
@@ -162,10 +162,24 @@ def test_weights_that_are_cut_short_or_of_another_network_are_named(tmp_path):
         with pytest.raises(ValueError, match=r"^no weights in .*fc-seed0"):
             networks.load("fc", 0, tmp_path)
         with pytest.raises(ValueError, match=r"^no weights in .*fc-seed0"):
-            train(Recipe(model="fc", outputs=tmp_path))
+            fit.train(Recipe(model="fc", outputs=tmp_path))
     networks.save_weights(networks.build("cnn"), path, {"recipe": {"model": "fc"}})
     with pytest.raises(ValueError, match=r"^no weights in .*fc-seed0.*Missing key"):
         networks.load("fc", 0, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("content", [b"", b"404: Not Found", bytes(1000)], ids=range(3))
+def test_a_damaged_checkpoint_is_named_and_kept(tmp_path, content):
+    recipe = Recipe(model="fc@short", train_images=64, max_epochs=1, outputs=tmp_path)
+    checkpoint = fit._checkpoint(recipe)
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(content)
+    with pytest.raises(
+        ValueError, match=rf"^damaged checkpoint {checkpoint} \(\w+\); delete it, and the training begins"
+    ):
+        fit.train(recipe)
+    assert checkpoint.read_bytes() == content and not recipe.weights.exists()
 
 
 def test_hidden_files_are_not_seen(tmp_path):
@@ -240,7 +254,7 @@ def test_what_is_trained_and_swept_is_read_without_the_right_to_write(trained, s
     before = contents(outputs)
     to_be_read(shared)
     with a_second_user():
-        assert train(recipe)["recipe"] == recipe.recorded
+        assert fit.train(recipe)["recipe"] == recipe.recorded
         assert sweep.sweep(plan)["reused"] == 5
         assert results.write_accuracy(outputs).is_file()
         curves = results.curves(plan)
