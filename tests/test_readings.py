@@ -158,6 +158,7 @@ def test_accuracy_csv_tells_readings_apart(trained):
         ({"white_above": 255}, "less than or equal to 254"),
         ({"white_above": -1}, "greater than or equal to 0"),
         ({"replacement": "sometimes"}, "Input should be a valid boolean"),
+        ({"draws": 10**20}, "less than or equal to 1000"),
         ({"levels": [0, 70_000]}, "levels must be 65,535 or less, not"),
     ],
 )

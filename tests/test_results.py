@@ -15,7 +15,7 @@ from lib.evaluation.plan import Plan
 from lib.noise import NOISES, perturb
 from lib.paper import read_table_1
 from lib.store import data
-from lib.store.files import OUTPUTS, ROOT
+from lib.store.files import OUTPUTS, ROOT, write_arrays
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 40), (1, 40), (20, 40), (40, 40), (9731, 10_000)])
@@ -74,6 +74,13 @@ def test_predictions_with_pixels_altered_and_another_reading_never_pass_for_ours
     table = results.accuracy_table(tmp_path)
     white = table[table["noise"] == "white_to_black"].groupby("reading").size()
     assert white.to_dict() == {"replacement=False source=current": 20, "replacement=True source=clean": 20}
+
+
+def test_a_file_of_something_else_among_the_predictions_is_named(tmp_path):
+    path = tmp_path / "predictions" / "fc-seed0" / "mine.npz"
+    write_arrays(path, {"recipe": {}}, {"weights": np.zeros(3)})
+    with pytest.raises(ValueError, match=r"mine.npz holds no predictions but weights; take it out of this folder"):
+        results.accuracy_table(tmp_path)
 
 
 def test_the_paper_table_is_the_papers():

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lib import networks
 from lib.evaluation import results
-from lib.evaluation.plan import Plan
+from lib.evaluation.plan import MOST_DRAWS, Plan
 from lib.evaluation.sweep import recorded
 from lib.networks import Known
 from lib.paper import PAPER_NOISES, PAPER_TARGET
@@ -22,7 +22,7 @@ class Evidence(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     train_seed: int = Field(0, ge=0)
-    draws: int | None = Field(None, ge=1)  # None: those recorded
+    draws: int | None = Field(None, ge=1, le=MOST_DRAWS)  # None: those recorded
     images: int = Field(10_000, ge=2, le=10_000)  # the first of the test images
     outputs: Path = Path("outputs")  # from the repository's root
 

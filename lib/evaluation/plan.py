@@ -28,6 +28,7 @@ DRAWN = {
     (True, "clean"): (True, "list"),
 }
 MOST_ATTACKS = 65_535  # counted in uint16
+MOST_DRAWS = 1_000
 
 
 class Plan(BaseModel):
@@ -39,7 +40,7 @@ class Plan(BaseModel):
     train_seed: int = Field(0, ge=0)
     noises: list[str] = Field(None, min_length=1)  # None: the paper's four  # ty: ignore[invalid-assignment]
     levels: list[int] = Field(list(LEVELS), min_length=1)  # pixels attacked
-    draws: int | None = Field(None, ge=1)  # None: those recorded, at least one
+    draws: int | None = Field(None, ge=1, le=MOST_DRAWS)  # None: those recorded, at least one
     draw: int | None = Field(None, ge=0)  # this draw alone, counted from 0; None: the first `draws`
     images: int = Field(10_000, ge=1, le=10_000)  # the first of the test images
     c: float | None = Field(None, gt=0, allow_inf_nan=False)  # None: each noise's own

@@ -32,7 +32,15 @@ class Predictions:
 
     @classmethod
     def read(cls, path: Path) -> "Predictions":
+        """What such a file holds.
+
+        Raises:
+            ValueError: if it is damaged, or holds something else; it names the file.
+        """
         record, arrays = read_arrays(path)
+        wanted = {"predicted", "probability", "attacked"}
+        if arrays.keys() - {"altered"} != wanted or not {"recipe", "model", "train_seed", "weights"} <= record.keys():
+            raise ValueError(f"{path} holds no predictions but {', '.join(arrays)}; take it out of this folder")
         return cls(**arrays, record=record)
 
     def write(self, path: Path) -> None:

@@ -13,7 +13,7 @@ from lib.evaluation.statistics import area_under_curve
 from lib.paper import TABLE_1_LEVELS
 from lib.readings.answers import AnswerFile
 from lib.readings.options import OPTIONS, Grid, Reading
-from lib.store.files import OUTPUTS
+from lib.store.files import OUTPUTS, write_derived
 
 CELL = ["noise", "attacks"]  # an entry of Table 1
 
@@ -53,6 +53,12 @@ def wide(table: pd.DataFrame) -> pd.DataFrame:
     order = table["cell"].drop_duplicates()
     found = table.pivot(index=["changes", "reading", *OPTIONS, "seed"], columns="cell", values="accuracy")
     return found[order].reset_index().rename_axis(columns=None)
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """`wide` as a file with two decimals, where this user may write it."""
+    found = wide(table).round(2)
+    write_derived(path, lambda file: found.to_csv(file, index=False, lineterminator="\n"))
 
 
 def main_effects(table: pd.DataFrame) -> pd.DataFrame:
