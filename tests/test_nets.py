@@ -48,7 +48,7 @@ def test_the_seed_decides_the_weights_and_nothing_else_moves(model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["timm:convnext_atto", "timm:vit_tiny_patch16_224", "timm:mobilenetv3_small_100"])
+@pytest.mark.parametrize("model", ["timm:convnext_atto", "timm:vit_small_patch14_dinov2", "timm:mobilenetv3_small_100"])
 def test_any_timm_model_joins_by_name(model):
     with torch.inference_mode():
         assert networks.build(model).eval()(torch.rand(2, 1, 28, 28)).shape == (2, 10)
