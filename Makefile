@@ -4,7 +4,7 @@
 # make train           trains a network (MODEL=fc SEED=0)
 # make attacks         attacks a trained network with Foolbox: Table 2 (MODEL=fc)
 # make readings        every reading of what the paper leaves open (MODEL=fc), beside the paper's numbers
-# make noise           the noises themselves, without a network
+# make noise           the noises themselves, in colour too, and as augmentation
 # make architectures   Figure 7 and Table 1 from the recorded sweeps; beside it
 # make depth           Figure 8
 # make curves          the curves' shapes, foreground and background
