@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from lib import networks
 from lib.networks import ENGINES, Known
@@ -63,19 +63,13 @@ class Plan(BaseModel):
     def _known_noises(cls, noises: list[str]) -> list[str]:
         return [find(noise).name for noise in noises]
 
-    @field_validator("engine")
+    @field_validator("engine", "source")
     @classmethod
-    def _known_engine(cls, engine: str) -> str:
-        if engine not in ENGINES:
-            raise ValueError(f"unknown engine {engine!r}; choose from {', '.join(ENGINES)}")
-        return engine
-
-    @field_validator("source")
-    @classmethod
-    def _known_source(cls, source: str) -> str:
-        if source not in SOURCES:
-            raise ValueError(f"unknown source {source!r}; choose from {', '.join(SOURCES)}")
-        return source
+    def _known(cls, value: str, info: ValidationInfo) -> str:
+        choices = {"engine": ENGINES, "source": SOURCES}[str(info.field_name)]
+        if value not in choices:
+            raise ValueError(f"unknown {info.field_name} {value!r}; choose from {', '.join(choices)}")
+        return value
 
     @field_validator("levels")
     @classmethod
