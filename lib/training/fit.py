@@ -75,7 +75,7 @@ def train(recipe: Recipe, then: Recipe | None = None) -> dict:
             return _recorded(recipe)
         maker = provenance()  # of the code as it is when the run begins
         net, history = _fit(recipe, checkpoint)
-        made_by = {"recipe": recipe.recorded, "recipe_version": recipe.VERSION}
+        made_by = {"recipe": recipe.recorded, "recipe_version": recipe.VERSION, "device": _device()}
         record = {**made_by, **history, "threads": torch.get_num_threads(), **maker}
         networks.save_weights(net, recipe.weights, record)
         if then is None or then.weights.is_file():
@@ -93,6 +93,11 @@ def _recorded(recipe: Recipe) -> dict:
             f"@WORD for {recipe.recorded}, or recompute=True to replace it"
         )
     return record
+
+
+def _device() -> str:
+    """What trains: the graphics card by its name, whose convolutions round to TF32 by torch's default, or the CPU."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
 
 
 def _optimizer(recipe: Recipe) -> Callable:
