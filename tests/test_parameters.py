@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -202,3 +203,50 @@ def test_what_checks_parameters_loads_no_engine(module):
 
 def test_names_in_other_cells_are_ones_own():
     assert parameters.check(Plan, variables(Plan, "mine = 1", mine=1)).model == "fc"
+
+
+BROKEN = {
+    "net = (": r"SyntaxError: '\(' was never closed \({module}\.py, line 1\)$",
+    "def net():\n\treturn 1\n        return 2": r"TabError: .* \({module}\.py, line 3\)$",
+    "net = '\0'": "(SyntaxError|ValueError): source code .*null bytes",
+    "import os\nnet = nn.Linear": r"NameError: name 'nn' is not defined.* \({module}\.py, line 2: net = nn\.Linear\)$",
+    "import no_such_library": r"ModuleNotFoundError: No module named 'no_such_library' \({module}\.py, line 1: ",
+    "from lib.noise import nothing": r"ImportError: cannot import name 'nothing' .* \({module}\.py, line 1: from lib",
+    "import sys\nsys.exit('no card')": r"SystemExit: no card \({module}\.py, line 2: sys\.exit\('no card'\)\)$",
+    "exit(3)": r"SystemExit: 3 \({module}\.py, line 1: exit\(3\)\)$",
+    "open('no such file')": r"FileNotFoundError: .*'no such file' \({module}\.py, line 1: open",
+    "def load():\n    raise OSError('two\\nlines')\nload()": r"OSError: two lines \({module}\.py, line 3: load\(\)\)$",
+    "def load():\n    load()\nload()": r"RecursionError: .* \({module}\.py, line 3: load\(\)\)$",
+    "assert False": r"AssertionError \({module}\.py, line 1: assert False\)$",
+    "other = 1": "AttributeError: module '{module}' has no attribute 'net'$",
+    "def __getattr__(name):\n    raise KeyError(name)": "KeyError: 'net'$",
+}
+
+
+@pytest.mark.parametrize("number", range(len(BROKEN)))
+def test_a_module_of_ones_own_that_cannot_be_imported_is_told_in_a_line(tmp_path, monkeypatch, number):
+    content, message = list(BROKEN.items())[number]
+    module = f"mine_{number}"
+    (tmp_path / f"{module}.py").write_text(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match=f"^cannot import '{module}:net': " + message.format(module=module)) as told:
+        parameters.imported(f"{module}:net")
+    assert "\n" not in str(told.value)
+    with pytest.raises(ValueError, match=f"^model: cannot import '{module}:net'.*; choose from fc, resnet18"):
+        parameters.check(Plan, variables(Plan, model=f"{module}:net"))
+
+
+@pytest.mark.parametrize("reference", [":net", ".mine:net", "..:net", "no_such_module:net", "lib.noise:", "a b:c"])
+def test_what_names_no_module_is_told_in_a_line(reference):
+    with pytest.raises(ValueError, match=f"^cannot import '{re.escape(reference)}': [^\n]*$"):
+        parameters.imported(reference)
+
+
+def test_a_module_that_was_mended_is_imported(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "mine_mended.py"
+    module.write_text("net = (")
+    with pytest.raises(ValueError, match="SyntaxError"):
+        parameters.imported("mine_mended:net")
+    module.write_text("net = str.upper")
+    assert parameters.imported("mine_mended:net") is str.upper

@@ -6,6 +6,8 @@ import difflib
 import importlib
 import os
 import sys
+import textwrap
+import traceback
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -126,15 +128,18 @@ def imported(reference: str) -> Any:
     """What `package.module:name` names; one's own module may lie beside README.md.
 
     Raises:
-        ValueError: if there is no such module, or it has no such name.
+        ValueError: if there is no such module, it cannot be imported, or it has no such name; a line.
     """
     module, _, name = reference.partition(":")
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"cannot import {reference!r}: {error}") from None
+    except (Exception, SystemExit) as error:  # of anyone's code
+        told = textwrap.shorten(f"{type(error).__name__}: {error}".removesuffix(": "), 300)
+        lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name == "<module>"]
+        where = f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno}: {lines[-1].line})" if lines else ""
+        raise ValueError(f"cannot import {reference!r}: {told}{where}") from None
 
 
 def _told(problem: ErrorDetails) -> str:
