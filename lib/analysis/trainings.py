@@ -1,0 +1,138 @@
+"""Several trainings of every network on the same noisy images, and what they say of the architectures.
+
+A number of a training (an area under a curve, an accuracy) varies from training to training of one network. How much
+is estimated from all networks together, by the one-way analysis of variance: `pooled`. All statistics here are about
+that variation; the test images are the same for every training, and what other images would say is not asked.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from lib import networks
+from lib.evaluation.plan import CLEAN, Plan
+from lib.evaluation.statistics import area_under_curve
+from lib.evaluation.sweep import Predictions
+from lib.paper import PAPER_NOISES
+from lib.store import data
+from lib.store.files import OUTPUTS, visible
+
+WHOLE = 10_000  # test images of a sweep of all of them
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """Accuracies of each training of some networks, all on the same noisy images (draw 0)."""
+
+    models: tuple[str, ...]
+    attacks: np.ndarray  # (levels,), from 0 on
+    images: int  # the first of the test images
+    seeds: dict[str, tuple[int, ...]]  # model -> its training seeds
+    accuracy: dict[str, np.ndarray]  # model -> (trainings, noises in the order of PAPER_NOISES, levels), percent
+
+
+def measure_trainings(
+    models: tuple[str, ...],
+    outputs: Path = OUTPUTS,
+    images: int = 2_000,
+    replacement: bool = True,
+    source: str = "clean",
+) -> Trainings:
+    """Every recorded training of these networks, under one reading of the noises.
+
+    A training counts if its predictions for the clean images and for all four noises are recorded and were made by the
+    same weights, for these images or for all test images, of which the first are taken. The weights themselves need not
+    be on disk.
+
+    Raises:
+        FileNotFoundError: if no training of a network is recorded; it names the command that records one.
+    """
+    labels = data.load().test_labels[:images]
+    seeds, accuracy = {}, {}
+    for model in models:
+        found = {}
+        for seed in _seeds(model, outputs):
+            plan = Plan(model=model, train_seed=seed, images=images, replacement=replacement, source=source)
+            parts = _parts(plan.model_copy(update={"outputs": outputs}))
+            if parts and len({part.record["weights"] for part in parts}) == 1:
+                right = [100 * (part.predicted[:, :images] == labels).mean(axis=-1) for part in parts]
+                found[seed] = [np.concatenate([right[0], noisy]) for noisy in right[1:]]
+        if not found:
+            told = f"replacement={replacement}, source={source}, the first {images:,} test images"
+            raise FileNotFoundError(f"no training of {model} is recorded ({told}): make sweep MODEL={model}")
+        seeds[model], accuracy[model] = tuple(found), np.array([*found.values()])
+    attacks = np.array([0, *(level for level in Plan(model=models[0]).levels if level > 0)])
+    return Trainings(tuple(models), attacks, images, seeds, accuracy)
+
+
+def _seeds(model: str, outputs: Path) -> list[int]:
+    stem = networks.file_stem(model, 0).removesuffix("0")
+    ends = [path.name.removeprefix(stem) for path in visible(outputs / "predictions", f"{stem}*")]
+    return sorted(int(end) for end in ends if end.isdecimal())
+
+
+def _parts(plan: Plan) -> list[Predictions]:
+    """The clean images, then each noise, of the plan's images or else of all; empty if one is missing."""
+    whole = plan.model_copy(update={"images": WHOLE})
+    paths = []
+    for noise in (CLEAN, *PAPER_NOISES):
+        there = [path for path in (plan.part(noise).path, whole.part(noise).path) if path.is_file()]
+        if not there:
+            return []
+        paths.append(there[0])
+    return [Predictions.read(path) for path in paths]
+
+
+def areas(trainings: Trainings) -> pd.DataFrame:
+    """The area under the curve (percent) of each training: noise, model, seed, area."""
+    rows = [
+        (noise, model, seed, area)
+        for number, noise in enumerate(PAPER_NOISES)
+        for model in trainings.models
+        for seed, area in zip(
+            trainings.seeds[model],
+            area_under_curve(trainings.accuracy[model][:, number], trainings.attacks),
+            strict=True,
+        )
+    ]
+    return pd.DataFrame(rows, columns=["noise", "model", "seed", "area"])
+
+
+def pooled(values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, int]:
+    """The variance between trainings of one network, from all the networks together, and its degrees of freedom.
+
+    The mean square within groups of the one-way analysis of variance; networks with one training add nothing.
+
+    Args:
+        values: model -> (trainings, ...).
+
+    Returns:
+        (...), nan without degrees of freedom: if there is one training of each.
+    """
+    squares = sum(((each - each.mean(axis=0)) ** 2).sum(axis=0) for each in values.values())
+    freedom = sum(len(each) - 1 for each in values.values())
+    return squares / freedom if freedom else np.full_like(squares, np.nan), freedom
+
+
+def means(trainings: Trainings) -> pd.DataFrame:
+    """The mean over trainings with its 95 % t interval, at every noise, network and level.
+
+    The variance at a noise and level is `pooled` from all the networks of `trainings`, so a network with one training
+    has an interval too, as wide as the others say; without a second training of any the ends are nan.
+
+    Columns: noise, model, attacks, trainings (how many), mean, low, high (percent).
+    """
+    variance, freedom = pooled(trainings.accuracy)  # (noises, levels)
+    tables = []
+    for number, noise in enumerate(PAPER_NOISES):
+        for model in trainings.models:
+            own = trainings.accuracy[model][:, number]  # (trainings, levels)
+            mean, half = own.mean(axis=0), t.ppf(0.975, freedom or np.nan) * np.sqrt(variance[number] / len(own))
+            columns = {"attacks": trainings.attacks, "trainings": len(own), "mean": mean}
+            columns |= {"low": np.maximum(mean - half, 0), "high": np.minimum(mean + half, 100)}
+            tables.append(pd.DataFrame({"noise": noise, "model": model} | columns))
+    return pd.concat(tables, ignore_index=True)
