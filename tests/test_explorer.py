@@ -100,8 +100,8 @@ def test_the_next_wrong_digit_is_the_next_one(state, fc):
 
 def test_the_gallery_holds_the_first_digits_that_are_fooled(state, fc):
     images, labels = data.load().test_images[:400], data.load().test_labels[:400]
-    *_, found = many_digits.fooled(replace(state, attacks=40), wanted=6, most=400)
-    after = fc(perturb(images, state.noise, 40)).argmax(axis=1)
+    *_, found = many_digits.fooled(replace(state, attacks=120), wanted=6, most=400)
+    after = fc(perturb(images, state.noise, 120)).argmax(axis=1)
     expected = np.flatnonzero((fc(images).argmax(axis=1) == labels) & (after != labels))[:6]
     assert found.numbers == expected.tolist() and found.predicted == after[expected].tolist()
     assert found.labels == labels[expected].tolist() and found.searched == expected[5] + 1
@@ -216,7 +216,7 @@ def test_live_curves_are_drawn_over_recorded_ones(state):
 
 
 def test_words_say_when_attacks_found_no_pixel(state):
-    seen = look(state.turned(attacks=200))
+    seen = look(state.turned(attacks=200, replacement=False, source="current"))
     assert seen.attacked < 200 and f"Only {seen.attacked} of 200 attacks found a pixel" in in_words(seen)
     assert "it is a 2." in in_words(seen) and "Only" not in in_words(look(state))
 

@@ -18,6 +18,7 @@ from lib.evaluation.sweep import Predictions, predict, sweep
 from lib.networks import predictor
 from lib.noise import NOISES, Noise, perturb
 from lib.store import data
+from lib.store.files import file_hash
 from lib.store.parts import in_turn
 
 MODEL = "tiny:conv_net@quick"
@@ -86,7 +87,7 @@ def test_records_name_what_made_them(outputs):
         "noise": "white_to_black", "c": 2.0, "levels": [20, 100], "draw": 0, "images": 150, "bfloat16": False
     }  # fmt: skip
     assert recorded["model"] == MODEL and recorded["train_seed"] == 0 and recorded["commit"]
-    assert recorded["weights"] == results.file_hash(networks.weights_path(MODEL, 0, outputs))
+    assert recorded["weights"] == file_hash(networks.weights_path(MODEL, 0, outputs))
     assert recorded["openvino"] and recorded["numba"]
 
 
@@ -138,7 +139,7 @@ def test_a_part_is_held_by_its_own_recipe_and_weights_alone(outputs):
     small = plan(outputs, noises=["white_to_black"], draws=1)
     sweep(small)
     part, other = (each.part("white_to_black") for each in (small, small.model_copy(update={"c": 3.0})))
-    weights = results.file_hash(small.weights)
+    weights = file_hash(small.weights)
     shutil.copy(part.path, other.path)
     assert part.holds(weights) and not part.holds("another") and not other.holds(weights)
 
@@ -156,6 +157,25 @@ def test_new_weights_make_recorded_predictions_void(outputs):
     networks.save_weights(networks.build(MODEL, 7), path, networks.read_record(path))
     assert results.accuracy_table(outputs).empty
     assert sweep(small) == {"computed": 2, "reused": 0, "checked": 0}
+
+
+def test_predictions_stay_where_the_weights_are_not_kept(outputs):
+    small = plan(outputs, noises=["white_to_black"], draws=1)
+    sweep(small)
+    table, record = results.accuracy_table(outputs), networks.read_record(small.weights)
+    small.weights.unlink()
+    assert networks.read_record(small.weights)["recipe"] == record["recipe"]
+    assert sweep(small) == {"computed": 0, "reused": 2, "checked": 0}
+    pd.testing.assert_frame_equal(results.accuracy_table(outputs), table)
+    with pytest.raises(FileNotFoundError, match="weights of .* are not kept.*make train MODEL="):
+        sweep(small.model_copy(update={"recompute": True}))
+    kept = small.weights.with_suffix(".json")
+    kept.write_text(json.dumps(json.loads(kept.read_text()) | {"weights": "another"}))
+    assert results.accuracy_table(outputs).empty, "other weights were trained since"
+    kept.unlink()
+    pd.testing.assert_frame_equal(results.accuracy_table(outputs), table)
+    with pytest.raises(FileNotFoundError, match="is not trained"):
+        networks.read_record(small.weights)
 
 
 def test_predictions_that_do_not_follow_from_the_weights_are_told(outputs):

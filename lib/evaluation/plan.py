@@ -44,8 +44,8 @@ class Plan(BaseModel):
     draw: int | None = Field(None, ge=0)  # this draw alone, counted from 0; None: the first `draws`
     images: int = Field(10_000, ge=1, le=10_000)  # the first of the test images
     c: float | None = Field(None, gt=0, allow_inf_nan=False)  # None: each noise's own
-    replacement: bool = False  # whether a pixel may be drawn again
-    source: str = "current"  # the image that says which pixels are eligible and how bright: before all attacks, or now
+    replacement: bool = True  # whether a pixel may be drawn again
+    source: str = "clean"  # the image that says which pixels are eligible and how bright: before all attacks, or now
     space: Literal[28, 56] = 28  # pixels a side where the noise falls: before or after the upscaling
     white_above: int = Field(0, ge=0, le=254)  # White to Black takes b > this; the paper tried 100 before
     engine: str = "auto"

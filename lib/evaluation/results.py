@@ -13,7 +13,8 @@ from lib.evaluation.plan import CLEAN, UNNAMED, Plan, SweepPart
 from lib.evaluation.sweep import Predictions
 from lib.paper import read_table_1
 from lib.store import data
-from lib.store.files import OUTPUTS, file_hash, lock, may_write, visible, write_derived
+from lib.store.files import OUTPUTS, lock, may_write, visible, write_derived
+from lib.store.parts import weights_hash
 
 KEYS = ["model", "train_seed", "noise", "c", "attacks", "draw", "images", "reading"]
 
@@ -42,7 +43,8 @@ def accuracy_table(outputs: Path = OUTPUTS) -> pd.DataFrame:
 
     `correct` of the `images` were classified rightly; `pixels_altered` is the total over all of them. Attacks = 0 is
     measured once, as noise "none" without c. `reading` says how the noise was read (`replacement=True source=clean`),
-    under one name where several give the same pixels. Predictions by weights that are no longer on disk are left out.
+    under one name where several give the same pixels. Predictions by other weights than those on disk are left out,
+    not those whose weights are not kept.
     """
     labels = data.load().test_labels
     rows = []
@@ -84,8 +86,8 @@ def _recorded(outputs: Path) -> Iterator[Predictions]:
         predictions = Predictions.read(path)
         weights = networks.weights_path(predictions.record["model"], predictions.record["train_seed"], outputs)
         if weights not in hashes:
-            hashes[weights] = file_hash(weights) if weights.is_file() else None
-        if predictions.record["weights"] == hashes[weights]:
+            hashes[weights] = weights_hash(weights)
+        if hashes[weights] in (predictions.record["weights"], None):
             yield predictions
 
 

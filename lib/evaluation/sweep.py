@@ -51,7 +51,7 @@ class Predictions:
 def sweep(plan: Plan) -> dict[str, int]:
     """Record what the network answers for every part of the plan; what is recorded already is checked and kept.
 
-    Paper: section 3.4.
+    Paper: section 3.4. Where all is recorded and the weights are not kept, nothing can be checked.
 
     Returns:
         the counts of `parts.complete`; `checked` are cells, recomputed from the weights and found the same.
@@ -61,6 +61,8 @@ def sweep(plan: Plan) -> dict[str, int]:
         ValueError: if recorded predictions do not follow from the weights, or the network is not fit to be measured
             (`networks.probed`).
     """
+    if not plan.weights.is_file() and recorded(plan) and not plan.recompute:
+        return {"computed": 0, "reused": len(plan.parts()), "checked": 0}
     net = networks.probed(networks.load(plan.model, plan.train_seed, ROOT / plan.outputs), plan.model)
     probabilities = networks.predictor(net, plan.engine, plan.bfloat16, plan.space)
     digits = data.load()
@@ -82,7 +84,7 @@ def sweep(plan: Plan) -> dict[str, int]:
 
 
 def recorded(plan: Plan) -> bool:
-    """Whether every part of the plan is on disk, made by the weights that lie there now."""
+    """Whether every part of the plan is on disk, made by the weights that lie there now, or whose record does."""
     return parts.recorded(plan.parts(), plan.weights)
 
 

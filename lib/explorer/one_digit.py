@@ -39,8 +39,8 @@ class State:
     c: float | None = None  # None: the noise's own
     attacks: int = 10
     draw: int = 0
-    replacement: bool = False  # as in `perturb`, like the source
-    source: str = "current"
+    replacement: bool = True  # as in `perturb`, like the source
+    source: str = "clean"
     own: bytes | None = None  # a digit of one's own: 28 x 28 brightnesses, row by row; None: the test image
     train_seed: int = 0
     outputs: Path = OUTPUTS
@@ -99,8 +99,8 @@ class Opening(BaseModel):
     c: float | None = Field(None, ge=SMALLEST_C, le=LARGEST_C)
     attacks: int = Field(10, ge=0, le=LARGEST["attacks"])
     draw: int = Field(0, ge=0, le=LARGEST["draw"])
-    replacement: bool = False
-    source: str = "current"
+    replacement: bool = True
+    source: str = "clean"
     images: int = Field(500, ge=1, le=10_000)
     outputs: Path = Path("outputs")  # from the repository's root
 

@@ -78,7 +78,7 @@ def attacked_digit(look: Look) -> Image.Image:
             f"read as {after}",
             after,
         ),
-        (_marked(look), "attacked pixels", "", None),
+        (_marked(look), "altered pixels", "", None),
     ]
     for column, (pixels, heading, verdict, answer) in enumerate(columns):
         left = column * (side + gap)

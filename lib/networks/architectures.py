@@ -205,11 +205,24 @@ def weights_path(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Pa
 def read_record(path: Path) -> dict:
     """What made a weights file: the recipe, the history of its training, versions and commit.
 
+    Where the weights are not kept, from the record that is kept beside them (`training.fit.train`).
+
     Raises:
-        ValueError: if it is not one; it names the file.
+        FileNotFoundError: if neither is there; it names the command that trains the network.
+        ValueError: if it is damaged; it names the file.
     """
     import safetensors
 
+    kept = path.with_suffix(".json")
+    try:
+        if not path.is_file() and kept.is_file():
+            return json.loads(kept.read_text())
+    except ValueError as error:
+        raise damaged(kept, error) from None
+    if not path.is_file():
+        model, _, seed = path.stem.rpartition("-seed")
+        command = f"make train MODEL={model}" + (f" SEED={seed}" if seed != "0" else "")
+        raise FileNotFoundError(f"{model} with seed {seed} is not trained: no {path}; make it with: {command}")
     try:
         with safetensors.safe_open(path, framework="np") as file:
             record = json.loads(file.metadata()["record"])

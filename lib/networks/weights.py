@@ -48,10 +48,12 @@ def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Net:
     """
     architecture(model)
     path = weights_path(model, train_seed, outputs)
-    if not path.is_file():
-        command = f"make train MODEL={model}" + (f" SEED={train_seed}" if train_seed else "")
-        raise FileNotFoundError(f"{model} with seed {train_seed} is not trained: no {path}; make it with: {command}")
     recipe = read_record(path)["recipe"]
+    if not path.is_file():
+        command = f"make train MODEL={model} SEED={train_seed}"
+        raise FileNotFoundError(
+            f"the weights of {model} with seed {train_seed} are not kept; make them anew with: {command}"
+        )
     chosen = {name: recipe[name] for name in ("normalize", "resize") if name in recipe}  # else as by default
     net = build(model, train_seed, **chosen)
     try:

@@ -1,5 +1,6 @@
 """Recorded parts: a long computation cut into files, each made once, by one recipe and one network's weights."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,12 +56,20 @@ def origin(model: str, train_seed: int, weights: Path) -> dict:
     return {"model": model, "train_seed": train_seed, "weights": file_hash(weights), **provenance()}
 
 
+def weights_hash(weights: Path) -> str | None:
+    """The hash of a weights file; where the weights are not kept, as the record of their training says it, if any."""
+    if weights.is_file():
+        return file_hash(weights)
+    record = weights.with_suffix(".json")
+    return json.loads(record.read_text())["weights"] if record.is_file() else None
+
+
 def recorded(parts: Sequence[Part], weights: Path) -> bool:
-    """Whether every part is on disk, made by the weights that lie there now."""
-    if not weights.is_file() or not all(part.path.is_file() for part in parts):
+    """Whether every part is on disk, made by the weights that lie there now, or whose record does (`weights_hash`)."""
+    if not all(part.path.is_file() for part in parts):
         return False
-    made_by = file_hash(weights)
-    return all(part.holds(made_by) for part in parts)
+    made_by = weights_hash(weights)
+    return made_by is not None and all(part.holds(made_by) for part in parts)
 
 
 def in_turn(parts: Sequence[Kind]) -> Iterator[Kind]:

@@ -1,6 +1,7 @@
 """Training by the paper's rule (section 3.3) with a fastai Learner; a run that is killed continues where it was."""
 
 import io
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from fastai.torch_core import default_device
 
 from lib import networks
 from lib.store import data
-from lib.store.files import ROOT, lock, provenance, recipe_hash
+from lib.store.files import ROOT, file_hash, lock, provenance, recipe_hash, write_atomically
 from lib.training.callbacks import History, Resume, StepDecay, StopAtTarget
 from lib.training.recipe import Recipe
 from lib.training.rehearsal import rehearse
@@ -78,6 +79,8 @@ def train(recipe: Recipe, then: Recipe | None = None) -> dict:
         made_by = {"recipe": recipe.recorded, "recipe_version": recipe.VERSION, "device": _device()}
         record = {**made_by, **history, "threads": torch.get_num_threads(), **maker}
         networks.save_weights(net, recipe.weights, record)
+        kept = json.dumps(record | {"weights": file_hash(recipe.weights)}) + "\n"  # for where the weights are not kept
+        write_atomically(recipe.weights.with_suffix(".json"), lambda file: file.write(kept.encode()))
         if then is None or then.weights.is_file():
             checkpoint.unlink()
         else:
