@@ -3,10 +3,12 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 
+from lib.adversarial.attacks import ATTACKS
 from lib.networks import NETS
 from lib.noise import NOISES
+from lib.paper import NETWORKS
 from lib.report import figures
 from lib.store import files, progress
 
@@ -24,7 +26,7 @@ def curves():
 
 def test_every_noise_has_a_line_a_band_and_looks_of_its_own(curves):
     paper = pd.DataFrame({"noise": ["white_to_black"], "attacks": [10], "accuracy": [50.0]})
-    axes = figures.noise_curves(curves, "heading", paper).axes[0]
+    axes = figures.noise_curves(curves, "heading", paper, model="vgg19").axes[0]
     lines = {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
     for number, noise in enumerate(NOISES):
         line = lines[figures.title(noise)]
@@ -33,15 +35,17 @@ def test_every_noise_has_a_line_a_band_and_looks_of_its_own(curves):
         np.testing.assert_array_equal(line.get_ydata(), expected["accuracy"])
         band = axes.collections[number].get_paths()[0].vertices[:, 1]
         assert band.min() == expected["low"].min() and band.max() == expected["high"].max()
-    looks = {(to_hex(line.get_color()), line.get_marker(), line.get_linestyle()) for line in lines.values()}
+        assert line.get_color() == figures.NETWORK_COLOURS["vgg19"]
+    looks = {(line.get_marker(), line.get_linestyle()) for line in lines.values()}
     assert len(looks) == len(lines)
-    assert [50.0] in [list(line.get_ydata()) for line in axes.lines], "the paper's point"
+    (point,) = [line for line in axes.lines if list(line.get_ydata()) == [50.0]]
+    assert point.get_markeredgecolor() == "black" and point.get_markerfacecolor() == "white", "the paper's"
 
 
-def test_a_noise_keeps_its_colour_when_others_are_left_out(curves):
+def test_a_noise_keeps_its_look_when_others_are_left_out(curves):
     whole = figures.noise_curves(curves, "").axes[0].lines
     alone = figures.noise_curves(curves[curves["noise"] == "edge_to_altered"], "").axes[0].lines
-    assert alone[0].get_color() == whole[3].get_color()
+    assert alone[0].get_marker() == whole[3].get_marker() != whole[2].get_marker()
 
 
 def test_a_grid_shows_every_image_as_it_is():
@@ -67,9 +71,9 @@ def test_the_same_figure_is_the_same_file(curves, tmp_path):
 
 def test_training_shows_every_batch_and_epoch():
     epochs = [{"epoch": n, "validation_loss": 1 / n, "accuracy": 90 + n} for n in (1, 2)]
-    left, right = figures.training({"losses": [3.0, 2.0, 1.0, 0.5], "epochs": epochs}).axes
-    assert left.lines[0].get_ydata().tolist() == [3.0, 2.0, 1.0, 0.5]
-    assert left.lines[2].get_xdata().tolist() == [2, 4] and right.lines[0].get_ydata().tolist() == [91, 92]
+    (axes,) = figures.training({"losses": [3.0, 2.0, 1.0, 0.5], "epochs": epochs}).axes
+    assert axes.lines[0].get_ydata().tolist() == [3.0, 2.0, 1.0, 0.5]
+    assert axes.lines[2].get_xdata().tolist() == [2, 4] and axes.lines[2].get_ydata().tolist() == [1, 0.5]
 
 
 def test_a_recipe_has_one_name_in_any_order():
@@ -104,9 +108,38 @@ def test_progress_names_the_work_and_the_time_left(capsys):
 
 
 def test_every_network_has_a_look_of_its_own_in_colour_and_in_grey():
-    keys = ("color", "linestyle", "marker", "markerfacecolor")
     models = [*NETS, *(f"{model}@word" for model in NETS)]
-    looks = [tuple(figures.network_look(model)[key] for key in keys) for model in models]
-    assert len(set(looks)) == len(models)
-    assert len({look[0] for look in looks}) == len(NETS)
-    assert len({look[1:3] for look in looks}) == len(models), "without colours"
+    looks = [figures.network_look(model) for model in models]
+    assert {*figures.NETWORK_COLOURS} == {*NETS}
+    assert len({(look["color"], look["markerfacecolor"]) for look in looks}) == len(models)
+    assert len({(look["marker"], look["linestyle"]) for look in looks}) == len(models), "without colours"
+
+
+def test_a_colour_means_one_thing():
+    attacks = [figures.attack_look(attack) for attack in ATTACKS]
+    assert len({(look["color"], str(look["linestyle"])) for look in attacks}) == len(attacks)
+    marks = [figures.CLEAN, figures.FOOLED, figures.LIGHTER, figures.DARKER, figures.NO_NETWORK]
+    colours = [*figures.NETWORK_COLOURS.values(), *marks, *{look["color"] for look in attacks}, "black"]
+    assert len({to_hex(colour) for colour in colours}) == len(colours)
+
+
+# What is left of linear red, green and blue (Machado, Oliveira and Fernandes 2009, severity 1).
+SEEN = {
+    "all colours": np.eye(3),
+    "no red": [[0.1523, 1.0526, -0.2049], [0.1145, 0.7863, 0.0992], [-0.0039, -0.0481, 1.0520]],
+    "no green": [[0.3673, 0.8606, -0.2280], [0.2801, 0.6725, 0.0474], [-0.0118, 0.0429, 0.9689]],
+    "no blue": [[1.2555, -0.0767, -0.1788], [-0.0784, 0.9308, 0.1476], [0.0047, 0.6914, 0.3039]],
+}
+
+
+@pytest.mark.parametrize("seen", SEEN)
+def test_who_is_colour_blind_tells_the_papers_networks_apart(seen):
+    """By the distance in CIELAB, of which 2 can just be seen."""
+    encoded = np.array([to_rgb(figures.NETWORK_COLOURS[model]) for model in NETWORKS])
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = np.clip(linear @ np.transpose(SEEN[seen]), 0, 1) @ to_xyz.T / [0.9505, 1, 1.089]
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116).T
+    lab = np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
+    apart = np.linalg.norm(lab[:, None] - lab, axis=-1)[np.triu_indices(len(NETWORKS), 1)]
+    assert apart.min() > 15

@@ -35,7 +35,7 @@ class AllDigits(Viewer):
         self.knobs = Knobs(state, ["noise", "c"], lambda _: self._changed(), self._failed)
         self.newest = Newest(self._steps, self._failed)
         self.bar = widgets.IntProgress(
-            description="Progress", layout=WIDE, style={"bar_color": figures.COLOURS[0]} | KNOB_STYLE
+            description="Progress", layout=WIDE, style={"bar_color": figures.CLEAN} | KNOB_STYLE
         )
         self.start = button(
             f"Compute on {images:,} digits", "Level by level", self._start, self._failed, button_style="primary"

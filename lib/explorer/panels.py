@@ -88,5 +88,5 @@ class Line(widgets.HTML):
         self.value = f'<span role="status" style="line-height: 1.4">{html.escape(text)}</span>'
 
     def warn(self, text: str) -> None:
-        colour = figures.COLOURS[1]
+        colour = figures.FOOLED
         self.value = f'<span role="alert" style="line-height: 1.4; color: {colour}">{html.escape(text)}</span>'

@@ -14,12 +14,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lib.explorer.many_digits import Fooled
 from lib.explorer.one_digit import MOST_ATTACKS, Look, Strip
-from lib.report.figures import COLOURS
+from lib.report.figures import CLEAN, DARKER, FOOLED, LIGHTER
 
 SCALE = 2  # pixels for each unit of length, so that the pictures stay sharp on dense screens
 WIDTH = 400  # of every picture, in units of a web page: two fit beside each other, one on a phone
-BLUE, RED, LIGHTER, DARKER, GREY = COLOURS[0], COLOURS[1], COLOURS[4], COLOURS[5], "#666666"
-LIGHT_RED = "#F9E0D2"  # where a strip's network is wrong
+GREY = "#666666"
+PALE = "#F9E0D2"  # where a strip's network is wrong
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 
 
@@ -84,7 +84,7 @@ def attacked_digit(look: Look) -> Image.Image:
         left = column * (side + gap)
         sheet.text((left + side / 2, 10), heading, "mm")
         sheet.paste(pixels, left, 22, side)
-        sheet.text((left + side / 2, side + 36), verdict, "mm", BLUE if answer == look.truth else RED, bold=True)
+        sheet.text((left + side / 2, side + 36), verdict, "mm", CLEAN if answer == look.truth else FOOLED, bold=True)
     left = 2 * (side + gap)
     for start, colour, word in ((left, LIGHTER, "lighter"), (left + 66, DARKER, "darker")):
         sheet.box(start, side + 30, start + 11, side + 41, colour)
@@ -106,16 +106,16 @@ def probabilities(look: Look) -> Image.Image:
     left, right, top, row = 28, WIDTH - 108, 30, 29
     sheet = Sheet(top + 10 * row + 4)
     sheet.text((left, 12), "probability of each digit:", colour=GREY)
-    sheet.text((left + 172, 12), "clean", colour=BLUE, bold=True)
-    sheet.text((left + 224, 12), "noisy", colour=RED, bold=True)
+    sheet.text((left + 172, 12), "clean", colour=CLEAN, bold=True)
+    sheet.text((left + 224, 12), "noisy", colour=FOOLED, bold=True)
     for number in range(10):
         y = top + number * row
         sheet.text((left - 10, y + 13), str(number), "rm", bold=number == look.truth)
         sheet.box(left, y + 2, right, y + 24, "#F2F2F2")
-        for values, offset, colour in ((look.before, 2, BLUE), (look.after, 14, RED)):
+        for values, offset, colour in ((look.before, 2, CLEAN), (look.after, 14, FOOLED)):
             sheet.box(left, y + offset, left + (right - left) * float(values[number]), y + offset + 10, colour)
-        sheet.text((right + 52, y + 13), f"{100 * look.before[number]:.0f} %", "rm", BLUE)
-        sheet.text((WIDTH - 2, y + 13), f"{100 * look.after[number]:.0f} %", "rm", RED, bold=number == look.truth)
+        sheet.text((right + 52, y + 13), f"{100 * look.before[number]:.0f} %", "rm", CLEAN)
+        sheet.text((WIDTH - 2, y + 13), f"{100 * look.after[number]:.0f} %", "rm", FOOLED, bold=number == look.truth)
     return sheet.image
 
 
@@ -128,21 +128,21 @@ def strip(strip: Strip, attacks: int) -> Image.Image:
     y = bottom - (bottom - top) * np.nan_to_num(strip.probability)
     half = (right - left) / MOST_ATTACKS / 2
     for level in known[strip.predicted[known] != strip.truth]:
-        sheet.box(max(left, x[level] - half), top, min(right, x[level] + half), bottom, LIGHT_RED)
+        sheet.box(max(left, x[level] - half), top, min(right, x[level] + half), bottom, PALE)
     for share in (0, 50, 100):
         height = bottom - (bottom - top) * share / 100
         sheet.line([(left, height), (right, height)], "#D0D0D0", 1)
         sheet.text((left - 6, height), f"{share}", "rm", GREY)
     for level in range(0, MOST_ATTACKS + 1, 50):
         sheet.text((x[level], bottom + 19), f"{level}", "mm", GREY)
-    sheet.line(list(zip(x[known], y[known], strict=True)), BLUE, 2)
-    sheet.text((left - 34, 11), f"% sure that it is a {strip.truth}", colour=BLUE)
+    sheet.line(list(zip(x[known], y[known], strict=True)), CLEAN, 2)
+    sheet.text((left - 34, 11), f"% sure that it is a {strip.truth}", colour=CLEAN)
     sheet.text(((left + right) / 2, bottom + 35), "attacks", "mm", GREY)
     first = strip.first_fooled if strip.complete else None
     if first is not None:
-        sheet.line([(x[first], top - 8), (x[first], bottom)], RED, 2)
+        sheet.line([(x[first], top - 8), (x[first], bottom)], FOOLED, 2)
         sheet.text(
-            (WIDTH - 4, 11), f"first fooled at {first}" if first else "wrong without noise", "rm", RED, bold=True
+            (WIDTH - 4, 11), f"first fooled at {first}" if first else "wrong without noise", "rm", FOOLED, bold=True
         )
     sheet.line([(x[attacks], top), (x[attacks], bottom + 3)], "black", 2)
     sheet.pen.polygon(
@@ -159,5 +159,5 @@ def gallery(found: Fooled, noisy: np.ndarray, columns: int = 6) -> Image.Image:
     for place, (pixels, label, answer) in enumerate(zip(noisy, found.labels, found.predicted, strict=True)):
         left, top = place % columns * (side + gap), place // columns * (side + 26)
         sheet.paste(pixels, left, top, side)
-        sheet.text((left + side / 2, top + side + 11), f"{label} → {answer}", "mm", RED)
+        sheet.text((left + side / 2, top + side + 11), f"{label} → {answer}", "mm", FOOLED)
     return sheet.image

@@ -12,17 +12,31 @@ from matplotlib.figure import Figure
 
 from lib import networks
 from lib.adversarial.attacks import ATTACKS
-from lib.networks import NETS
 from lib.noise import NOISES
 from lib.store.files import OUTPUTS, write_derived
 
-# Colours that colour-blind readers can tell apart (Okabe and Ito 2008); dashes and markers tell them apart in grey.
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C"]
+# One colour means one thing in all figures and viewers, and colour-blind readers can tell them apart (after Okabe and
+# Ito 2008 and ColorBrewer). A colour is a network, the ResNets from light to dark by their depth; a noise is a marker
+# and its dashes, in the colour of the network that it attacks; thick grey lines without markers are attacks that search;
+# black open markers are the paper's numbers.
+NETWORK_COLOURS = {
+    "fc": "#1F78C8",
+    "resnet18": "#FDB863",
+    "resnet34": "#E66101",
+    "resnet50": "#B2182B",
+    "resnet101": "#67001F",
+    "resnetv2_50": "#CC79A7",
+    "vgg19": "#009E73",
+    "efficientnet_b1": "#3F1D73",
+    "cnn": "#8A8A1F",
+    "fc_rgb": "#44AA99",
+    "resnetv2_50_stem": "#E8C4DC",
+}
+NO_NETWORK = "0.25"  # the lines of a noise where no network is attacked
+CLEAN, FOOLED, LIGHTER, DARKER = "#01665E", "#8C510A", "#F0E442", "#56B4E9"  # the viewers' marks on one digit
+PAPER = {"linestyle": "", "marker": "o", "markersize": 6, "markerfacecolor": "white", "markeredgecolor": "black"}
 DASHES = ["-", "--", "-.", ":"]
-MARKERS = "osD^vPX*"
-NETWORK_COLOURS = [*COLOURS, "#882255", "#999933", "#44AA99"]  # and three of Tol's; with 4 dashes 44 looks
-NETWORK_MARKERS = MARKERS + "hp<"
-NETWORK_DASHES = ["-", "--", "-.", (0, (5, 1, 1, 1, 1, 1))]  # dots are for another recipe
+MARKERS = "osD^vPX*hp<"
 STYLE = "lib.report.companion"  # companion.mplstyle, beside this file
 ATTACKS_AXIS, ACCURACY_AXIS = "attacks", "test accuracy (%)"
 AXES = {"attacks": ATTACKS_AXIS, "pixels_altered": "pixels altered, mean of the images"}
@@ -35,11 +49,11 @@ def title(noise: str) -> str:
     return " ".join(word if word == "to" else word.capitalize() for word in noise.split("_"))
 
 
-def noise_look(noise: str) -> dict:
-    """The colour, marker and dashes of a noise's line, the same in every figure."""
+def noise_look(noise: str, model: str | None = None) -> dict:
+    """The marker and dashes of a noise's line, the same in every figure, in the colour of the network under attack."""
     number = list(NOISES).index(noise)
     return {
-        "color": COLOURS[number % len(COLOURS)],
+        "color": network_look(model)["color"] if model else NO_NETWORK,
         "linestyle": DASHES[number % len(DASHES)],
         "marker": MARKERS[number % len(MARKERS)],
         "markersize": 4,
@@ -48,17 +62,18 @@ def noise_look(noise: str) -> dict:
 
 
 def network_look(model: str) -> dict:
-    """The colour, marker and dashes of a network's line, the same in every figure.
+    """The colour and marker of a network's line, the same in every figure.
 
     Another recipe of a network (`MODEL@WORD`) keeps its colour and goes dotted, with an open marker.
     """
     name, _, word = model.partition("@")
-    number = list(NETS).index(name) if name in NETS else sum(map(ord, name))  # one's own network
-    colour = NETWORK_COLOURS[number % len(NETWORK_COLOURS)]
+    known = list(NETWORK_COLOURS)
+    number = known.index(name) if name in known else sum(map(ord, name)) % len(known)  # one's own network
+    colour = NETWORK_COLOURS[known[number]]
     return {
         "color": colour,
-        "linestyle": ":" if word else NETWORK_DASHES[number % len(NETWORK_DASHES)],
-        "marker": NETWORK_MARKERS[number % len(NETWORK_MARKERS)],
+        "linestyle": ":" if word else "-",
+        "marker": MARKERS[number % len(MARKERS)],
         "markersize": 4,
         "markerfacecolor": "white" if word else colour,
         "label": networks.title(model),
@@ -66,12 +81,11 @@ def network_look(model: str) -> dict:
 
 
 def attack_look(attack: str) -> dict:
-    """The colour and dashes of an attack's line: thick and without markers, where a noise's is thin and has them."""
-    number = list(ATTACKS).index(attack)
-    colours = [*COLOURS[4:], "#882255", "#999933"]  # and two of Tol's
+    """The grey and dashes of an attack's line: thick and without markers, where a noise's is thin and has them."""
+    shade, dashes = divmod(list(ATTACKS).index(attack), 2)
     return {
-        "color": colours[number % len(colours)],
-        "linestyle": "-" if number < len(COLOURS[4:]) else ":",
+        "color": f"{0.1 + 0.28 * (shade % 3):.2f}",
+        "linestyle": ["-", (0, (2, 1))][dashes],
         "linewidth": 2.5,
         "label": title(attack),
     }
@@ -120,62 +134,48 @@ def digits(images: np.ndarray, labels: list[list[str]] | None = None, rows: list
 
 @style.context(STYLE)
 def training(record: dict) -> Figure:
-    """Loss of every batch and validation accuracy after every epoch of one training (section 3.3)."""
+    """Loss of every batch of one training, and of the validation images after every epoch (section 3.3)."""
     losses = pd.Series(record["losses"])
     epochs = pd.DataFrame(record["epochs"])
     ends = len(losses) / len(epochs) * epochs["epoch"]  # in batches
-    figure = Figure(figsize=(8, 3.2))
-    left, right = figure.subplots(1, 2)
-    left.plot(losses, color="0.8", linewidth=0.6, label="one batch")
-    left.plot(losses.rolling(50, min_periods=1).mean(), color=COLOURS[0], label="mean of the last 50")
-    left.plot(
-        ends,
-        epochs["validation_loss"],
-        linestyle="",
-        marker="o",
-        color=COLOURS[1],
-        label="validation, after an epoch",
-    )
-    left.set(xlabel="batches", ylabel="cross-entropy loss", yscale="log")
-    left.legend(fontsize=8)
-    right.plot(epochs["epoch"], epochs["accuracy"], color=COLOURS[1], marker="o")
-    right.set(xlabel="epochs", ylabel="validation accuracy (%)", xticks=epochs["epoch"])
-    figure.tight_layout()
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(losses, color="0.8", linewidth=0.6, label="one batch")
+    axes.plot(losses.rolling(50, min_periods=1).mean(), color="0.35", label="mean of the last 50")
+    axes.plot(ends, epochs["validation_loss"], "s", color="black", label="validation images, after an epoch")
+    axes.set(xlabel="batches", ylabel="cross-entropy loss", yscale="log")
+    axes.legend(fontsize=8)
     return figure
 
 
 @style.context(STYLE)
 def noise_curves(
-    curves: pd.DataFrame, heading: str, paper: pd.DataFrame | None = None, against: str = "attacks"
+    curves: pd.DataFrame,
+    heading: str,
+    paper: pd.DataFrame | None = None,
+    against: str = "attacks",
+    model: str | None = None,
 ) -> Figure:
     """Accuracy against attacks for one network, a line for each noise with its 95 % band.
 
     Args:
         curves: as `results.curves` gives it.
         heading: above the axes.
-        paper: rows of `paper.read_table_1` to mark as open symbols.
+        paper: rows of `paper.read_table_1`, marked by the noise's own marker, open and black.
         against: the column along the axis: attacks, or pixels_altered.
+        model: the network, whose colour the lines have.
     """
     figure = Figure(figsize=(7, 4.4))
     axes = figure.subplots()
     for name, curve in curves.groupby("noise", sort=False):
-        look = noise_look(name)
-        colour, marker = look["color"], look["marker"]
-        axes.fill_between(curve[against], curve["low"], curve["high"], color=colour, alpha=0.25, linewidth=0)
+        look = noise_look(name, model)
+        axes.fill_between(curve[against], curve["low"], curve["high"], color=look["color"], alpha=0.25, linewidth=0)
         axes.plot(curve[against], curve["accuracy"], **look)
         if paper is not None:
             points = paper[paper["noise"] == name]
-            axes.plot(
-                points["attacks"],
-                points["accuracy"],
-                linestyle="",
-                marker=marker,
-                markersize=8,
-                mfc="none",
-                mec=colour,
-            )
+            axes.plot(points["attacks"], points["accuracy"], **PAPER | {"marker": look["marker"], "markersize": 8})
     if paper is not None and len(paper):
-        axes.plot([], [], linestyle="", marker="o", markersize=8, mfc="none", mec="0.4", label="paper, Table 1")
+        axes.plot([], [], **PAPER, label="paper, Table 1")
     axes.set(xlabel=AXES[against], ylabel=ACCURACY_AXIS, ylim=(0, 101))
     axes.set_title(heading, fontsize=10)  # a network may have a long name
     axes.legend()
@@ -184,17 +184,19 @@ def noise_curves(
 
 
 @style.context(STYLE)
-def bound_curves(outcomes: pd.DataFrame, heading: str) -> Figure:
+def bound_curves(outcomes: pd.DataFrame, heading: str, model: str | None = None) -> Figure:
     """Accuracy against the pixels that may be changed (L0) and the distance that may be gone (L2), a step an image.
 
     Args:
         outcomes: as `robust_accuracy.outcomes` gives them.
         heading: above the axes.
+        model: the network, whose colour the noises' lines have.
     """
     figure = Figure(figsize=(11, 4.8))
     for axes, norm in zip(figure.subplots(1, 2, sharey=True), ("l0", "l2"), strict=True):
         for name, found in outcomes.groupby("method", sort=False):
-            look = attack_look(name) if name in ATTACKS else noise_look(name) | {"markevery": 0.1, "linewidth": 1.2}
+            noise = {} if name in ATTACKS else noise_look(name, model) | {"markevery": 0.1, "linewidth": 1.2}
+            look = noise or attack_look(name)
             sizes = np.sort(found.loc[found["fooled"], norm])
             left = 100 * (1 - np.arange(len(sizes) + 1) / len(found))
             axes.step([0, *sizes], left, where="post", **look)

@@ -11,7 +11,7 @@ from lib.paper import FIGURE_7, read_table_1
 from lib.readings import excluded
 from lib.readings.matrix import IMAGES, NoiseReading
 from lib.readings.matrix_distances import OPTIONS, THREE, flattening
-from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, COLOURS, DASHES, MARKERS, STYLE, title
+from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, DASHES, MARKERS, PAPER, STYLE, network_look, title
 
 WAYS = {  # replacement, source -> how pixels are drawn
     (False, "current"): "without replacement, current image",
@@ -68,13 +68,11 @@ def beside_paper(curves: pd.DataFrame, readings: list[NoiseReading]) -> Figure:
             axes, cell = panels[row, column], "model == @model and noise == @noise"
             for number, reading in enumerate(readings):
                 own = _of(curves, reading).query(cell)
-                look = {"color": COLOURS[number], "linestyle": DASHES[number], "marker": MARKERS[number]}
-                axes.fill_between(
-                    own["attacks"], own["low"], own["high"], color=COLOURS[number], alpha=0.2, linewidth=0
-                )
+                look = {"color": network_look(model)["color"], "linestyle": DASHES[number], "marker": MARKERS[number]}
+                axes.fill_between(own["attacks"], own["low"], own["high"], color=look["color"], alpha=0.2, linewidth=0)
                 axes.plot(own["attacks"], own["accuracy"], markersize=3, label=f"ours, {_way(reading)}", **look)
             printed = paper.query(cell)
-            axes.plot(printed["attacks"], printed["accuracy"], "k*", markersize=9, label="the paper")
+            axes.plot(printed["attacks"], printed["accuracy"], **PAPER, label="the paper")
             if row == 0:
                 axes.set_title(title(noise), fontsize=10)
             if column == 0:
