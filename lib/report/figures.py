@@ -17,7 +17,7 @@ from lib.store.files import OUTPUTS, write_derived
 
 # One colour means one thing in all figures and viewers, and colour-blind readers can tell them apart (after Okabe and
 # Ito 2008 and ColorBrewer). A colour is a network, the ResNets from light to dark by their depth; a noise is a marker
-# and its dashes, in the colour of the network that it attacks; thick grey lines without markers are attacks that search;
+# and its dashes, in the colour of the network under attack; thick grey lines without markers are attacks that search;
 # black open markers are the paper's numbers.
 NETWORK_COLOURS = {
     "fc": "#1F78C8",
