@@ -11,17 +11,40 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from scipy.stats import t
 
 from lib import networks
 from lib.evaluation.plan import CLEAN, Plan
 from lib.evaluation.statistics import area_under_curve
 from lib.evaluation.sweep import Predictions
+from lib.networks import Known
 from lib.paper import PAPER_NOISES
 from lib.store import data
-from lib.store.files import OUTPUTS, visible
+from lib.store.files import OUTPUTS, ROOT, visible
 
 WHOLE = 10_000  # test images of a sweep of all of them
+
+
+class Asked(BaseModel):
+    """What a notebook that compares networks over their trainings was asked for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    models: list[Known] | None = Field(None, min_length=1)  # None: those of the paper's figure
+    images: int = Field(2_000, ge=2, le=WHOLE)  # the first of the test images
+    outputs: Path = Path("outputs")  # from the repository's root
+
+    @field_validator("models")
+    @classmethod
+    def _each_once(cls, models: list[str] | None) -> list[str] | None:
+        if models and len(set(models)) < len(models):
+            raise ValueError(f"each network once, not {models}")
+        return models
+
+    def measure(self, usual: tuple[str, ...]) -> "Trainings":
+        """The trainings of the networks asked for, of `usual` where none are named."""
+        return measure_trainings(tuple(self.models or usual), ROOT / self.outputs, self.images)
 
 
 @dataclass(frozen=True)
@@ -49,22 +72,25 @@ def measure_trainings(
     be on disk.
 
     Raises:
-        FileNotFoundError: if no training of a network is recorded; it names the command that records one.
+        FileNotFoundError: if no training of a network is recorded; it names each such and the command that records it.
     """
     labels = data.load().test_labels[:images]
-    seeds, accuracy = {}, {}
+    seeds, accuracy, missing = {}, {}, []
     for model in models:
         found = {}
         for seed in _seeds(model, outputs):
             plan = Plan(model=model, train_seed=seed, images=images, replacement=replacement, source=source)
-            parts = _parts(plan.model_copy(update={"outputs": outputs}))
+            parts = recorded_parts(plan.model_copy(update={"outputs": outputs}))
             if parts and len({part.record["weights"] for part in parts}) == 1:
                 right = [100 * (part.predicted[:, :images] == labels).mean(axis=-1) for part in parts]
                 found[seed] = [np.concatenate([right[0], noisy]) for noisy in right[1:]]
-        if not found:
-            told = f"replacement={replacement}, source={source}, the first {images:,} test images"
-            raise FileNotFoundError(f"no training of {model} is recorded ({told}): make sweep MODEL={model}")
-        seeds[model], accuracy[model] = tuple(found), np.array([*found.values()])
+        if found:
+            seeds[model], accuracy[model] = tuple(found), np.array([*found.values()])
+        else:
+            missing.append(f"{model} (make sweep MODEL={model})")
+    if missing:
+        told = f"on the first {images:,} test images, replacement={replacement}, source={source}"
+        raise FileNotFoundError(f"no training is recorded under {outputs} {told}: {', '.join(missing)}")
     attacks = np.array([0, *(level for level in Plan(model=models[0]).levels if level > 0)])
     return Trainings(tuple(models), attacks, images, seeds, accuracy)
 
@@ -75,7 +101,7 @@ def _seeds(model: str, outputs: Path) -> list[int]:
     return sorted(int(end) for end in ends if end.isdecimal())
 
 
-def _parts(plan: Plan) -> list[Predictions]:
+def recorded_parts(plan: Plan) -> list[Predictions]:
     """The clean images, then each noise, of the plan's images or else of all; empty if one is missing."""
     whole = plan.model_copy(update={"images": WHOLE})
     paths = []
