@@ -4,23 +4,25 @@ A PyTorch program that forgets `model.eval()` asks so. `python -m lib.readings.b
 is not recorded yet, under the reading of the noise that is nearest to Table 1.
 """
 
+import copy
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from lib import networks
 from lib.evaluation.plan import CLEAN, USUAL_NOISES, SweepPart
 from lib.evaluation.sweep import Predictions
-from lib.readings.answers import AnswerFile
-from lib.readings.matrix import IMAGES, SHOWN
+from lib.readings.answers import AnswerFile, Ask, complete
+from lib.readings.matrix import DEFAULT, IMAGES
 from lib.store import data
-from lib.store.files import OUTPUTS, lock
+from lib.store.files import OUTPUTS
 from lib.store.parts import origin
-from lib.store.progress import progress_bar
 
 BATCH = 64  # images, as in training
 MODELS = ("resnet18", "resnet50", "resnetv2_50", "efficientnet_b1")  # of those that have batch normalisation
@@ -28,7 +30,7 @@ MODELS = ("resnet18", "resnet50", "resnetv2_50", "efficientnet_b1")  # of those 
 
 def parts(model: str, outputs: Path = OUTPUTS, images: int = IMAGES) -> list[SweepPart]:
     """The clean images, then each noise at the levels of Table 1."""
-    found = [SHOWN[0].part(model, noise, outputs, images) for noise in (CLEAN, *USUAL_NOISES)]
+    found = [DEFAULT.part(model, noise, outputs, images) for noise in (CLEAN, *USUAL_NOISES)]
     return [SweepPart(part.folder, part.recipe | {"batch_statistics": BATCH}) for part in found]
 
 
@@ -37,37 +39,34 @@ def answers_path(model: str, outputs: Path = OUTPUTS) -> Path:
 
 
 def run(model: str, outputs: Path = OUTPUTS, images: int = IMAGES) -> int:
-    """Ask a trained network what is not recorded yet; how many parts.
+    """Ask a trained network what is not recorded yet (`answers.complete`); how many parts.
 
     Raises:
-        FileNotFoundError: if the network is not trained; it names the command that does.
+        FileNotFoundError: if something is missing and the network is not trained; it names the command that does.
     """
-    path, weights = answers_path(model, outputs), networks.weights_path(model, 0, outputs)
-    answers = AnswerFile.read(path)
-    if all(answers.holds(part, None) for part in parts(model, outputs, images)):
-        return 0
-    answer = by_batch(networks.load(model, 0, outputs))
-    record = origin(model, 0, weights)
-    digits, labels = data.load().test_images[:images], data.load().test_labels[:images]
-    with lock(path):
-        answers = AnswerFile.read(path)
-        todo = [part for part in parts(model, outputs, images) if not answers.holds(part, record["weights"])]
-        with progress_bar(sum(part.size for part in todo), f"{model} by batch statistics", "image") as bar:
-            for part in todo:
-                noisy, drawn, altered = part.attack(digits, np.arange(images), part.recipe["levels"])
-                predicted = np.stack([answer(level) for level in noisy]).astype(np.uint8)
-                found = Predictions(predicted, np.zeros(0), drawn, record | {"recipe": part.recipe})
-                answers.add(part, found, labels, {"altered": altered.mean(axis=1).tolist()})
-                answers.write(path)
-                bar.update(part.size)
-    return len(todo)
+    weights, digits = networks.weights_path(model, 0, outputs), data.load().test_images[:images]
+
+    def begin() -> Ask:
+        classes, record = by_batch(networks.load(model, 0, outputs)), origin(model, 0, weights)
+
+        def ask(part: SweepPart, bar: tqdm) -> Predictions:
+            noisy, drawn, altered = part.attack(digits, np.arange(images), part.recipe["levels"])
+            predicted = np.stack([classes(level) for level in noisy]).astype(np.uint8)
+            bar.update(part.size)
+            return Predictions(predicted, np.zeros(0), drawn, record | {"recipe": part.recipe}, altered)
+
+        return ask
+
+    wanted = parts(model, outputs, images)
+    return complete(answers_path(model, outputs), wanted, weights, begin, f"{model} by batch statistics")
 
 
 def by_batch(net: networks.Net) -> Callable[[np.ndarray], np.ndarray]:
     """A function from images (n, 28, 28) uint8 to their classes (n,), asked in batches of `BATCH` as they lie.
 
-    Only batch normalisation is as in training; dropout stays off, and what the network has learnt is not changed.
+    Only batch normalisation is as in training; dropout stays off, and `net` stays as it is.
     """
+    net = copy.deepcopy(net)
     for module in net.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.track_running_stats = False
@@ -79,6 +78,19 @@ def by_batch(net: networks.Net) -> Callable[[np.ndarray], np.ndarray]:
             return torch.cat([net(batch).argmax(dim=1) for batch in pixels.split(BATCH)]).numpy()
 
     return classes
+
+
+def accuracies(models: tuple[str, ...] = MODELS, outputs: Path = OUTPUTS, images: int = IMAGES) -> pd.DataFrame:
+    """What is recorded: columns model, noise (`CLEAN` among them), attacks, accuracy (percent)."""
+    rows = []
+    for model in models:
+        answers = AnswerFile.read(answers_path(model, outputs))
+        for part in parts(model, outputs, images):
+            if answers.holds(part, None):
+                right = 100 * (answers.errors[part.path.stem] == 0).mean(axis=1)  # (levels,)
+                told = zip(part.recipe["levels"], right, strict=True)
+                rows += [(model, part.recipe["noise"], attacks, accuracy) for attacks, accuracy in told]
+    return pd.DataFrame(rows, columns=["model", "noise", "attacks", "accuracy"])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 
 import itertools
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,10 @@ from lib.evaluation.plan import CLEAN, USUAL_NOISES, WHITE, Plan, SweepPart
 from lib.evaluation.sweep import predict
 from lib.noise import deciding, white_to_black
 from lib.paper import TABLE_1_LEVELS
-from lib.readings.answers import AnswerFile
+from lib.readings.answers import Ask, complete
 from lib.store import data
-from lib.store.files import OUTPUTS, file_hash, lock
+from lib.store.files import OUTPUTS
 from lib.store.parts import origin
-from lib.store.progress import progress_bar
 
 LEVELS = list(TABLE_1_LEVELS[1:])  # the noisy ones
 IMAGES = 2_000  # the first of the test images
@@ -62,21 +62,21 @@ class NoiseReading:
 
 
 READINGS = [NoiseReading(*drawing, above, c) for drawing, above, c in itertools.product(DRAWING, WHITE_ABOVE, EDGES_C)]
-
-
-FIRST = NoiseReading(False, "current", 0, 1.25)  # of the sweeps recorded so far
-SHOWN = [
-    NoiseReading(True, "clean", 0, 1.25),
-    NoiseReading(True, "current", 0, 1.25),
-    FIRST,
-]  # the nearest, the next way
+DEFAULT = NoiseReading(True, "clean", 0, 1.25)  # as `Plan` has it
+FIRST = NoiseReading(False, "current", 0, 1.25)  # what this companion began with
+SHOWN = [DEFAULT, NoiseReading(True, "current", 0, 1.25), FIRST]
 
 
 def parts(
-    model: str, outputs: Path = OUTPUTS, images: int = IMAGES, seed: int = 0, readings: list[NoiseReading] = READINGS
+    model: str,
+    outputs: Path = OUTPUTS,
+    images: int = IMAGES,
+    seed: int = 0,
+    readings: Sequence[NoiseReading] = READINGS,
+    noises: Sequence[str] = (CLEAN, *USUAL_NOISES),
 ) -> list[SweepPart]:
     """The parts of some readings; what readings have in common comes once."""
-    asked = itertools.product((CLEAN, *USUAL_NOISES), readings)
+    asked = itertools.product(noises, readings)
     found = [reading.part(model, noise, outputs, images, seed) for noise, reading in asked]
     return list({part.path.stem: part for part in found}.values())
 
@@ -86,36 +86,28 @@ def answers_path(model: str, outputs: Path = OUTPUTS, seed: int = 0) -> Path:
 
 
 def run(
-    model: str, outputs: Path = OUTPUTS, images: int = IMAGES, seed: int = 0, readings: list[NoiseReading] = READINGS
+    model: str,
+    outputs: Path = OUTPUTS,
+    images: int = IMAGES,
+    seed: int = 0,
+    readings: Sequence[NoiseReading] = READINGS,
+    noises: Sequence[str] = (CLEAN, *USUAL_NOISES),
 ) -> int:
-    """Ask a trained network what is not recorded yet; how many parts. A run that is killed keeps its finished parts.
-
-    Without the weights on disk what they have answered stays as it is.
+    """Ask a trained network what is not recorded yet of `parts` (`answers.complete`); how many parts.
 
     Raises:
         FileNotFoundError: if something is missing and the network is not trained; it names the command that does.
     """
-    weights, path = networks.weights_path(model, seed, outputs), answers_path(model, outputs, seed)
-    wanted = parts(model, outputs, images, seed, readings)
-    made_by = file_hash(weights) if weights.is_file() else None
-    answers = AnswerFile.read(path)
-    if all(answers.holds(part, made_by) for part in wanted):
-        return 0
-    probabilities = _asked_once(networks.predictor(networks.load(model, seed, outputs)))
-    record = origin(model, seed, weights)
-    digits = data.load()
-    with lock(path):
-        answers = AnswerFile.read(path)
-        todo = [part for part in wanted if not answers.holds(part, record["weights"])]
-        with progress_bar(sum(part.size for part in todo), f"{model} readings", "image") as bar:
-            for part in todo:
-                labels = digits.test_labels[:images]
-                found = predict(part, probabilities, digits.test_images[:images], labels, record, bar)
-                counts = {"drawn": found.attacked, "altered": np.asarray(found.altered)}
-                means = {name: count.mean(axis=1).tolist() for name, count in counts.items()}  # over the images
-                answers.add(part, found, labels, means)
-                answers.write(path)
-    return len(todo)
+    weights, digits = networks.weights_path(model, seed, outputs), data.load()
+
+    def begin() -> Ask:
+        probabilities = _asked_once(networks.predictor(networks.load(model, seed, outputs)))
+        record = origin(model, seed, weights)
+        asked = digits.test_images[:images], digits.test_labels[:images]
+        return lambda part, bar: predict(part, probabilities, *asked, record, bar)
+
+    wanted = parts(model, outputs, images, seed, readings, noises)
+    return complete(answers_path(model, outputs, seed), wanted, weights, begin, f"{model} readings")
 
 
 def _asked_once(probabilities: networks.Predictor) -> networks.Predictor:

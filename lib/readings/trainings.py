@@ -80,27 +80,34 @@ def trainings() -> list[tuple[str, str, Training]]:
 
 
 def run(seed: int, outputs: Path = OUTPUTS, images: int = IMAGES, train_images: int = 55_000) -> int:
-    """Train and ask what is not recorded yet for a training seed; how many parts were computed."""
+    """Train and ask what is not recorded yet for a training seed; how many parts were computed.
+
+    What is recorded stays as it is, whether its weights are on disk or not.
+    """
     computed = 0
     for _, _, training in trainings():
         recipe = training.recipe(seed, outputs, train_images)
         if missing(recipe, images):
-            _train(training, seed, outputs, train_images)
-        computed += matrix.run(recipe.model, recipe.outputs, images, seed, NOISES)
+            _train(training, seed, outputs, images, train_images)
+            computed += matrix.run(recipe.model, recipe.outputs, images, seed, NOISES)
     return computed
 
 
 def missing(recipe: Recipe, images: int = IMAGES) -> bool:
-    """Whether something is not recorded of the network of this recipe."""
+    """Whether answers are missing of the network of this recipe; its weights are not asked for."""
     answers = AnswerFile.read(matrix.answers_path(recipe.model, recipe.outputs, recipe.seed))
     wanted = matrix.parts(recipe.model, recipe.outputs, images, recipe.seed, NOISES)
     return not all(answers.holds(part, None) for part in wanted)
 
 
-def _train(training: Training, seed: int, outputs: Path, train_images: int) -> None:
-    """The network, and those of fewer or more epochs that are asked too: each goes on where the last one ends."""
+def _train(training: Training, seed: int, outputs: Path, images: int, train_images: int) -> None:
+    """The network, and those of fewer or more epochs that are missing too: each goes on where the last one ends.
+
+    Those whose answers are recorded are left out, so that no weights come to lie beside the answers of others.
+    """
     alike = {other for _, _, other in trainings() if replace(other, epochs=training.epochs) == training}
     chain = [other.recipe(seed, outputs, train_images) for other in sorted(alike, key=lambda other: other.epochs)]
+    chain = [recipe for recipe in chain if missing(recipe, images)]
     for recipe, then in itertools.zip_longest(chain, chain[1:]):
         train(recipe, then)
 
@@ -111,7 +118,7 @@ def accuracies(
     """What is recorded: a row for each training, seed, noise reading, noise and level, the clean images first.
 
     Columns: beginning, change, the choices, seed, replacement, source, noise, attacks, accuracy (percent). A training
-    of which something is missing is left out for that seed.
+    of which something is missing is left out for that seed, so that some may have more seeds than others.
     """
     rows = []
     for (beginning, change, training), seed in itertools.product(trainings(), seeds):
