@@ -1,27 +1,151 @@
-"""Statements about numbers, and one rule by which the evidence decides them.
+"""Statements about numbers, and one rule by which several trainings of every network decide them.
 
-A statement says between which bounds a number lies. It *holds* if the number's 95 % interval lies within them; it
-*fails* if the interval lies outside, where the 95 % are for all the statements of the claim together (Bonferroni), so
-that a claim of twenty statements is not contradicted by chance; else it is *undecided*. A claim is contradicted if one
-of its statements fails, supported if all of them hold, and undecided otherwise. Intervals are over test images and
-noise draws of one training of each network.
+A statement says between which bounds a number lies. The number is made of means over the trainings of networks; its
+interval is Student's, from the variance between trainings that is pooled over the networks (`trainings.pooled`), and
+the intervals of all that one claim compares hold together with 95 % (Bonferroni). A statement *holds* if the interval
+lies within the bounds, *fails* if it lies outside, and is *undecided* otherwise; so it is where no network has a second
+training. A claim is contradicted if one of its statements fails, supported if all of them hold, and else undecided.
+
+The pooled variance supposes normal trainings that spread alike in all networks. `tests/test_statements.py` simulates
+what comes of it where they do, and where they do not.
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 import numpy as np
+from scipy.stats import binom, t
+from statsmodels.stats.proportion import proportion_confint
 
-from lib.evaluation.statistics import area_under_curve, limits
+from lib.analysis.trainings import Trainings, pooled
+from lib.evaluation.statistics import area_under_curve
 from lib.networks import title
 from lib.noise import NOISES
 from lib.paper import PAPER_NOISES
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
+ERROR = 0.05  # probability that any interval of a claim is wrong
 
-Number = np.ndarray  # (1 + samples,): over the images, then over each bootstrap sample of them
+Score = Callable[[np.ndarray, np.ndarray], np.ndarray]  # accuracy (..., noises, levels), attacks (levels,) -> (...)
+
+
+class Number(Protocol):
+    """What a statement is about."""
+
+    @property
+    def value(self) -> float: ...
+
+    @property
+    def each(self) -> np.ndarray:
+        """What it is for each training of the network that it is about: (trainings,)."""
+        ...
+
+    @property
+    def trainings(self) -> dict[str, int]:
+        """How many of each network it rests on; empty if it is about no network."""
+        ...
+
+    def ends(self, tail: float) -> tuple[float, float]:
+        """Of its interval, each of them wrong with this probability; nan where that is not known."""
+        ...
+
+    def chances(self, bound: float) -> tuple[float, float]:
+        """p-values of "it is not above" and "it is not below" the bound; nan where they are not known."""
+        ...
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean, or a sum of weighted means, with its standard error."""
+
+    value: float
+    error: float
+    freedom: int  # degrees of freedom of the error; 0: it is not known
+    each: np.ndarray = field(default_factory=lambda: np.empty(0))
+    trainings: dict[str, int] = field(default_factory=dict)
+
+    def ends(self, tail: float) -> tuple[float, float]:
+        half = t.isf(tail, self.freedom) * self.error if self.freedom else math.nan
+        return self.value - half, self.value + half
+
+    def chances(self, bound: float) -> tuple[float, float]:
+        if not self.freedom:
+            return math.nan, math.nan
+        apart = self.value - bound
+        far = apart / self.error if self.error else math.copysign(math.inf, apart) if apart else 0.0
+        return float(t.sf(far, self.freedom)), float(t.cdf(far, self.freedom))
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share of trainings of which something is true (`each`, bool), with the exact binomial interval."""
+
+    each: np.ndarray
+    trainings: dict[str, int]
+
+    @property
+    def value(self) -> float:
+        return float(self.each.mean())
+
+    def ends(self, tail: float) -> tuple[float, float]:
+        return proportion_confint(self.each.sum(), len(self.each), 2 * tail, method="beta")
+
+    def chances(self, bound: float) -> tuple[float, float]:
+        right, n = self.each.sum(), len(self.each)
+        return float(binom.sf(right - 1, n, bound)), float(binom.cdf(right, n, bound))
+
+
+def mean_of(values: np.ndarray, trainings: dict[str, int] | None = None) -> Mean:
+    """The mean of independent values (n,), with the error that follows from these alone."""
+    n = len(values)
+    error = values.std(ddof=1) / math.sqrt(n) if n > 1 else math.nan
+    return Mean(float(values.mean()), float(error), n - 1, values, trainings or {})
+
+
+def combined(trainings: Trainings, score: Score, weights: Mapping[str, float]) -> Mean:
+    """The weighted sum of networks' mean scores; `each` has each training of the first network for its mean.
+
+    The variance between trainings is pooled over all the networks there are, whether or not the sum has them: a network
+    with one training takes part.
+
+    Raises:
+        ValueError: if a network is not among them.
+    """
+    absent = [model for model in weights if model not in trainings.models]
+    if absent:
+        raise ValueError(f"this needs {', '.join(absent)}; there are {', '.join(trainings.models)}")
+    scores = {model: score(trainings.accuracy[model], trainings.attacks) for model in trainings.models}
+    variance, freedom = pooled(scores)
+    counts = {model: len(scores[model]) for model in weights}
+    error = math.sqrt(variance * sum(weight**2 / counts[model] for model, weight in weights.items()))
+    value = sum(weight * scores[model].mean() for model, weight in weights.items())
+    first = next(iter(weights))
+    each = value + weights[first] * (scores[first] - scores[first].mean())
+    return Mean(float(value), error, freedom, each, counts)
+
+
+def area(*noises: str) -> Score:
+    """The area under the curve, the mean of these noises."""
+    places = [PAPER_NOISES.index(noise) for noise in noises]
+    return lambda accuracy, attacks: area_under_curve(accuracy[..., places, :], attacks).mean(axis=-1)
+
+
+def at(level: int, *noises: str) -> Score:
+    """The accuracy at so many attacks, the mean of these noises; nan where they were not measured."""
+    places = [PAPER_NOISES.index(noise) for noise in noises]
+
+    def score(accuracy: np.ndarray, attacks: np.ndarray) -> np.ndarray:
+        found = accuracy[..., places, :][..., attacks == level].mean(axis=-2)  # (..., 1), or 0 of them
+        return found[..., 0] if found.shape[-1] else np.full(found.shape[:-1], np.nan)
+
+    return score
+
+
+def less(one: Score, other: Score) -> Score:
+    """The first score minus the second, of the same training."""
+    return lambda accuracy, attacks: one(accuracy, attacks) - other(accuracy, attacks)
 
 
 class Bounds(NamedTuple):
@@ -29,64 +153,31 @@ class Bounds(NamedTuple):
 
     id: str  # such as wtb-resnet50-over-resnet34: one for what is said, whichever claims say it
     says: str
-    number: Number
+    numbers: tuple[Number, ...]  # of which it is the least, or by `place` the second least ...
     least: float
     most: float
-    moved_by: str = ""  # the key, in `claims.seed_spread`, of what another training of one of its networks moves
-    times: int = 0  # how often that enters the number: a difference of two networks 2, of two differences 4
+    place: int = 0
 
-
-@dataclass(frozen=True)
-class Scores:
-    """Accuracies from which the numbers of statements are made."""
-
-    models: tuple[str, ...]
-    attacks: np.ndarray  # (levels,)
-    accuracy: np.ndarray  # (1 + samples, noises, models, levels), percent
-    margins: dict[tuple[str, str], Number] = field(default_factory=dict)  # (noise, terms): `Nearness.margin`
-
-    def curves(self, noise: str, model: str) -> np.ndarray:
-        """(1 + samples, levels).
-
-        Raises:
-            ValueError: if the network is not among these.
-        """
-        if model not in self.models:
-            raise ValueError(f"this needs {model}; there are {', '.join(self.models)}")
-        return self.accuracy[:, PAPER_NOISES.index(noise), self.models.index(model)]
-
-    def at(self, noise: str, model: str, attacks: int | None = None) -> Number:
-        """Accuracy at a level, or the area under the curve; nan at a level that is not among these."""
-        curves = self.curves(noise, model)
-        if attacks is None:
-            return area_under_curve(curves, self.attacks)
-        if attacks not in self.attacks:
-            return np.full(len(curves), np.nan)
-        return curves[:, self.attacks.tolist().index(attacks)]
-
-    def at_levels(self, attacks: np.ndarray) -> "Scores":
-        """The same networks at these levels alone, as far as they have them; without the margins."""
-        place = np.isin(self.attacks, attacks)
-        return Scores(self.models, self.attacks[place], self.accuracy[..., place])
-
-    def gain(self, noise: str, first: str, second: str, attacks: int | None = None) -> Number:
-        """The second network minus the first."""
-        return self.at(noise, second, attacks) - self.at(noise, first, attacks)
+    @property
+    def value(self) -> float:
+        return sorted(number.value for number in self.numbers)[self.place]
 
 
 def on(noise: str) -> str:
     return NOISES[noise].short
 
 
-def over(one: str, other: str) -> str:
-    return f"{title(one)} over {title(other)}"
+def over(one: str, *others: str) -> str:
+    return f"{title(one)} over {'the best of ' * (len(others) > 1)}{', '.join(map(title, others))}"
 
 
-def above(scores: Scores, noise: str, one: str, other: str) -> Bounds:
-    """That one network has the larger area under its curve than another."""
-    gain = scores.gain(noise, other, one)
+def above(trainings: Trainings, noise: str, one: str, *others: str) -> Bounds:
+    """That one network has a larger area under its curve than each of the others."""
+    gains = tuple(combined(trainings, area(noise), {one: 1, other: -1}) for other in others)
     short = on(noise)
-    return Bounds(f"{short.lower()}-{one}-over-{other}", f"{short}: {over(one, other)}", gain, 0, math.inf, noise, 2)
+    return Bounds(
+        f"{short.lower()}-{one}-over-{'-'.join(others)}", f"{short}: {over(one, *others)}", gains, 0, math.inf
+    )
 
 
 @dataclass(frozen=True)
@@ -95,45 +186,62 @@ class Statement:
 
     bounds: Bounds
     value: float
-    low: float  # 95 % interval
+    low: float  # of the interval, which holds together with all others of the claim
     high: float
     verdict: str
+    error: float  # the least probability of error, over the claim, at which it would be decided; 1: never
     paper: float = math.nan  # the number by the paper's own tables
-    coarse: float = math.nan  # ours at the levels of these tables alone
+
+    @property
+    def trainings(self) -> dict[str, int]:
+        """How many of each network it rests on."""
+        found: dict[str, int] = {}
+        for number in self.bounds.numbers:
+            found |= number.trainings
+        return found
+
+    @property
+    def so_in(self) -> tuple[int, int]:
+        """In how many trainings of the network that it is about the number lies within the bounds, and of how many."""
+        each = np.array([number.each for number in self.bounds.numbers])  # (numbers, trainings)
+        if isinstance(self.bounds.numbers[0], Share):
+            return int(each.sum()), each.size
+        found = np.sort(each, axis=0)[self.bounds.place]
+        return int(((found >= self.bounds.least) & (found <= self.bounds.most)).sum()), len(found)
 
 
-def judge(bounds: Bounds, family: int, paper: float = math.nan, coarse: float = math.nan) -> Statement:
-    """A statement that is one of `family`, all of which a claim needs.
+def judge(bounds: Bounds, family: int, paper: float = math.nan) -> Statement:
+    """A statement of a claim that asks `family` numbers in all.
 
     Raises:
         ValueError: if its number is not measured.
     """
-    number, least, most = bounds.number, bounds.least, bounds.most
-    if np.isnan(number).any():
+    if math.isnan(bounds.value):
         raise ValueError(f"not measured: {bounds.says}")
-    low, high = map(float, limits(number[1:]))
-    widest = limits(number[1:], family)
-    holds = (least < low if math.isinf(most) else least <= low) and high <= most  # "above" is not "at"
-    fails = widest[1] < least or widest[0] > most
-    verdict = HOLDS if holds else FAILS if fails else UNDECIDED
-    return Statement(bounds, float(number[0]), low, high, verdict, paper, coarse)
+    tail, place, count = ERROR / 2 / family, bounds.place, len(bounds.numbers)
+    low, high = np.sort([number.ends(tail) for number in bounds.numbers], axis=0)[place]
+    holding, failing = [], []
+    for bound, inside, outside in ((bounds.least, 0, 1), (bounds.most, 1, 0)):
+        if math.isfinite(bound):
+            chances = np.array([number.chances(bound) for number in bounds.numbers])  # (numbers, 2)
+            chances = np.sort(chances, axis=0)
+            # the one at `place` is above a bound if so are all from it on, below if so are all up to it
+            ranked = (chances[count - 1 - place, 0], chances[place, 1])
+            holding.append(ranked[inside])
+            failing.append(ranked[outside])
+    holds, fails = max(holding), min(failing)  # nan: not known
+    verdict = HOLDS if holds <= tail else FAILS if fails <= tail else UNDECIDED
+    error = {HOLDS: holds, FAILS: fails, UNDECIDED: np.fmin(holds, fails)}[verdict]
+    error = 1.0 if math.isnan(error) else min(1.0, 2 * family * float(error))
+    return Statement(bounds, bounds.value, float(low), float(high), verdict, error, paper)
 
 
-def judge_all(
-    bounds: Iterable[Bounds], printed: Iterable[Bounds] | None = None, coarse: Iterable[Bounds] | None = None
-) -> list[Statement]:
-    """The statements of one claim.
-
-    Args:
-        printed: the same by the paper's own numbers.
-        coarse: the same by ours, at the paper's levels alone.
-    """
+def judge_all(bounds: Iterable[Bounds], printed: Iterable[Bounds] | None = None) -> list[Statement]:
+    """The statements of one claim, with the same by the paper's own numbers beside them."""
     bounds = list(bounds)
-    beside = [
-        len(bounds) * [math.nan] if other is None else [float(each.number[0]) for each in other]
-        for other in (printed, coarse)
-    ]
-    return [judge(own, len(bounds), *others) for own, *others in zip(bounds, *beside, strict=True)]
+    beside = len(bounds) * [math.nan] if printed is None else [each.value for each in printed]
+    family = sum(len(each.numbers) for each in bounds)
+    return [judge(own, family, paper) for own, paper in zip(bounds, beside, strict=True)]
 
 
 def verdict(found: list[Statement]) -> str:
@@ -142,30 +250,12 @@ def verdict(found: list[Statement]) -> str:
     return "contradicted" if FAILS in answers else "supported" if answers == {HOLDS} else "undecided"
 
 
-def flipped(
-    before: dict[int, list[Statement]], after: dict[int, list[Statement]]
-) -> tuple[int, list[tuple[Statement, Statement]]]:
-    """How many statements the second was asked, each once, and those with another verdict: before and after."""
-    pairs = [pair for number in after for pair in zip(before[number], after[number], strict=True)]
-    once = {one.bounds.id: (one, other) for one, other in pairs}
-    return len(once), [(one, other) for one, other in once.values() if one.verdict != other.verdict]
+def sureness(found: list[Statement]) -> float:
+    """How sure the verdict on a claim is, from 0 to 1; nan if it is undecided.
 
-
-def within(statement: Statement, seed_spread: Mapping[str, float]) -> bool:
-    """Whether other trainings of the networks in a number could carry it over one of its bounds.
-
-    Each of its `times` may move it as far as trainings of one network lie apart.
-
-    Args:
-        seed_spread: such distances by `moved_by`; False for what is not listed.
+    One minus the least probability of error at which its intervals would still decide it: of a claim that is
+    contradicted by the statement that fails most surely, of one that is supported by that which holds least surely.
     """
-    bounds = statement.bounds
-    if bounds.moved_by not in seed_spread:
-        return False
-    ends = [abs(statement.value - end) for end in (bounds.least, bounds.most) if math.isfinite(end)]
-    return min(ends) <= bounds.times * seed_spread[bounds.moved_by]
-
-
-def allowing(found: list[Statement], seed_spread: Mapping[str, float]) -> list[Statement]:
-    """The same with every number undecided that is `within` the seed spread."""
-    return [replace(own, verdict=UNDECIDED) if within(own, seed_spread) else own for own in found]
+    errors = {answer: [own.error for own in found if own.verdict == answer] for answer in (FAILS, HOLDS)}
+    decided = {"contradicted": min(errors[FAILS], default=math.nan), "supported": max(errors[HOLDS], default=math.nan)}
+    return 1 - decided.get(verdict(found), math.nan)

@@ -1,15 +1,11 @@
 """The readings of the paper in words and tables: the one place that says how their options are printed."""
 
-from collections.abc import Mapping
-
 import pandas as pd
 
-from lib.analysis.statements import Statement, allowing, verdict
 from lib.evaluation.plan import CLEAN, USUAL_NOISES
 from lib.noise import NOISES
 from lib.readings import effects
 from lib.readings.options import Reading
-from lib.report import tables
 from lib.report.figures import title
 
 PRINTED = {  # option -> its title, and how its values are printed; a number as it is
@@ -195,45 +191,3 @@ def early_losses(found: pd.DataFrame, paper: pd.Series, swept: pd.DataFrame) -> 
     if len(once):
         rows["normalisation: none, one training"] = {SHORT[noise]: f"{once[noise]:.1f}" for noise in noises}
     return pd.DataFrame.from_dict(rows, orient="index").fillna("-")
-
-
-def verdicts(judged: Mapping[str, Mapping[int, list[Statement]]], seed_spread: Mapping[str, float]) -> pd.DataFrame:
-    """The verdict of each claim under each normalisation, by the rule and allowing for other trainings."""
-    return pd.DataFrame(
-        {
-            (name, rule): {f"claim {number}": verdict(allowing(own, spread)) for number, own in found.items()}
-            for name, found in judged.items()
-            for rule, spread in {"by the rule": {}, "allowing for other trainings": seed_spread}.items()
-        }
-    )
-
-
-def statements(judged: Mapping[str, Mapping[int, list[Statement]]], seed_spread: Mapping[str, float]) -> pd.DataFrame:
-    """The claims under each normalisation, statement by statement."""
-    sides = {
-        name: pd.concat({f"claim {number}": tables.statements(own, seed_spread) for number, own in found.items()})
-        for name, found in judged.items()
-    }
-    claimed = next(iter(sides.values()))[["claimed"]]
-    return pd.concat(
-        {"": claimed} | {name: own[["number", "verdict", "trainings"]] for name, own in sides.items()}, axis=1
-    )
-
-
-def told_apart(one: Mapping[tuple[str, str, str], int], other: Mapping[tuple[str, str, str], int]) -> str:
-    """How many pairs of networks keep their order under two normalisations, by `normalisation.told_apart`."""
-    both = [sign * other[pair] for pair, sign in one.items() if pair[1] < pair[2]]
-    return (
-        f"Of {len(both)} pairs of the three networks under the four noises, by the area under the curve, "
-        f"{both.count(1)} are told apart under both normalisations and in the same order, {both.count(-1)} in the "
-        f"opposite one, {both.count(0)} under one at most, by the images or because other trainings of the two "
-        "could flip it."
-    )
-
-
-def apart_by_seed(seed_spread: Mapping[str, float]) -> str:
-    """How far several trainings of one network lie apart (`effects.trainings_apart`), noise by noise."""
-    if not seed_spread:
-        return ""
-    listed = ", ".join(f"{seed_spread[noise]:.1f} points apart on {SHORT[noise]}" for noise in USUAL_NOISES)
-    return f"By our reading several trainings of one network lie up to {listed}, by the area at the levels of Table 1."

@@ -6,17 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from lib import networks
-from lib.adversarial.robust_accuracy import TERMS
-from lib.analysis.claims import near_id
 from lib.analysis.compared import Compared
-from lib.analysis.statements import Statement, flipped, verdict
 from lib.evaluation.plan import USUAL_NOISES
 from lib.noise import NOISES
-from lib.paper import PAPER_NOISES, PAPER_TARGET
+from lib.paper import PAPER_TARGET
 from lib.readings import effects
 from lib.report.figures import title
 from lib.report.tables import spread
-from lib.training.recipe import Recipe
 
 
 def names(models: Iterable[str]) -> str:
@@ -103,51 +99,6 @@ def counted(verdicts: dict[int, str]) -> str:
         own = [str(number) for number in verdicts if verdicts[number] == answer]
         told.append(f"{answer}: {len(own)} ({', '.join(own)})")
     return "; ".join(told)
-
-
-def by_terms(found: list[Statement]) -> str:
-    """The verdicts of claim 12 by the terms on which noises and attacks are set beside each other."""
-    verdicts, told = {own.bounds.id: own.verdict for own in found}, []
-    for terms, words in TERMS.items():
-        own = [verdicts[near_id(noise, terms)] for noise in PAPER_NOISES]
-        counts = ", ".join(f"{answer} ({own.count(answer)} of {len(own)})" for answer in dict.fromkeys(own))
-        told.append(f"*{words}*: {counts}")
-    return "; ".join(told)
-
-
-def flips(pairs: list[tuple[Statement, Statement]]) -> str:
-    """`statements.flipped`: what was said, with both verdicts."""
-    return "; ".join(f"{one.bounds.says} ({one.verdict}, then {other.verdict})" for one, other in pairs)
-
-
-def retrained(
-    compared: Compared, by_rule: dict[int, list[Statement]], again: dict[str, dict[int, list[Statement]]]
-) -> str:
-    """How each network of `claims.retrained` was trained, and which claims and statements then flip; a line each.
-
-    After them those that fell short and have no such training; empty where none fell short.
-    """
-    lines = []
-    for variant, found in again.items():
-        record = compared.comparison.training(variant)
-        recipe = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in Recipe.of(record).changes.items())
-        validation, epochs = record["epochs"][-1]["accuracy"], len(record["epochs"])
-        verdicts = {number: (verdict(own), verdict(by_rule[number])) for number, own in found.items()}
-        other = [f"claim {number} is {new} instead of {old}" for number, (new, old) in verdicts.items() if new != old]
-        asked, pairs = flipped(by_rule, found)
-        lines.append(
-            f"- **{networks.title(variant)}**, trained with {recipe}: {validation:.2f} % of the validation images "
-            f"after {epochs} epoch{'s' * (epochs > 1)}. With it "
-            f"{'; '.join(other) or 'each of claims 1 to 10 keeps its verdict'}. Of {asked} statements {len(pairs)} "
-            f"{'has' if len(pairs) == 1 else 'have'} another verdict{': ' if pairs else ''}{flips(pairs)}."
-        )
-    lines += [
-        f"- **{networks.title(model)}**: no training that reaches {PAPER_TARGET} % is recorded, so what the claims say "
-        "of it rests on the one that fell short."
-        for model in compared.short
-        if not any(variant.startswith(f"{model}@") for variant in again)
-    ]
-    return "\n".join(lines)
 
 
 def seed_spread(outputs: Path, models: Iterable[str]) -> str:

@@ -1,14 +1,13 @@
 """Comparisons as tables to be read: every number with its interval, rounded so that any machine prints the same."""
 
 import math
-from collections.abc import Mapping
 
 import pandas as pd
 
 from lib import networks as nets
 from lib.analysis.claims import CLAIMS
 from lib.analysis.compared import Compared
-from lib.analysis.statements import FAILS, HOLDS, UNDECIDED, Statement, allowing, verdict, within
+from lib.analysis.statements import FAILS, HOLDS, UNDECIDED, Statement, sureness, verdict
 from lib.evaluation import results
 from lib.evaluation.statistics import area_under_curve, ranks
 from lib.evaluation.statistics import verdict as higher
@@ -181,39 +180,36 @@ def foreground(found: pd.DataFrame, paper: pd.Series, ours: pd.Series) -> pd.Dat
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def claims(found: dict[int, list[Statement]], seed_spread: Mapping[str, float]) -> pd.DataFrame:
-    """A row for every claim: its verdict, and how many of its statements hold, fail and are undecided.
-
-    `other trainings` is the verdict with every number undecided that other trainings could carry over a bound
-    (`allowing`), `paper` how many statements the paper's own tables bear out.
-    """
+def claims(found: dict[int, list[Statement]]) -> pd.DataFrame:
+    """A row for every claim: its verdict, how sure it is, and how many of its statements hold, fail, are undecided."""
     rows = {}
     for number, own in found.items():
         answers = [statement.verdict for statement in own]
-        known = [statement for statement in own if not math.isnan(statement.paper)]
-        kept = sum(statement.bounds.least <= statement.paper <= statement.bounds.most for statement in known)
-        rows[number] = (
-            {"claim": CLAIMS[number].text, "verdict": verdict(own)}
-            | {"other trainings": verdict(allowing(own, seed_spread))}
-            | {answer: answers.count(answer) for answer in (HOLDS, FAILS, UNDECIDED)}
-            | {"paper": f"{kept} of {len(known)}" if known else "-"}
-        )
+        rows[number] = {"claim": CLAIMS[number].text, "verdict": verdict(own), "sure": sure(sureness(own))} | {
+            answer: answers.count(answer) for answer in (HOLDS, FAILS, UNDECIDED)
+        }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def statements(own: list[Statement], seed_spread: Mapping[str, float] | None = None) -> pd.DataFrame:
-    """The statements of one claim in words; with `seed_spread` also which numbers are `within` it."""
+def sure(share: float) -> str:
+    """`98.3 %`, a dash for nan; never 100 %."""
+    return "-" if math.isnan(share) else f"> 99.9{BOUND}%" if share > 0.999 else f"{100 * share:.1f}{BOUND}%"
+
+
+def statements(own: list[Statement]) -> pd.DataFrame:
+    """The statements of one claim in words, with the paper's own number beside ours.
+
+    `so in` counts the trainings of the network that is named first in which the number is as claimed.
+    """
     rows = [
         {
             "statement": statement.bounds.says,
             "number": spread(statement.value, statement.low, statement.high),
             "claimed": _range(statement.bounds.least, statement.bounds.most),
             "verdict": statement.verdict,
-            **(
-                {} if seed_spread is None else {"trainings": "could flip it" if within(statement, seed_spread) else "-"}
-            ),
             "paper": "-" if math.isnan(statement.paper) else f"{statement.paper:.1f}",
-            "at its levels": "-" if math.isnan(statement.paper + statement.coarse) else f"{statement.coarse:z.1f}",
+            "trainings": ", ".join(f"{nets.title(model)} {n}" for model, n in statement.trainings.items()) or "-",
+            "so in": "{} of {}".format(*statement.so_in) if statement.trainings else "-",
         }
         for statement in own
     ]
