@@ -20,7 +20,8 @@
 # make benchmark       as ratios: starts, the noise, the sweep beside its forward passes, a moved slider
 # make lock            resolves requirements.lock anew
 #
-# Further parameters of a notebook or a program: make sweep MODEL=resnet18 ARGS="-p draws 5"
+# Further parameters of a notebook or a program: make sweep MODEL=resnet18 ARGS="-p draws 5". The executed notebook then
+# has a name of its own, so that nothing recorded is overwritten.
 
 PYTHON ?= python3
 MODEL ?= fc
@@ -31,8 +32,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 STEM := $(subst :,-,$(MODEL))-seed$(SEED)
 
-# $(call execute,NOTEBOOK,EXECUTED,PARAMETERS); its last line is NEXT, what to try then
-execute = @PATH="$(CURDIR)/$(BIN):$$PATH" workflow/execute $(1) outputs/logs/$(2).ipynb outputs/$(2).ipynb $(3) $(ARGS) && echo "Next: $(NEXT)"
+# $(call execute,NOTEBOOK,EXECUTED,PARAMETERS); its last line is NEXT, what to try then. With ARGS it writes beside EXECUTED.
+execute = @PATH="$(CURDIR)/$(BIN):$$PATH" workflow/execute $(1) outputs/logs/$(2).ipynb outputs/$(2).ipynb $(3) $(if $(strip $(ARGS)),-- $(ARGS)) && echo "Next: $(NEXT)"
 NEXT = make site, for all of them as pages; make explore, to turn the knobs yourself
 
 TOLD := JupyterLab does not start as root unless it is told to: ARGS=--allow-root

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -10,9 +11,12 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import psutil
 import pytest
 import yaml
+from conftest import texts
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from lib import paper
 from lib.evaluation.sweep import Predictions
@@ -197,6 +201,48 @@ def test_an_environment_made_in_another_folder_or_without_its_python_is_made_ane
 @pytest.mark.parametrize("target", ["lab", "explore", "app", "sweep", "train", "noise", "claims", "paper", "check"])
 def test_arguments_reach_the_program(checkout, target):
     assert make(checkout, target, "ARGS=--of-ones-own 1").count("--of-ones-own 1") == 1
+
+
+EXECUTED = ["sweep", "train", "attacks", "readings", "noise", "architectures", "depth", "curves", "claims", "stills"]
+
+
+def test_with_arguments_a_run_is_told_to_be_beside_what_is_recorded(checkout):
+    assert " -- " not in make(checkout, *EXECUTED, "MODEL=resnet18")
+    assert make(checkout, *EXECUTED, "ARGS=-p images 50").count(" -- -p images 50 ") == len(EXECUTED)
+
+
+def test_runs_with_other_parameters_have_other_names():
+    beside = runpy.run_path(str(ROOT / "workflow" / "execute"))["beside"]
+    recorded = Path("sweep", "fc@none-seed0.ipynb")
+    assert beside(recorded, ["-p", "images", "200"]) == Path("sweep", "fc@none-seed0-images-200.ipynb")
+    given = ["-p c 2.5", "-p c 25", "-p outputs /a", "-p outputs a", "-y {c:1}", "-y {c:[1]}", "-p outputs ../x"]
+    given += [f"-p levels [{'0,' * 100}{last}]" for last in (1, 2)]
+    names = {beside(recorded, further.split()) for further in given}
+    assert len(names) == len(given) and recorded not in names
+    assert all(path.parent == recorded.parent and len(path.name) < 120 for path in names)
+
+
+@pytest.mark.slow
+def test_a_run_with_other_parameters_overwrites_nothing(tmp_path):
+    """What make runs, on a notebook of two cells."""
+    first = new_code_cell("images = 100", metadata={"tags": ["parameters"]})
+    source = new_notebook(cells=[new_markdown_cell("# How many?"), first, new_code_cell("print(images)")])
+    source.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(source, tmp_path / "notebooks" / "few.ipynb")
+
+    def execute(*options: str) -> str:
+        command = [sys.executable, str(ROOT / "workflow" / "execute"), "few", "logs/fc.ipynb", "few/fc.ipynb", *options]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    assert "Executed notebook: few/fc.ipynb\n" in execute()
+    recorded = {path: path.read_bytes() for path in tmp_path.rglob("fc.ipynb")}
+    assert len(recorded) == 2 and all(b"100" in content for content in recorded.values())
+    assert "Executed notebook: few/fc-images-200.ipynb\n" in execute("--", "-p", "images", "200")
+    assert recorded == {path: path.read_bytes() for path in recorded}
+    assert texts(tmp_path / "few" / "fc-images-200.ipynb").strip() == "200"
+    execute("-p", "images", "300")
+    assert texts(tmp_path / "few" / "fc.ipynb").strip() == "300", "the workflow's own parameters"
 
 
 @pytest.mark.parametrize("target", ["lab", "explore"])
