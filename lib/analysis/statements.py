@@ -19,7 +19,7 @@ import numpy as np
 from scipy.stats import binom, t
 from statsmodels.stats.proportion import proportion_confint
 
-from lib.analysis.trainings import Trainings, pooled
+from lib.analysis.trainings import Trainings, weighted
 from lib.evaluation.statistics import area_under_curve
 from lib.networks import title
 from lib.noise import NOISES
@@ -117,13 +117,10 @@ def combined(trainings: Trainings, score: Score, weights: Mapping[str, float]) -
     if absent:
         raise ValueError(f"this needs {', '.join(absent)}; there are {', '.join(trainings.models)}")
     scores = {model: score(trainings.accuracy[model], trainings.attacks) for model in trainings.models}
-    variance, freedom = pooled(scores)
-    counts = {model: len(scores[model]) for model in weights}
-    error = math.sqrt(variance * sum(weight**2 / counts[model] for model, weight in weights.items()))
-    value = sum(weight * scores[model].mean() for model, weight in weights.items())
+    value, error, freedom = weighted(scores, weights)
     first = next(iter(weights))
     each = value + weights[first] * (scores[first] - scores[first].mean())
-    return Mean(float(value), error, freedom, each, counts)
+    return Mean(float(value), float(error), freedom, each, {model: len(scores[model]) for model in weights})
 
 
 def area(*noises: str) -> Score:

@@ -144,6 +144,22 @@ def pooled(values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, int]:
     return squares / freedom if freedom else np.full_like(squares, np.nan), freedom
 
 
+def weighted(values: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray, int]:
+    """The weighted sum of the networks' means over trainings, its standard error, and the error's degrees of freedom.
+
+    Args:
+        values: model -> (trainings, ...); also of networks without a weight, from which the variance is `pooled`.
+        weights: model -> its weight.
+
+    Returns:
+        (...), (...); the error is nan without degrees of freedom.
+    """
+    variance, freedom = pooled(values)
+    value = sum(weight * values[model].mean(axis=0) for model, weight in weights.items())
+    share = sum(weight**2 / len(values[model]) for model, weight in weights.items())
+    return np.asarray(value), np.sqrt(variance * share), freedom
+
+
 def means(trainings: Trainings) -> pd.DataFrame:
     """The mean over trainings with its 95 % t interval, at every noise, network and level.
 
