@@ -1,8 +1,9 @@
 """Several trainings of every network on the same noisy images, and what they say of the architectures.
 
 A number of a training (an area under a curve, an accuracy) varies from training to training of one network. How much
-is estimated from all networks together, by the one-way analysis of variance: `pooled`. All statistics here are about
-that variation; the test images are the same for every training, and what other images would say is not asked.
+is estimated from all networks together, by the one-way analysis of variance (`pooled`), and from the network's own
+trainings where these vary more. All statistics here are about that variation; the test images are the same for every
+training, and what other images would say is not asked.
 """
 
 from collections.abc import Mapping
@@ -147,6 +148,10 @@ def pooled(values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, int]:
 def weighted(values: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray, int]:
     """The weighted sum of the networks' means over trainings, its standard error, and the error's degrees of freedom.
 
+    A network's variance between trainings is the `pooled` one, or its own where that is larger: the pooled one alone
+    tells equal networks apart too often where one of them spreads farther than the rest (`tests/test_statements.py`).
+    With one training of any of these networks the error is not known: what is said of a network rests on several.
+
     Args:
         values: model -> (trainings, ...); also of networks without a weight, from which the variance is `pooled`.
         weights: model -> its weight.
@@ -154,27 +159,35 @@ def weighted(values: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> 
     Returns:
         (...), (...); the error is nan without degrees of freedom.
     """
+    value = np.asarray(sum(weight * values[model].mean(axis=0) for model, weight in weights.items()))
+    if any(len(values[model]) == 1 for model in weights):
+        return value, np.full_like(value, np.nan), 0
     variance, freedom = pooled(values)
-    value = sum(weight * values[model].mean(axis=0) for model, weight in weights.items())
-    share = sum(weight**2 / len(values[model]) for model, weight in weights.items())
-    return np.asarray(value), np.sqrt(variance * share), freedom
+    own = {model: np.maximum(variance, values[model].var(axis=0, ddof=1)) for model in weights}
+    return (
+        value,
+        np.sqrt(sum(weight**2 * own[model] / len(values[model]) for model, weight in weights.items())),
+        freedom,
+    )
 
 
 def means(trainings: Trainings) -> pd.DataFrame:
     """The mean over trainings with its 95 % t interval, at every noise, network and level.
 
-    The variance at a noise and level is `pooled` from all the networks of `trainings`, so a network with one training
-    has an interval too, as wide as the others say; without a second training of any the ends are nan.
+    The interval at a noise and level is that of `weighted`, with all the networks of `trainings`; its ends are nan for a
+    network with one training.
 
     Columns: noise, model, attacks, trainings (how many), mean, low, high (percent).
     """
-    variance, freedom = pooled(trainings.accuracy)  # (noises, levels)
     tables = []
-    for number, noise in enumerate(PAPER_NOISES):
-        for model in trainings.models:
-            own = trainings.accuracy[model][:, number]  # (trainings, levels)
-            mean, half = own.mean(axis=0), t.ppf(0.975, freedom or np.nan) * np.sqrt(variance[number] / len(own))
-            columns = {"attacks": trainings.attacks, "trainings": len(own), "mean": mean}
-            columns |= {"low": np.maximum(mean - half, 0), "high": np.minimum(mean + half, 100)}
+    for model, own in trainings.accuracy.items():
+        mean, error, freedom = weighted(trainings.accuracy, {model: 1})  # (noises, levels)
+        half = error * (t.ppf(0.975, freedom) if freedom else np.nan)
+        for number, noise in enumerate(PAPER_NOISES):
+            columns = {"attacks": trainings.attacks, "trainings": len(own), "mean": mean[number]}
+            columns |= {"low": np.maximum(mean - half, 0)[number], "high": np.minimum(mean + half, 100)[number]}
             tables.append(pd.DataFrame({"noise": noise, "model": model} | columns))
-    return pd.concat(tables, ignore_index=True)
+    order = pd.concat(tables, ignore_index=True)
+    return order.sort_values(
+        "noise", key=lambda noises: noises.map(PAPER_NOISES.index), kind="stable", ignore_index=True
+    )

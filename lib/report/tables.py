@@ -204,7 +204,7 @@ def statements(own: list[Statement]) -> pd.DataFrame:
     rows = [
         {
             "statement": statement.bounds.says,
-            "number": spread(statement.value, statement.low, statement.high),
+            "number": _with_ends(statement.value, statement.low, statement.high),
             "claimed": _range(statement.bounds.least, statement.bounds.most),
             "verdict": statement.verdict,
             "paper": "-" if math.isnan(statement.paper) else f"{statement.paper:.1f}",
@@ -214,6 +214,14 @@ def statements(own: list[Statement]) -> pd.DataFrame:
         for statement in own
     ]
     return pd.DataFrame(rows).set_index("statement")
+
+
+def _with_ends(value: float, low: float, high: float) -> str:
+    """`spread` of an interval of which one end or both may not be known."""
+    if math.isinf(low) or math.isinf(high):
+        known = [f"{word} {end:z.1f}" for word, end in (("from", low), ("to", high)) if math.isfinite(end)]
+        return f"{value:z.1f}" + f" ({' '.join(known)})".replace(" ", BOUND) * bool(known)
+    return spread(value, low, high)
 
 
 def sizes(pairs: dict[str, str]) -> pd.DataFrame:
