@@ -1,6 +1,6 @@
 """train -> predict (a noise and a draw) -> sweep (a network) -> the notebooks about all of them -> the paper.
 
-Beside them the attacks of Table 2 on some of the networks, and the grid of readings.
+Beside them the attacks of Table 2 on some of the networks, and the readings of what the paper leaves open.
 
 `make paper` runs it here; one line in README.md each says how a cluster does. Weights and predictions carry the recipe
 that made them: a step that finds its own reads and checks them, so that after a clone, when file times mean nothing,
@@ -20,7 +20,6 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # pa
 from lib import networks
 from lib.adversarial.runs import AttackPlan
 from lib.evaluation.plan import CLEAN, Plan
-from lib.readings.options import Grid
 from lib.store.files import ROOT
 
 
@@ -50,14 +49,12 @@ STUDIES = {
     "depth": ["depth", "depth-areas"],
     "curves": ["curves-shapes", "curves-foreground"],
     "claims": [],
+    "readings": ["readings-noise"],
 }
 ATTACK_PLANS = {
     stem: AttackPlan(model=network["model"], train_seed=network["seed"])
     for stem, network in NETWORKS.items()
     if network["attacks"]
-}
-GRIDS = {
-    model.replace(":", "-"): Grid(model=model, **options) for model, options in config.get("readings", {}).items()
 }
 PARTS = {(stem, part.path.stem): part for stem, plan in PLANS.items() for part in plan.parts()}
 
@@ -75,16 +72,9 @@ def blocks(stem):
     return [str(block.path.relative_to(ROOT)) for block in ATTACK_PLANS[stem].blocks()]
 
 
-def answers(grid):
-    paths = {grid.answers_path(reading, seed): None for reading in grid.readings() for seed in grid.seeds}
-    return [str(path.relative_to(ROOT)) for path in paths]
-
-
-ANSWERED = [file for grid in GRIDS.values() for file in answers(grid)]
-
-
 MEASURED = [file for stem in NETWORKS for file in [f"outputs/weights/{stem}.safetensors", *predictions(stem)]]
 ATTACKED = [file for stem in ATTACK_PLANS for file in blocks(stem)]
+ANSWERED = sorted(glob("outputs/readings/**/*.npz", recursive=True))  # the notebook makes what is missing
 NETWORK_BY_NETWORK = [
     *MEASURED,
     *expand("outputs/{kind}/{stem}.ipynb", kind=["train", "sweep"], stem=NETWORKS),
@@ -137,7 +127,6 @@ rule all:
     input:
         "outputs/paper.html",
         NETWORK_BY_NETWORK,
-        expand("outputs/readings/{grid}.ipynb", grid=GRIDS),
 
 
 rule measured:
@@ -249,35 +238,6 @@ for number, (stem, attack_plan) in enumerate(ATTACK_PLANS.items()):
             "workflow/execute attacks {log} {output.notebook} -y {params.parameters}"
 
 
-for number, (stem, grid) in enumerate(GRIDS.items()):
-
-    rule:
-        name:
-            f"readings_{number}"
-        input:
-            executed("readings"),
-            MEASURED,
-        output:
-            [update(path) for path in answers(grid)],
-            table=update(f"outputs/readings/{grid.name}.csv"),
-            notebook=update(f"outputs/readings/{stem}.ipynb"),
-        params:
-            parameters=lambda wildcards, output, grid=grid: parameters(
-                {"model": grid.model} | config["readings"][grid.model], output[0]
-            ),
-        log:
-            f"outputs/logs/readings/{stem}.ipynb",
-        benchmark:
-            f"outputs/logs/benchmarks/readings-{stem}.tsv"
-        threads: 8
-        resources:
-            mem_mb=lambda wildcards, attempt: 6000 * attempt,
-            runtime=lambda wildcards, attempt: 720 * attempt,
-        retries: 2
-        shell:
-            "workflow/execute readings {log} {output.notebook} -y {params.parameters}"
-
-
 for notebook, drawn in STUDIES.items():
 
     rule:
@@ -286,7 +246,7 @@ for notebook, drawn in STUDIES.items():
         input:
             executed(notebook),
             [] if notebook == "noise" else MEASURED,
-            {"architectures": ANSWERED, "claims": ATTACKED}.get(notebook, []),
+            {"claims": ATTACKED, "readings": ANSWERED}.get(notebook, []),
         output:
             notebook=update(f"outputs/{notebook}.ipynb"),
             figures=[update(f"outputs/figures/{figure}.{kind}") for figure in drawn for kind in ("png", "svg")],
@@ -310,7 +270,6 @@ rule paper:
         [local(path) for path in ["workflow/page", *glob("workflow/html/*")]],
         MEASURED,
         expand("outputs/attacks/{stem}.ipynb", stem=ATTACK_PLANS),
-        expand("outputs/readings/{grid}.ipynb", grid=GRIDS),
         [f"outputs/{notebook}.ipynb" for notebook in STUDIES],
         [f"outputs/figures/{figure}.png" for figures in STUDIES.values() for figure in figures],
     output:
