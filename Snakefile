@@ -9,6 +9,7 @@ nothing is trained or predicted again.
 
 import json
 import os
+import re
 import shlex
 import sys
 from glob import glob
@@ -19,6 +20,7 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # pa
 
 from lib import networks
 from lib.adversarial.runs import AttackPlan
+from lib.analysis import augmentation
 from lib.evaluation.plan import CLEAN, Plan
 from lib.store.files import ROOT
 
@@ -72,7 +74,15 @@ def blocks(stem):
     return [str(block.path.relative_to(ROOT)) for block in ATTACK_PLANS[stem].blocks()]
 
 
+AUGMENTED = [str(part.path.relative_to(ROOT)) for part in augmentation.trainings(ROOT / "outputs")]
+
+
 MEASURED = [file for stem in NETWORKS for file in [f"outputs/weights/{stem}.safetensors", *predictions(stem)]]
+# Further trainings, whose weights are not kept, and other readings: no rule makes these, so that none is made again.
+NAMED = {part for _, part in PARTS}
+MADE = {f"outputs/predictions/{stem}/{part}.npz" for stem in NETWORKS for part in NAMED}
+MADE |= {f"outputs/weights/{stem}.json" for stem in NETWORKS}
+BESIDE = sorted({*glob("outputs/predictions/*/*.npz"), *glob("outputs/weights/*.json")} - MADE)
 ATTACKED = [file for stem in ATTACK_PLANS for file in blocks(stem)]
 ANSWERED = sorted(glob("outputs/readings/**/*.npz", recursive=True))  # the notebook makes what is missing
 NETWORK_BY_NETWORK = [
@@ -119,8 +129,8 @@ def part_plan(wildcards):
 
 
 wildcard_constraints:
-    stem="[^/]+",
-    part="[^/]+",
+    stem="|".join(map(re.escape, NETWORKS)),
+    part="|".join(sorted(NAMED)),
 
 
 rule all:
@@ -191,6 +201,7 @@ rule sweep:
         figure=[update("outputs/figures/sweep-{stem}.png"), update("outputs/figures/sweep-{stem}.svg")],
     params:
         parameters=sweeping,
+        name=lambda wildcards: PLANS[wildcards.stem].name,
     log:
         "outputs/logs/sweep/{stem}.ipynb",
     benchmark:
@@ -202,6 +213,8 @@ rule sweep:
     retries: 2
     shell:
         "workflow/execute sweep {log} {output.notebook} -y {params.parameters}"
+        " && for figure in {output.figure}; do"
+        " own=$(dirname $figure)/sweep-{params.name}.${{figure##*.}}; [ $own = $figure ] || mv $own $figure; done"
 
 
 for number, (stem, attack_plan) in enumerate(ATTACK_PLANS.items()):
@@ -245,9 +258,10 @@ for notebook, drawn in STUDIES.items():
             notebook
         input:
             executed(notebook),
-            [] if notebook == "noise" else MEASURED,
+            [] if notebook == "noise" else [*MEASURED, *BESIDE],
             {"claims": ATTACKED, "readings": ANSWERED}.get(notebook, []),
         output:
+            [update(path) for path in AUGMENTED] if notebook == "noise" else [],
             notebook=update(f"outputs/{notebook}.ipynb"),
             figures=[update(f"outputs/figures/{figure}.{kind}") for figure in drawn for kind in ("png", "svg")],
         params:
@@ -268,7 +282,7 @@ rule paper:
     input:
         executed("paper"),
         [local(path) for path in ["workflow/page", *glob("workflow/html/*")]],
-        MEASURED,
+        [*MEASURED, *BESIDE],
         expand("outputs/attacks/{stem}.ipynb", stem=ATTACK_PLANS),
         [f"outputs/{notebook}.ipynb" for notebook in STUDIES],
         [f"outputs/figures/{figure}.png" for figures in STUDIES.values() for figure in figures],

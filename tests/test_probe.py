@@ -11,6 +11,8 @@ from safetensors.torch import load, save
 from torch import nn
 
 from lib import networks
+from lib.adversarial import runs
+from lib.adversarial.runs import AttackPlan
 from lib.evaluation.plan import Plan
 from lib.evaluation.sweep import sweep
 from lib.explorer import one_digit
@@ -209,11 +211,13 @@ def stored(name: str, outputs) -> str:
 
 
 @pytest.mark.parametrize("name", ["by_statistics_of_the_batch", "leaving_an_edge", "not_finite", "nine"])
-def test_neither_sweep_nor_explorer_asks_a_network_that_cannot_be_measured(name, tmp_path):
+def test_no_sweep_attack_or_viewer_asks_a_network_that_cannot_be_measured(name, tmp_path):
     model = stored(name, tmp_path)
     with pytest.raises(ValueError, match=strange.UNFIT[name][1]):
         sweep(Plan(model=model, images=10, draws=1, outputs=tmp_path))
-    assert not (tmp_path / "predictions").exists()
+    with pytest.raises(ValueError, match=strange.UNFIT[name][1]):
+        runs.run(AttackPlan(model=model, images=2, attacks=["deepfool"], outputs=tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["weights"]
     with pytest.raises(ValueError, match=strange.UNFIT[name][1]):
         one_digit.look(one_digit.State(model=model, outputs=tmp_path))
 

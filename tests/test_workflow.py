@@ -20,7 +20,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from lib import paper
 from lib.evaluation.sweep import Predictions
-from lib.store.files import ROOT
+from lib.store.files import OUTPUTS, ROOT
 
 SNAKEMAKE = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", "Snakefile"]
 WORKFLOW = """
@@ -145,17 +145,53 @@ def test_a_cluster_would_run_every_part_apart(project, profile, tmp_path):
     assert jobs(printed) == {"train": 1, "predict": 5, "sweep": 1} | studies
 
 
+@pytest.fixture(scope="module")
+def whole() -> str:
+    """What Snakemake would do here if nothing were recorded."""
+    return snakemake(ROOT, "--dry-run", "--forceall", "--cores", "2", "--nolock")
+
+
 @pytest.mark.slow
-def test_the_paper_asks_for_every_network_attack_and_reading():
-    printed = snakemake(ROOT, "--dry-run", "--forceall", "--cores", "2", "--nolock")
+def test_the_paper_asks_for_every_network_attack_and_reading(whole):
     asked = yaml.safe_load((ROOT / "params" / "workflow.yaml").read_text())
     networks, attacked = asked["networks"], [own for own in asked["networks"].values() if own.get("attacks")]
     assert {*paper.NETWORKS} < {*networks} and len(attacked) == 4
-    found = jobs(printed)
+    found = jobs(whole)
     assert found["train"] == found["sweep"] == len(networks)
     assert found["predict"] == sum(1 + 4 * own.get("draws", 1) for own in networks.values())
     numbered = {f"attacks_{number}" for number in range(4)} | {"readings_0", "readings_1"}
     assert {rule for rule in found if "_" in rule} == numbered
+
+
+def files(job: str, kind: str) -> set[str]:
+    """The `input` or `output` of a job, as Snakemake prints it."""
+    line = re.search(rf"^    {kind}: (.*)$", job, re.M)
+    return {name.removesuffix(" (update)") for name in line[1].split(", ")} if line else set()
+
+
+@pytest.mark.slow
+def test_comparisons_rest_on_all_trainings_and_readings_and_those_without_weights_are_never_made_again(whole):
+    recorded = {str(path.relative_to(ROOT)) for path in OUTPUTS.glob("predictions/*/*.npz")}
+    weights = {path.stem for path in OUTPUTS.glob("weights/*.safetensors")}
+    further = {path for path in recorded if Path(path).parent.name not in weights}
+    assert len({Path(path).parent for path in further}) > 10
+    described = re.split(r"\n(?=(?:local)?rule )", whole)
+    compared = [job for job in described if re.match(r"rule (architectures|depth|curves|claims|paper):", job)]
+    assert len(compared) == 5 and all(further <= files(job, "input") for job in compared)
+    assert not further & {name for job in described for name in files(job, "output")}
+    asked = {Path(name).stem for job in described for name in files(job, "output") if name.endswith(".safetensors")}
+    assert asked <= weights, "every network that make paper would train is recorded"
+    (noise,) = (job for job in described if job.startswith("rule noise:"))
+    augmented = {f"outputs/augmentation/{path.name}" for path in OUTPUTS.glob("augmentation/*.npz")}
+    assert augmented and augmented <= files(noise, "output")
+
+
+@pytest.mark.slow
+def test_a_training_that_is_not_asked_for_has_no_rule(project):
+    """Its predictions may be recorded: without its weights nobody could check or complete them."""
+    command = [*SNAKEMAKE, "--dry-run", "--cores", "1", "--nolock", "outputs/sweep/fc-seed7.ipynb"]
+    run = subprocess.run(command, cwd=project, env=environment(project), capture_output=True, text=True)
+    assert run.returncode != 0 and "MissingRuleException" in run.stdout + run.stderr
 
 
 @pytest.fixture

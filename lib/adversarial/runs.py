@@ -151,9 +151,11 @@ def run(attack_plan: AttackPlan) -> dict[str, int]:
 
     Raises:
         FileNotFoundError: if the network is not trained; it names the command that does.
-        ValueError: if what is recorded does not follow from the weights.
+        ValueError: if what is recorded does not follow from the weights, or the network is not fit to be measured
+            (`networks.probed`).
     """
     net = networks.load(attack_plan.model, attack_plan.train_seed, ROOT / attack_plan.outputs)
+    networks.probed(net, attack_plan.model)
     record = parts.origin(attack_plan.model, attack_plan.train_seed, attack_plan.weights)
 
     def make(block: Block, bar: tqdm) -> None:

@@ -5,26 +5,27 @@ else is the paper's rule (section 3.3), and the seed, so that the weights at fir
 same for all. One training each: how far another seed would lie from it is not measured.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import nn
-from torch.nn import functional
-from torchvision.transforms import v2
 from tqdm import tqdm
 
 from lib import networks
 from lib.evaluation.results import interval
 from lib.evaluation.statistics import limits, resample, verdict
-from lib.noise import NOISES, PixelNoise, perturb
+from lib.noise import NOISES, perturb
 from lib.paper import PAPER_NOISES, TABLE_1_LEVELS
 from lib.store import data, parts
 from lib.store.files import provenance, read_arrays, write_arrays
 from lib.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
 
 CLEAN = "none"
 MODEL, SEED = "fc", 0
@@ -82,6 +83,12 @@ def complete(asked: list[Augmented], recompute: bool = False) -> dict[str, int]:
 
 def train(recipe: dict, bar: tqdm) -> nn.Module:
     """One epoch over the first of the training images; `bar` is moved on by an image at a time."""
+    import torch
+    from torch import nn
+    from torch.nn import functional
+
+    from lib.noise import PixelNoise
+
     rule = Recipe(model=recipe["model"])
     images, labels, _, _ = data.load().split()
     pixels = torch.from_numpy(images[: recipe["train_images"]].copy())[:, None]  # (n, 1, 28, 28) uint8
@@ -108,6 +115,10 @@ def collapsed(net: networks.Net) -> nn.Module:
 
     SGD that lets these weights learn four times as fast trains what it would train in `net`, for a quarter of the work.
     """
+    import torch
+    from torch import nn
+    from torchvision.transforms import v2
+
     flatten, dense, *rest = net.body
     side = networks.SIZE // 2
     first = nn.utils.skip_init(nn.Linear, side * side, dense.out_features)
@@ -117,14 +128,16 @@ def collapsed(net: networks.Net) -> nn.Module:
     return nn.Sequential(v2.Normalize([net.mean], [net.deviation]), flatten, first, *rest)
 
 
-@torch.inference_mode()
 def answers(net: nn.Module, recipe: dict) -> np.ndarray:
     """What it answers at every level of every noise tested: (noises, levels, images) uint8."""
+    import torch
+
     images = data.load().test_images[: recipe["images"]]
     found = []
     for noise, c in recipe["tested"].items():
         noisy = perturb(images, noise, recipe["levels"], c=c, seed=recipe["draw"], **DRAWING)  # (levels, n, 28, 28)
-        found.append([net(torch.from_numpy(level)[:, None] / 255).argmax(dim=1).numpy() for level in noisy])
+        with torch.inference_mode():
+            found.append([net(torch.from_numpy(level)[:, None] / 255).argmax(dim=1).numpy() for level in noisy])
     return np.array(found, np.uint8)
 
 

@@ -6,7 +6,6 @@ together. Training seeds are not drawn: no interval here says how another traini
 """
 
 import numpy as np
-from scipy.stats import rankdata
 
 REPEATS = 2000  # bootstrap samples
 SAMPLES_TOGETHER = 100  # of them drawn together
@@ -84,6 +83,8 @@ def attacks_until(accuracy: np.ndarray, attacks: np.ndarray) -> np.ndarray:
 
 def ranks(values: np.ndarray) -> np.ndarray:
     """(..., models) -> their ranks, 1 for the highest; equal ones share the better rank."""
+    from scipy.stats import rankdata  # slow to import
+
     return rankdata(-values, method="min", axis=-1)
 
 
