@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from lib.adversarial.runs import AttackPlan
 from lib.analysis.compared import Comparison, Evidence
+from lib.analysis.trainings import Asked
 from lib.evaluation.plan import Plan
 from lib.explorer.one_digit import Opening
 from lib.paper import NETWORKS
@@ -37,6 +38,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "attacks": AttackPlan,
     "readings": Grid,
 } | dict.fromkeys(COMPARISONS, Comparison)
+KINDS |= dict.fromkeys(("architectures", "depth", "curves"), Asked)
 KINDS["paper"] = Evidence  # of all eight networks
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXECUTE = runpy.run_path(str(ROOT / "workflow" / "execute"))
@@ -318,7 +320,7 @@ def few(tmp_path_factory):
 
 @pytest.mark.parametrize("notebook", COMPARISONS)
 def test_comparisons_name_what_is_not_recorded(few, notebook):
-    with pytest.raises(FileNotFoundError, match=r"not recorded .*resnet50 \(make sweep MODEL=resnet50\)") as told:
+    with pytest.raises(FileNotFoundError, match=r"recorded .*resnet50 \(make sweep MODEL=resnet50\)") as told:
         run_cells(notebook, "-p", "images", 60, "-p", "outputs", few)
     assert "MODEL=fc" not in str(told.value) and not (few / "figures").exists()
 
@@ -352,7 +354,7 @@ def test_the_readings_notebook_runs_with_the_quick_parameters(tmp_path):
         ("train", ["-p", "learning_rate", "0.5"], "is not the paper's recipe"),
         ("explore", ["-p", "c", "11"], "c: Input should be less than or equal to 10, not 11"),
         ("explore", ["-p", "noise", "snow"], "unknown noise 'snow'; choose from random_pixel_invert"),
-        ("architectures", ["-p", "draws", "0"], "draws: Input should be greater than or equal to 1, not 0"),
+        ("architectures", ["-p", "images", "1"], "images: Input should be greater than or equal to 2, not 1"),
         ("paper", ["-y", "models: [fc, vgg19]"], "unknown parameter 'models'; choose from train_seed, draws, images"),
         ("depth", ["-y", "models: [vgg19]"], "'vgg19' is no ResNet; choose from resnet18"),
         ("curves", [], "make sweep MODEL=fc"),

@@ -5,14 +5,21 @@ attacks the two are then not equal in pixels; here they are also compared image 
 Black has really altered.
 """
 
+import math
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
-from lib.analysis.comparison import Answers
-from lib.evaluation.statistics import area_under_curve, limits, resample
+from lib.analysis.statements import area, combined, less
+from lib.analysis.trainings import Trainings, recorded_parts
+from lib.evaluation.plan import Plan
+from lib.evaluation.statistics import area_under_curve
 from lib.noise import eligible_pixels
 from lib.paper import PAPER_NOISES, read_table_1
 from lib.store import data
+from lib.store.files import OUTPUTS
 
 WHITE, BLACK = (PAPER_NOISES.index(noise) for noise in ("white_to_black", "black_to_white"))
 NEARLY_EQUAL = 5.0  # points of area; the paper's own curves for the networks it calls nearly equal differ by less
@@ -25,46 +32,71 @@ def pixels(images: int) -> dict[str, float]:
     return {"white": float(white.mean()), "black": float(black.mean()), "short": float((white < 200).mean())}
 
 
-def at_equal_pixels(answers: Answers) -> np.ndarray:
-    """Black to White at as many pixels as White to Black altered: (models, levels, images), draws right.
+def at_equal_pixels(black_right: np.ndarray, white_altered: np.ndarray, black_altered: np.ndarray) -> np.ndarray:
+    """Black to White at as many pixels as White to Black altered: whether it is right there, (levels, images).
 
     Between two levels the answer of an image counts in proportion: 0.3 of the upper level's and 0.7 of the lower's,
     where White to Black altered three tenths of the pixels that Black to White altered from one to the next.
+
+    Args:
+        black_right: at each level of Black to White, (levels, images).
+        white_altered, black_altered: pixels really altered, (levels, images).
     """
-    rows = np.arange(len(answers.attacks))
-    white, black = answers.altered[WHITE], answers.altered[BLACK]  # (levels, images)
-    place = np.stack([np.interp(w, b, rows) for w, b in zip(white.T, black.T, strict=True)], axis=1)
+    rows = np.arange(len(black_altered))
+    place = np.stack([np.interp(w, b, rows) for w, b in zip(white_altered.T, black_altered.T, strict=True)], axis=1)
     upper = np.clip(np.ceil(place).astype(int), 1, len(rows) - 1)
     share = place - (upper - 1)
-    image = np.arange(answers.images)
-    black = answers.right[BLACK]  # (models, levels, images)
-    return (1 - share) * black[:, upper - 1, image] + share * black[:, upper, image]
+    image = np.arange(black_right.shape[1])
+    return (1 - share) * black_right[upper - 1, image] + share * black_right[upper, image]
 
 
-def white_minus_black(answers: Answers) -> pd.DataFrame:
-    """Area under White to Black minus area under Black to White for every network, paired over images.
+def equal_pixels(trainings: Trainings, outputs: Path = OUTPUTS) -> tuple[Trainings, dict[str, float]]:
+    """The same trainings, Black to White at as many pixels as White to Black altered, image by image.
 
-    Above 0: attacks on the background cost more. Columns: model, measure ("equal attacks" or "equal pixels"), white,
-    black (areas, percent), difference, low, high (points), leaning: foreground or background (the attack that costs
-    more, beyond `NEARLY_EQUAL`), nearly equal (the interval lies within it), or undecided.
+    Returns:
+        them; and how many pixels of the mean image were altered by most attacks of either: white, black.
     """
-    white = answers.right[WHITE]
+    labels = data.load().test_labels[: trainings.images]
+    accuracy, altered = {}, {}
+    for model in trainings.models:
+        accuracy[model] = trainings.accuracy[model].copy()
+        for number, seed in enumerate(trainings.seeds[model]):
+            plan = Plan(model=model, train_seed=seed, images=trainings.images, outputs=outputs)
+            clean, *noisy = recorded_parts(plan)
+            pixels, right = {}, {}
+            for noise in (WHITE, BLACK):
+                both = (clean, noisy[noise])
+                pixels[noise] = np.concatenate([part.pixels[:, : trainings.images] for part in both])
+                right[noise] = np.concatenate([part.predicted[:, : trainings.images] == labels for part in both])
+            found = at_equal_pixels(right[BLACK], pixels[WHITE], pixels[BLACK])
+            accuracy[model][number, BLACK] = 100 * found.mean(axis=1)
+            altered = {"white": float(pixels[WHITE][-1].mean()), "black": float(pixels[BLACK][-1].mean())}
+    return replace(trainings, accuracy=accuracy), altered  # the noisy images are the same for all of them
+
+
+def white_minus_black(measures: dict[str, Trainings]) -> pd.DataFrame:
+    """Area under White to Black minus area under Black to White for every network, mean of its trainings.
+
+    Above 0: attacks on the background cost more. Columns: model, measure, trainings, each (training's difference, a
+    list), mean, low, high (points; nan of one training), leaning: foreground or background (the attack that costs
+    more, beyond `NEARLY_EQUAL`), nearly equal (the interval lies within it), or undecided.
+
+    Args:
+        measures: what is equal -> the trainings.
+    """
+    score = less(area(PAPER_NOISES[WHITE]), area(PAPER_NOISES[BLACK]))
     rows = []
-    for measure, black in (("equal attacks", answers.right[BLACK]), ("equal pixels", at_equal_pixels(answers))):
-        areas = [
-            100 * area_under_curve(noise.mean(axis=-1), answers.attacks) / answers.draws for noise in (white, black)
-        ]
-        apart = area_under_curve(resample(white - black.astype(np.float32)), answers.attacks)  # (REPEATS, models)
-        for number, (low, high) in enumerate(zip(*limits(100 * apart / answers.draws), strict=True)):
-            w, b = areas[0][number], areas[1][number]
-            rows.append((answers.models[number], measure, w, b, w - b, low, high, leaning(low, high)))
-    return pd.DataFrame(
-        rows, columns=["model", "measure", "white", "black", "difference", "low", "high", "leaning"]
-    ).sort_values("model", key=lambda models: models.map(answers.models.index), kind="stable", ignore_index=True)
+    for model in next(iter(measures.values())).models:
+        for measure, trainings in measures.items():
+            found = combined(trainings, score, {model: 1})
+            low, high = found.ends(0.025) if len(found.each) > 1 else (math.nan, math.nan)
+            own = (model, measure, len(found.each), found.each.tolist(), found.value, low, high, leaning(low, high))
+            rows.append(own)
+    return pd.DataFrame(rows, columns=["model", "measure", "trainings", "each", "mean", "low", "high", "leaning"])
 
 
 def leaning(low: float, high: float) -> str:
-    """Which kind of attack costs a network more, from the interval of the difference in area."""
+    """Which kind of attack costs a network more, from the interval of the difference in area; nan: undecided."""
     if low > -NEARLY_EQUAL and high < NEARLY_EQUAL:
         return "nearly equal"
     if low > NEARLY_EQUAL:
@@ -72,11 +104,15 @@ def leaning(low: float, high: float) -> str:
     return "foreground" if high < -NEARLY_EQUAL else "undecided"
 
 
-def at_paper_levels(answers: Answers) -> pd.Series:
-    """The difference in area at equal attacks as the paper has it: from its five levels alone (points)."""
-    place = np.isin(answers.attacks, read_table_1()["attacks"])
-    areas = area_under_curve(answers.accuracy[..., place], answers.attacks[place])  # (noises, models)
-    return pd.Series(areas[WHITE] - areas[BLACK], answers.models)
+def at_paper_levels(trainings: Trainings) -> pd.Series:
+    """The mean difference in area at equal attacks as the paper has it: from its five levels alone (points)."""
+    place = np.isin(trainings.attacks, read_table_1()["attacks"])
+    found = {}
+    for model in trainings.models:
+        mean = trainings.accuracy[model].mean(axis=0)[:, place]  # (noises, levels)
+        areas = area_under_curve(mean, trainings.attacks[place])
+        found[model] = areas[WHITE] - areas[BLACK]
+    return pd.Series(found)
 
 
 def paper() -> pd.Series:

@@ -12,14 +12,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
-from lib.analysis.comparison import Answers
+from lib.analysis.trainings import Trainings
 from lib.paper import PAPER_NOISES
 
 COARSE = (41, 40)  # values of m and of w tried first
 FINE = 5  # times that the neighbourhood of the best is then searched, four times as finely each
 CURVES_AT_ONCE = 250  # for their memory
-RESAMPLES = 200  # of the bootstrap samples, in which the best shape is sought again
-SURE = 0.95  # share of the bootstrap samples in which it must win
 CLEAR = 2.0  # AIC by which a shape must lead (Burnham and Anderson 2002)
 NARROW = 0.005  # the smallest w, as a share of the levels' range; the largest is 1
 
@@ -94,15 +92,6 @@ def _least(accuracy: np.ndarray, x: np.ndarray, shape: str, m: np.ndarray, w: np
     return np.stack([left, m, w])
 
 
-def fitted(accuracy: np.ndarray, attacks: np.ndarray, shape: str, m: float, w: float) -> np.ndarray:
-    """The curve that `fit` has found for the curve (levels,): (levels,) percent."""
-    x = _from_0_to_1(attacks)
-    middle = (m - attacks[0]) / (attacks[-1] - attacks[0])
-    f = SHAPES[shape](x, np.asarray(middle), np.asarray(w))
-    slope = min(np.polyfit(f, accuracy, 1)[0], 0.0)
-    return accuracy.mean() + slope * (f - f.mean())
-
-
 def _from_0_to_1(attacks: np.ndarray) -> np.ndarray:
     return (np.asarray(attacks, float) - attacks[0]) / (attacks[-1] - attacks[0])
 
@@ -122,30 +111,26 @@ def lowest(curves: np.ndarray, attacks: np.ndarray) -> np.ndarray:
     return np.argmin(found, axis=0)
 
 
-def compare(answers: Answers) -> pd.DataFrame:
-    """Which shape each curve has, a row for every noise and model.
+def compare(trainings: Trainings) -> pd.DataFrame:
+    """Which shape each curve has, a row for every noise, model and seed.
 
-    Columns: noise, model, shape (of the lowest AIC), lead (AIC of the second best minus its own), share (of the
-    bootstrap samples of images in which it is lowest), bend (attacks, nan for a line), rmse of each shape (points),
-    `clear` (it leads by `CLEAR` and wins in `SURE` of the samples), paper (the shape in section 4.1, or empty).
+    Columns: noise, model, seed, shape (of the lowest AIC), lead (AIC of the second best minus its own), rmse of each
+    shape (points), paper (the shape in section 4.1, or empty).
     """
-    names, levels = list(SHAPES), len(answers.attacks)
-    curves = answers.accuracy.reshape(-1, levels)
-    again = answers.resampled[:RESAMPLES].reshape(-1, levels)
-    fits = {name: fit(curves, answers.attacks, name) for name in names}
-    criterion = np.stack([aicc(fits[name][0], levels, PARAMETERS[name]) for name in names])
-    elsewhere = lowest(again, answers.attacks).reshape(-1, len(curves))  # (RESAMPLES, curves)
-    rows = []
-    for number, (noise, model) in enumerate((noise, model) for noise in PAPER_NOISES for model in answers.models):
-        best, second = criterion[:, number].argsort()[:2]
-        lead = criterion[second, number] - criterion[best, number]
-        share = (elsewhere[:, number] == best).mean()
-        row = {"noise": noise, "model": model, "shape": names[best], "lead": lead, "share": share}
-        row["bend"] = np.nan if names[best] == "line" else fits[names[best]][1][number]
-        row |= {f"rmse {name}": np.sqrt(fits[name][0][number] / levels) for name in names}
-        row |= {"clear": lead >= CLEAR and share >= SURE, "paper": PAPER_SHAPES.get((model, noise), "")}
-        rows.append(row)
-    return pd.DataFrame(rows)
+    names, levels = list(SHAPES), len(trainings.attacks)
+    keys = [
+        (noise, model, seed) for model, seeds in trainings.seeds.items() for seed in seeds for noise in PAPER_NOISES
+    ]
+    curves = np.concatenate([each.reshape(-1, levels) for each in trainings.accuracy.values()])
+    squares = np.array([fit(curves, trainings.attacks, name)[0] for name in names])  # (shapes, curves)
+    criterion = np.array([aicc(left, levels, PARAMETERS[name]) for name, left in zip(names, squares, strict=True)])
+    best, second, *_ = np.sort(criterion, axis=0)
+    table = pd.DataFrame(keys, columns=["noise", "model", "seed"]).assign(
+        shape=[names[place] for place in criterion.argmin(axis=0)],
+        lead=second - best,
+        paper=[PAPER_SHAPES.get((model, noise), "") for noise, model, _ in keys],
+    )
+    return table.assign(**{f"rmse {name}": np.sqrt(left / levels) for name, left in zip(names, squares, strict=True)})
 
 
 def examples(attacks: np.ndarray) -> dict[str, np.ndarray]:
@@ -153,15 +138,3 @@ def examples(attacks: np.ndarray) -> dict[str, np.ndarray]:
     rising = {name: f(_from_0_to_1(attacks), np.array(0.5), np.array(0.02)) for name, f in SHAPES.items()}
     rising["sigmoid"] = sigmoid(_from_0_to_1(attacks), np.array(0.5), np.array(0.07))
     return {name: 95 - 80 * (f - f[0]) / (f[-1] - f[0]) for name, f in rising.items()}
-
-
-def lines(answers: Answers) -> dict[tuple[str, str], dict[str, np.ndarray]]:
-    """The fitted curves for a figure: (noise, model) -> shape -> (levels,) percent."""
-    drawn = {}
-    for noise, curves in zip(PAPER_NOISES, answers.accuracy, strict=True):
-        for model, curve in zip(answers.models, curves, strict=True):
-            found = {name: fit(curve[None], answers.attacks, name) for name in SHAPES}
-            drawn[noise, model] = {
-                name: fitted(curve, answers.attacks, name, m[0], w[0]) for name, (_, m, w) in found.items()
-            }
-    return drawn

@@ -21,7 +21,7 @@ from lib.store.files import OUTPUTS, write_derived
 # black open markers are the paper's numbers.
 NETWORK_COLOURS = {
     "fc": "#1F78C8",
-    "resnet18": "#FDB863",
+    "resnet18": "#F9AE4F",
     "resnet34": "#E66101",
     "resnet50": "#B2182B",
     "resnet101": "#67001F",

@@ -1,0 +1,283 @@
+"""Comparisons of networks over their trainings as tables and sentences."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib import networks
+from lib.analysis import pairs
+from lib.analysis.trainings import Trainings, means
+from lib.evaluation.statistics import area_under_curve, attacks_until, ranks
+from lib.noise import NOISES
+from lib.paper import PAPER_NOISES, PAPER_TARGET, read_table_1
+from lib.report.figures import title
+from lib.report.tables import BOUND, spread
+from lib.store.files import OUTPUTS
+from lib.training.recipe import paper_target
+
+ALONE = "one training"  # where an interval would stand
+SHORT = {noise: NOISES[noise].short for noise in PAPER_NOISES}
+
+
+def named(models: Iterable[str]) -> str:
+    return ", ".join(map(networks.title, models))
+
+
+def told(value: float, low: float, high: float, digits: int = 1, sign: str = "") -> str:
+    """`68.9 (66.4 to 71.4)`; of one training `68.9 (one training)`."""
+    if math.isnan(low):
+        return f"{value:{sign}z.{digits}f} ({ALONE})".replace(" ", BOUND)
+    return spread(value, low, high, digits, sign)
+
+
+def trained(trainings: Trainings, outputs: Path = OUTPUTS) -> pd.DataFrame:
+    """A row for every network: its size, how many trainings, and from least to most what these reached."""
+    rows = {}
+    for model, seeds in trainings.seeds.items():
+        records = [networks.read_record(networks.weights_path(model, seed, outputs)) for seed in seeds]
+        reached = [record["epochs"][-1]["accuracy"] for record in records]
+        short = sum(accuracy < PAPER_TARGET for accuracy in reached) if paper_target(model) <= 100 else 0
+        rows[networks.title(model)] = {
+            "parameters": f"{networks.parameters(model) / 1e6:.1f} million",
+            "trainings": len(seeds),
+            "epochs": _range([len(record["epochs"]) for record in records], 0),
+            "validation %": _range(reached, 1) + (f" ({short} under {PAPER_TARGET})" if short else ""),
+            "test % without noise": _range(trainings.accuracy[model][:, 0, 0], 1),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _range(values: Iterable[float], digits: int) -> str:
+    values = list(values)
+    ends = dict.fromkeys(f"{end:.{digits}f}" for end in (min(values), max(values)))
+    return " to ".join(ends).replace(" ", BOUND)
+
+
+def which_trainings(trainings: Trainings) -> str:
+    """How many trainings a comparison rests on, and of which networks it cannot speak."""
+    counts = {networks.title(model): len(seeds) for model, seeds in trainings.seeds.items()}
+    each = ", ".join(f"{name} {count}" for name, count in counts.items())
+    alone = [name for name, count in counts.items() if count == 1]
+    return f"{sum(counts.values())} trainings, each measured on the first {trainings.images:,} test images: {each}." + (
+        f" **Of {', '.join(alone)} there is one training, so nothing is said of that architecture.**" if alone else ""
+    )
+
+
+def table_1(trainings: Trainings) -> pd.DataFrame:
+    """Ours and the paper's Table 1: a row for every network and number of attacks, a column for every noise.
+
+    `62.1 ±7.5 (58.2)`: the mean of our trainings with half its 95 % interval, none of one training, and the paper's.
+    """
+    paper = read_table_1().set_index(["model", "attacks", "noise"])["accuracy"]
+    ours = means(trainings).set_index(["model", "attacks", "noise"])
+    rows = {}
+    for model in trainings.models:
+        for attacks in sorted(paper.index.unique("attacks")):
+            rows[networks.title(model), attacks] = {
+                SHORT[noise]: _entry(ours, paper, (model, attacks, noise)) for noise in PAPER_NOISES
+            }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.rename_axis(index=["network", "attacks"])
+
+
+def _entry(ours: pd.DataFrame, paper: pd.Series, key: tuple[str, int, str]) -> str:
+    text = "-"
+    if key in ours.index:
+        row = ours.loc[key]
+        half = max(row["mean"] - row["low"], row["high"] - row["mean"])  # an end is cut at 0 or 100
+        text = f"{row['mean']:.1f}" + (f"{BOUND}±{half:.1f}" if row["trainings"] > 1 else "")
+    return f"{text} ({paper[key]:.1f})" if key in paper.index else text
+
+
+def beside_paper(trainings: Trainings) -> pd.DataFrame:
+    """Our means minus the paper's at the noisy levels of Table 1 (points), a row for each network that it has.
+
+    Columns: entries, mean difference, mean size (of the differences), largest size.
+    """
+    both = read_table_1().query("attacks > 0").merge(means(trainings), on=["model", "noise", "attacks"])
+    rows = {}
+    for model, own in both.groupby("model", sort=False):
+        apart = own["mean"] - own["accuracy"]
+        rows[networks.title(model)] = {
+            "entries": len(own),
+            "mean difference": apart.mean(),
+            "mean size": apart.abs().mean(),
+            "largest size": apart.abs().max(),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def summary(trainings: Trainings, areas: pd.DataFrame, order: pd.DataFrame) -> pd.DataFrame:
+    """One number for each curve, a row for each noise and network, the best first.
+
+    Args:
+        areas: `pairs.mean_areas`.
+        order: `pairs.ranking`.
+    """
+    rows, theirs = {}, paper_ranks(list(trainings.models))
+    for own in order.merge(areas, on=["noise", "model"]).itertuples():
+        each = trainings.accuracy[own.model][:, PAPER_NOISES.index(own.noise)]
+        rows[title(own.noise), networks.title(own.model)] = {
+            "area under the curve (%)": told(own.mean, own.low, own.high),
+            "attacks until 50 %": _range(attacks_until(each, trainings.attacks), 0).replace("inf", "not reached"),
+            "rank": f"{own.rank}",
+            "could be": f"{own.best} to {own.worst}" if own.best < own.worst else "that alone",
+            "paper's rank": f"{theirs.get((own.noise, own.model), '-')}",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index=["noise", "network"])
+
+
+def paper_ranks(models: list[str]) -> dict[tuple[str, str], int]:
+    """(noise, model) -> rank by the area under the paper's five levels, among those of `models` in its Table 1."""
+    table = read_table_1().query("model in @models")
+    found = {}
+    for noise, part in table.groupby("noise"):
+        wide = part.pivot(index="model", columns="attacks", values="accuracy")
+        order = ranks(area_under_curve(wide.to_numpy(), wide.columns.to_numpy()))
+        found |= {(noise, model): int(rank) for model, rank in zip(wide.index, order, strict=True)}
+    return found
+
+
+def counted(apart: pd.DataFrame) -> str:
+    """How many rows of `pairs.differences` are told apart and why the others are not, and which on every noise."""
+    sure = ((apart["low"] > 0) | (apart["high"] < 0)).sum()
+    alone = apart["low"].isna().sum()
+    why = f", {alone} of them because a network has one training" if alone else ""
+    lines = []
+    for first, others in _above(apart).items():
+        lines.append(f"{networks.title(first)} above {' and '.join(map(networks.title, others))}")
+    always = (
+        f" On all four noises: {'; '.join(lines)}." if lines else " No two networks are told apart on all four noises."
+    )
+    counts = f"Of {len(apart)} comparisons {sure} are decided and {len(apart) - sure} undecided{why}."
+    return counts + always
+
+
+def _above(apart: pd.DataFrame) -> dict[str, list[str]]:
+    """Which networks are surely above which others on every noise."""
+    found: dict[str, list[str]] = {}
+    for (first, second), own in apart.groupby(["first", "second"], sort=False):
+        if (own["low"] > 0).all():
+            found.setdefault(second, []).append(first)
+        if (own["high"] < 0).all():
+            found.setdefault(first, []).append(second)
+    return found
+
+
+def by_noise(table: pd.DataFrame, rows: Iterable[str], values: list[str], sign: str = "+") -> pd.DataFrame:
+    """A comparison in words, a row for each of `rows` and a column for each noise.
+
+    Args:
+        table: with `noise` and the columns that `values` names: value, low, high.
+        rows: the label of each row of the table.
+    """
+    words = [told(*(getattr(row, name) for name in values), sign=sign) for row in table.itertuples()]
+    entries = pd.DataFrame({"row": list(rows), "noise": table["noise"].map(SHORT).to_numpy(), "words": words})
+    wide = entries.pivot(index="row", columns="noise", values="words")
+    return wide.loc[list(dict.fromkeys(entries["row"])), list(SHORT.values())].rename_axis(index=None, columns=None)
+
+
+def over(table: pd.DataFrame) -> list[str]:
+    """`ResNet-50 over VGG-19` for each row of a table of pairs, the second network over the first."""
+    return [f"{networks.title(row.second)} over {networks.title(row.first)}" for row in table.itertuples()]
+
+
+def through(table: pd.DataFrame) -> list[str]:
+    """`ResNet-18 → ResNet-34 → ResNet-50` for each row of `pairs.shrinking`."""
+    return [" → ".join(map(networks.title, step)) for step in table["step"]]
+
+
+def steps_counted(steps: pd.DataFrame) -> str:
+    """Of how many rows of `pairs.steps` the interval says that the deeper network is better, or worse."""
+    words = [pairs.verdict(low, high) for low, high in zip(steps["low"], steps["high"], strict=True)]
+    undecided, alone = words.count("undecided"), steps["low"].isna().sum()
+    why = f", {alone} of them because a network has one training" if alone else ""
+    return (
+        f"Of {len(steps)} steps in depth, under all four noises, {words.count('higher')} make the network more "
+        f"resilient, {words.count('lower')} less, and {undecided} are undecided{why}."
+    )
+
+
+def shapes(found: pd.DataFrame) -> pd.DataFrame:
+    """`shapes.compare` in words: which shape in how many trainings, and the paper's where it is another."""
+    rows: dict[str, dict[str, str]] = {}
+    for (model, noise), own in found.groupby(["model", "noise"], sort=False):
+        counts = own["shape"].value_counts()
+        words = ", ".join(f"{shape} {count} of {len(own)}" for shape, count in counts.items()).replace(" ", BOUND)
+        paper = own["paper"].iloc[0]
+        differs = paper and set(counts.index) != {paper}
+        rows.setdefault(networks.title(model), {})[SHORT[noise]] = words + (f" (paper: {paper})" if differs else "")
+    return pd.DataFrame.from_dict(rows, orient="index")[list(SHORT.values())]
+
+
+def shapes_counted(found: pd.DataFrame, clear: float) -> str:
+    """`shapes.compare` in sentences.
+
+    Args:
+        clear: by how much AIC a shape must lead.
+    """
+    counts = found["shape"].value_counts()
+    each = ", ".join(f"{count} {shape}" for shape, count in counts.items())
+    said = found[found["paper"] != ""]
+    alike = (said["shape"] == said["paper"]).sum()
+    led = (found["lead"] >= clear).sum()
+    return (
+        f"The nearest shape of {len(found)} curves, four of each training: {each}; in {led} of them it leads by an AIC "
+        f"of {clear:g} or more. The paper names a shape for {len(said)} of these curves; {alike} of ours have it."
+    )
+
+
+def misfits(found: pd.DataFrame) -> pd.DataFrame:
+    """The mean error of each shape's fits to a network's curves (points), from `shapes.compare`."""
+    named = {name: name.removeprefix("rmse ") for name in found if name.startswith("rmse ")}
+    table = found.groupby("model", sort=False)[list(named)].mean().rename(columns=named, index=networks.title)
+    return table.rename_axis(None)
+
+
+def foreground(found: pd.DataFrame, paper: pd.Series, ours: pd.Series) -> pd.DataFrame:
+    """`foreground.white_minus_black` in words, a row for each network.
+
+    Args:
+        paper: the paper's own differences (points).
+        ours: ours at the paper's levels alone (`foreground.at_paper_levels`).
+    """
+    rows: dict[str, dict[str, str]] = {}
+    for row in found.itertuples():
+        own = rows.setdefault(networks.title(row.model), {})
+        own[row.measure] = f"{told(row.mean, row.low, row.high, sign='+')}: {row.leaning}"
+        for name, others in (("at the paper's levels", ours), ("paper", paper)):
+            own[name] = f"{others[row.model]:+.1f}" if row.model in others else "-"
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def leanings(found: pd.DataFrame) -> str:
+    """`foreground.white_minus_black` in words, a line for each measure and leaning."""
+    words = {"background": "Black to White costs more", "foreground": "White to Black costs more"}
+    lines = [
+        f"- At **{measure}**, {words.get(leaning, leaning)}: {named(own['model'])}."
+        for (measure, leaning), own in found.groupby(["measure", "leaning"], sort=False)
+    ]
+    return "\n".join(sorted(lines))
+
+
+def moved(found: pd.DataFrame) -> str:
+    """For which networks it makes a difference what is equal in `foreground.white_minus_black`."""
+    decided = {model: set(own["leaning"]) for model, own in found.groupby("model", sort=False)}
+    changed = [model for model, leanings in decided.items() if len(leanings) > 1]
+    means = found.pivot(index="model", columns="measure", values="mean")
+    lower = (means["equal pixels"] < means["equal attacks"]).sum()
+    return (
+        f"What is held equal changes the answer for {len(changed)} of {len(decided)} networks: "
+        f"{named(changed) or 'none'}. At equal pixels the mean difference is lower in {lower} of {len(decided)}: attacks "
+        "on the digit weigh more there."
+    )
+
+
+def at_level(trainings: Trainings, attacks: int) -> pd.DataFrame:
+    """The mean accuracy at a number of attacks with its interval, a row for each network, a column for each noise."""
+    table = means(trainings).query("attacks == @attacks")
+    table = table.assign(low=np.where(table["trainings"] > 1, table["low"], np.nan))
+    return by_noise(table, table["model"].map(networks.title), ["mean", "low", "high"], sign="")
