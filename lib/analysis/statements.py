@@ -3,7 +3,7 @@
 A statement says between which bounds a number lies. The number is made of means over the trainings of networks; its
 interval is Student's, from the variance between trainings (`trainings.weighted`), and the intervals of all that one
 claim compares hold together with 95 % (Bonferroni). A statement *holds* if the interval lies within the bounds, *fails*
-if it lies outside, and is *undecided* otherwise. Of a network with one training no interval is known, so that it decides
+if it lies outside, and is *undecided* otherwise. Of a network with one training no interval is known: it decides
 nothing. A claim is contradicted if one of its statements fails, supported if all of them hold, and else undecided.
 
 `tests/test_statements.py` simulates the rule: where eight equal networks are compared in all pairs, some two are told

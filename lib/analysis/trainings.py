@@ -174,8 +174,8 @@ def weighted(values: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> 
 def means(trainings: Trainings) -> pd.DataFrame:
     """The mean over trainings with its 95 % t interval, at every noise, network and level.
 
-    The interval at a noise and level is that of `weighted`, with all the networks of `trainings`; its ends are nan for a
-    network with one training.
+    The interval at a noise and level is that of `weighted`, with all the networks of `trainings`; its ends are nan for
+    a network with one training.
 
     Columns: noise, model, attacks, trainings (how many), mean, low, high (percent).
     """
