@@ -5,7 +5,6 @@ attacks the two are then not equal in pixels; here they are also compared image 
 Black has really altered.
 """
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,7 +88,7 @@ def white_minus_black(measures: dict[str, Trainings]) -> pd.DataFrame:
     for model in next(iter(measures.values())).models:
         for measure, trainings in measures.items():
             found = combined(trainings, score, {model: 1})
-            low, high = found.ends(0.025) if len(found.each) > 1 else (math.nan, math.nan)
+            low, high = found.ends(0.025)
             own = (model, measure, len(found.each), found.each.tolist(), found.value, low, high, leaning(low, high))
             rows.append(own)
     return pd.DataFrame(rows, columns=["model", "measure", "trainings", "each", "mean", "low", "high", "leaning"])

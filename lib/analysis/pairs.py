@@ -1,8 +1,7 @@
 """Networks compared over their trainings, two at a time: by how much one is above the other, and how sure that is.
 
-The intervals of all pairs of one noise hold together with 95 % (Tukey's test, for unequal numbers of trainings Tukey
-and Kramer's). They suppose normal trainings that spread alike in all networks. A network with one training is compared
-with none: what it could have been by another is not known.
+The intervals of all pairs of one noise hold together with 95 %: Tukey and Kramer's, with the standard errors of
+`trainings.weighted`. A network with one training is compared with none: what another would have given is not known.
 """
 
 import math
@@ -10,7 +9,7 @@ from collections.abc import Callable
 from itertools import combinations, pairwise
 
 import pandas as pd
-from scipy.stats import tukey_hsd
+from scipy.stats import studentized_range
 
 from lib.analysis.statements import Score, area, combined
 from lib.analysis.trainings import Trainings
@@ -28,8 +27,8 @@ def mean_areas(trainings: Trainings) -> pd.DataFrame:
     rows = []
     for noise in PAPER_NOISES:
         for model in trainings.models:
-            found, count = combined(trainings, area(noise), {model: 1}), len(trainings.seeds[model])
-            rows.append((noise, model, count, found.value, *(found.ends(0.025) if count > 1 else (math.nan, math.nan))))
+            found = combined(trainings, area(noise), {model: 1})
+            rows.append((noise, model, len(trainings.seeds[model]), found.value, *found.ends(0.025)))
     return pd.DataFrame(rows, columns=["noise", "model", "trainings", "mean", "low", "high"])
 
 
@@ -39,18 +38,15 @@ def differences(trainings: Trainings, score: Callable[[str], Score] = area) -> p
     Args:
         score: noise -> what is compared; the area under the curve, or the accuracy at a level.
     """
-    several = [model for model in trainings.models if len(trainings.seeds[model]) > 1]
+    several = [len(seeds) for seeds in trainings.seeds.values() if len(seeds) > 1]
+    freedom = sum(several) - len(several)
+    reach = studentized_range.ppf(TOGETHER, len(several), freedom) / math.sqrt(2) if len(several) > 1 else math.nan
     rows = []
     for noise in PAPER_NOISES:
-        each = {model: score(noise)(trainings.accuracy[model], trainings.attacks) for model in trainings.models}
-        known = {}
-        if len(several) > 1:
-            found = tukey_hsd(*(each[model] for model in several)).confidence_interval(TOGETHER)
-            for (i, first), (j, second) in combinations(enumerate(several), 2):
-                known[first, second] = (found.low[j, i], found.high[j, i])
         for first, second in combinations(trainings.models, 2):
-            ends = known.get((first, second), (math.nan, math.nan))
-            rows.append((noise, first, second, each[second].mean() - each[first].mean(), *ends))
+            found = combined(trainings, score(noise), {second: 1, first: -1})
+            half = reach * found.error  # nan where one of the two has one training
+            rows.append((noise, first, second, found.value, found.value - half, found.value + half))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -79,6 +75,21 @@ def ranking(apart: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["noise", "model", "rank", "best", "worst"])
 
 
+def neighbours(apart: pd.DataFrame, order: pd.DataFrame) -> pd.DataFrame:
+    """Each network and the next one in the `ranking`: the rows of `differences`, the better network second."""
+    rows = []
+    for noise in PAPER_NOISES:
+        models = list(order[order["noise"] == noise]["model"])
+        known = apart[apart["noise"] == noise].set_index(["first", "second"])
+        for better, worse in pairwise(models):
+            if (worse, better) in known.index:
+                rows.append((noise, worse, better, *known.loc[(worse, better), ["gain", "low", "high"]]))
+            else:
+                gain, low, high = known.loc[(better, worse), ["gain", "low", "high"]]
+                rows.append((noise, worse, better, -gain, -high, -low))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
 def steps(trainings: Trainings, score: Callable[[str], Score] = area) -> pd.DataFrame:
     """Each network minus the one before it, in the order of `trainings`: the rows of `differences`."""
     table = differences(trainings, score)
@@ -97,8 +108,7 @@ def shrinking(trainings: Trainings) -> pd.DataFrame:
     for noise in PAPER_NOISES:
         for first, second, third in threes:
             found = combined(trainings, area(noise), {second: 2, first: -1, third: -1})
-            ends = found.ends(tail) if min(found.trainings.values()) > 1 else (math.nan, math.nan)
-            rows.append((noise, (first, second, third), found.value, *ends))
+            rows.append((noise, (first, second, third), found.value, *found.ends(tail)))
     return pd.DataFrame(rows, columns=["noise", "step", "fewer", "low", "high"])
 
 

@@ -141,6 +141,18 @@ def paper_ranks(models: list[str]) -> dict[tuple[str, str], int]:
     return found
 
 
+def in_order(neighbours: pd.DataFrame) -> str:
+    """`pairs.neighbours` in words: a line for each noise, the network with the largest area first."""
+    lines = []
+    for noise, own in neighbours.groupby("noise", sort=False):
+        line = f"- **{title(noise)}**: {networks.title(own.iloc[0].second)}"
+        for row in own.itertuples():
+            line += f"; {networks.title(row.first)}, {told(row.gain, row.low, row.high)} behind"
+            line += "" if row.low > 0 else ": **undecided**"
+        lines.append(line)
+    return "\n".join(lines) or "One network alone has no order."
+
+
 def counted(apart: pd.DataFrame) -> str:
     """How many rows of `pairs.differences` are told apart and why the others are not, and which on every noise."""
     sure = ((apart["low"] > 0) | (apart["high"] < 0)).sum()
@@ -271,8 +283,8 @@ def moved(found: pd.DataFrame) -> str:
     lower = (means["equal pixels"] < means["equal attacks"]).sum()
     return (
         f"What is held equal changes the answer for {len(changed)} of {len(decided)} networks: "
-        f"{named(changed) or 'none'}. At equal pixels the mean difference is lower in {lower} of {len(decided)}: attacks "
-        "on the digit weigh more there."
+        f"{named(changed) or 'none'}. At equal pixels the mean difference is lower in {lower} of {len(decided)}: "
+        "attacks on the digit weigh more there."
     )
 
 
