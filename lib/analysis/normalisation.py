@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.analysis import comparison
 from lib.analysis.compared import Compared, Comparison
 from lib.evaluation.statistics import area_under_curve, ranks
 from lib.evaluation.sweep import recorded
@@ -38,8 +37,9 @@ def both(outputs: Path) -> dict[str, Compared]:
 
 def areas_and_ranks(compared: Compared) -> pd.DataFrame:
     """The area under the curve (percent) and the rank of each network: a row for each, a column for each noise."""
-    answers = comparison.measure(compared)
-    area = area_under_curve(answers.accuracy, answers.attacks)  # (noises, models)
+    curves = compared.curves().pivot(index=["noise", "model"], columns="attacks", values="accuracy")
+    wide = pd.Series(area_under_curve(curves.to_numpy(), curves.columns.to_numpy()), curves.index).unstack("model")
+    area = wide.loc[list(PAPER_NOISES), list(compared.models)].to_numpy()  # (noises, models)
     told = np.char.add(np.char.mod("%.1f, rank ", area), ranks(area).astype(int).astype(str))
     titles = [title(model.partition("@")[0]) for model in compared.models]
     return pd.DataFrame(told.T, titles, [NOISES[noise].short for noise in PAPER_NOISES])
