@@ -250,3 +250,10 @@ def test_a_module_that_was_mended_is_imported(tmp_path, monkeypatch):
         parameters.imported("mine_mended:net")
     module.write_text("net = str.upper")
     assert parameters.imported("mine_mended:net") is str.upper
+
+
+def test_the_viewers_open_before_any_engine_or_what_reads_handwriting_is_loaded():
+    slow = {"torch", "torchvision", "numba", "openvino", "timm", "scipy.ndimage", "scipy.stats", "skimage.measure"}
+    modules = "lib.explorer.many_digit_viewers, lib.explorer.viewers"
+    code = f"import sys, {modules}; print(sorted({slow} & {{*sys.modules}}))"
+    assert run_python(code) == (0, "[]\n")

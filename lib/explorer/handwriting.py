@@ -4,10 +4,9 @@ import io
 import warnings
 
 import numpy as np
+import scipy  # its parts and those of skimage load at their first use: the viewers open without them
+import skimage
 from PIL import Image, ImageDraw, ImageOps
-from scipy import ndimage
-from skimage.measure import label, regionprops
-from skimage.morphology import skeletonize
 
 SIDE = 28  # pixels a side of an MNIST image
 # What MNIST's training images keep to; `tests/test_handwriting.py` measures it.
@@ -70,7 +69,7 @@ def like_mnist(digit: np.ndarray) -> bool:
     if digit.shape != (SIDE, SIDE) or digit.max() < 254 or not LEAST_INK <= digit.sum(dtype=int) <= MOST_INK:
         return False
     longer = max(int(np.ptp(places)) + 1 for places in np.nonzero(digit))
-    centre = ndimage.center_of_mass(digit.astype(float))
+    centre = scipy.ndimage.center_of_mass(digit.astype(float))
     return BOX - 1 <= longer <= BOX and all(abs(place - CENTRE) <= OFF_CENTRE for place in centre)
 
 
@@ -112,7 +111,7 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
         ValueError: if nothing stands out.
     """
     side = max(grey.shape)
-    light = np.log(ndimage.gaussian_filter(grey.astype(np.float32), side / 800, mode="nearest") + 16)
+    light = np.log(scipy.ndimage.gaussian_filter(grey.astype(np.float32), side / 800, mode="nearest") + 16)
     apart = max(1, side // 250)
     grain = np.median(abs(light[:, apart:] - light[:, :-apart]))
     sign = _sign(light)
@@ -128,7 +127,7 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
 def _sign(light: np.ndarray) -> int:
     """1 for light ink on a dark ground, -1 for dark on light: where they meet, the ground is more."""
     window = {"size": max(light.shape) // 2 + 1, "mode": "nearest"}
-    high, low = ndimage.maximum_filter(light, **window), ndimage.minimum_filter(light, **window)
+    high, low = scipy.ndimage.maximum_filter(light, **window), scipy.ndimage.minimum_filter(light, **window)
     near = high - low >= (high - low).max() / 2
     return 1 if (light > (high + low) / 2)[near].mean() < 0.5 else -1
 
@@ -138,7 +137,7 @@ def _ground(light: np.ndarray, part: int) -> np.ndarray | float:
     if part == 1:
         return np.median(light)
     size = 2 * (max(light.shape) // (2 * part)) + 1
-    opened = ndimage.grey_opening(np.pad(light, size, mode="edge"), (size, size))
+    opened = scipy.ndimage.grey_opening(np.pad(light, size, mode="edge"), (size, size))
     return opened[size:-size, size:-size]
 
 
@@ -147,8 +146,9 @@ def _strokes(above: np.ndarray, least: float) -> np.ndarray:
 
     None at all if they are tiny, or so many as in noise.
     """
-    pieces = label(above > np.quantile(above, 0.35) + least, connectivity=2)
-    lengths = {piece.label: max(np.subtract(piece.bbox[2:], piece.bbox[:2])) for piece in regionprops(pieces)}
+    pieces = skimage.measure.label(above > np.quantile(above, 0.35) + least, connectivity=2)
+    found = skimage.measure.regionprops(pieces)
+    lengths = {piece.label: max(np.subtract(piece.bbox[2:], piece.bbox[:2])) for piece in found}
     longest = max(lengths.values(), default=0)
     chosen = [number for number, length in lengths.items() if length > longest / 5]
     return np.isin(pieces, chosen if longest >= max(above.shape) / 20 and len(chosen) <= 8 else [])
@@ -157,9 +157,10 @@ def _strokes(above: np.ndarray, least: float) -> np.ndarray:
 def _shadow(strokes: np.ndarray) -> bool:
     """Whether something as broad as a shadow reaches a corner of the picture."""
     side = max(strokes.shape)
-    broad = ndimage.uniform_filter(strokes.astype(np.float32), side // 40 + 1, mode="nearest") > 0.5  # grain has holes
+    size = side // 40 + 1
+    broad = scipy.ndimage.uniform_filter(strokes.astype(np.float32), size, mode="nearest") > 0.5  # grain has holes
     corners = broad[[0, 0, -1, -1], [0, -1, 0, -1]]
-    return bool(corners.any() and 2 * ndimage.distance_transform_edt(np.pad(broad, 1)).max() > side / 8)
+    return bool(corners.any() and 2 * scipy.ndimage.distance_transform_edt(np.pad(broad, 1)).max() > side / 8)
 
 
 def as_digit(ink: np.ndarray) -> np.ndarray:
@@ -176,7 +177,7 @@ def as_digit(ink: np.ndarray) -> np.ndarray:
     stencil = _as_thick(_resized(_cut(ink, ink > 0.5), FINE) > 0.5)  # (H, W) bool, one of them 400
     small = _resized(_cut(stencil, stencil), BOX)
     small = np.rint(255 * small / small.max()).astype(np.uint8)
-    centre = ndimage.center_of_mass(small.astype(float))
+    centre = scipy.ndimage.center_of_mass(small.astype(float))
     top, left = (  # the centre comes to lie from 13.5 to below 14.5
         int(np.clip(np.ceil(CENTRE - 0.5 - place), 0, SIDE - length))
         for place, length in zip(centre, small.shape, strict=True)
@@ -205,7 +206,7 @@ def _resized(ink: np.ndarray, longer: int) -> np.ndarray:
 def _as_thick(stencil: np.ndarray) -> np.ndarray:
     """A stencil (bool) with strokes as thick as MNIST's once its longer side is scaled to 20 pixels."""
     length = max(stencil.shape)
-    across = stencil.sum() / max(1, skeletonize(stencil).sum())
+    across = stencil.sum() / max(1, skimage.morphology.skeletonize(stencil).sum())
     thickness = BOX * across / length
     wanted = np.clip(thickness, THINNEST, THICKEST)
     if wanted == thickness or across >= length:
@@ -213,6 +214,6 @@ def _as_thick(stencil: np.ndarray) -> np.ndarray:
     more = (wanted * (length - across) / (BOX - wanted) - across) / 2  # on either side of a stroke
     wide = np.pad(stencil, length // 4)
     if more > 0:
-        return ndimage.distance_transform_edt(~wide) <= more
-    thinner = ndimage.distance_transform_edt(wide) > -more
+        return scipy.ndimage.distance_transform_edt(~wide) <= more
+    thinner = scipy.ndimage.distance_transform_edt(wide) > -more
     return thinner if thinner.any() else stencil
