@@ -4,9 +4,10 @@ In the form in which the paper says them: "typically" is a mean and "nearly" a m
 own Tables 1 and 2 do not bear out is weakened until they do.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,20 +31,22 @@ from lib.analysis.statements import (
     judge_all,
     less,
     mean_of,
+    need,
     on,
     over,
 )
-from lib.analysis.trainings import Trainings
+from lib.analysis.trainings import Asked, Trainings, measure_trainings
 from lib.networks import title
 from lib.noise import perturb
 from lib.paper import FIGURE_7, FIGURE_8, NETWORKS, PAPER_NOISES, read_table_1
 from lib.store import data
-from lib.store.files import OUTPUTS
+from lib.store.files import OUTPUTS, ROOT
 
 WTB, BTW, RPI, ETA = PAPER_NOISES
 RESIDUAL = ("resnet50", "resnetv2_50", "efficientnet_b1")  # of the paper's first experiment
 ATTACKED = ("resnet50", "resnet18", "cnn@slow")  # its Table 2 is of "ResNet-50/CNN"
 GROUPS = "paper_groups"  # how that table sets noises and attacks beside each other, `robust_accuracy.TERMS`
+MERGED = ("seeds", "accuracy")  # what is merged of trainings that are read network by network
 FEWEST = 10  # levels from which a shape can be told
 OFTEN, DIGITS = 20_000, 100  # attacks on each of so many test images, to see where an image ends
 
@@ -69,8 +72,22 @@ def margins(outputs: Path = OUTPUTS) -> dict[str, dict[str, float]]:
                 if each.terms == GROUPS:
                     found.setdefault(each.noise, {})[model] = float(each.margin[0])
     if not found:
-        raise FileNotFoundError(f"claim 12 needs recorded attacks: make attacks MODEL={ATTACKED[0]}")
+        model = ATTACKED[0]
+        raise FileNotFoundError(f"claim 12 needs attacks on {model}; record them with: make attacks MODEL={model}")
     return found
+
+
+def by_architecture(trainings: Trainings) -> Trainings:
+    """The same, each network by the name of its architecture, whatever the recipe (`@WORD`).
+
+    Raises:
+        ValueError: if there are two recipes of one.
+    """
+    names = {model: model.partition("@")[0] for model in trainings.models}
+    if len({*names.values()}) < len(names):
+        raise ValueError(f"claims are about one recipe of each network, not {', '.join(names)}")
+    seeds, accuracy = ({names[model]: own[model] for model in names} for own in (trainings.seeds, trainings.accuracy))
+    return replace(trainings, models=tuple(names.values()), seeds=seeds, accuracy=accuracy)
 
 
 def printed() -> Evidence:
@@ -192,6 +209,7 @@ SHAPED = {  # what section 4.1 says: network -> shape, noises, on how many of th
 def _shapes(evidence: Evidence) -> Iterator[Bounds]:
     """That the curves have the shapes of `SHAPED` in more than half of the trainings, all these networks' together."""
     trainings = evidence.trainings
+    need(trainings, SHAPED)
     each = [shaped(trainings, model) for model in SHAPED]
     counts = {model: len(own) for model, own in zip(SHAPED, each, strict=True)}
     says = "share of the trainings whose curves have the shapes told"
@@ -316,3 +334,23 @@ def statements(number: int, evidence: Evidence) -> list[Statement]:
     if bounds is _ends:  # about no network
         return judge_all(bounds(evidence))
     return judge_all(bounds(evidence), bounds(printed()))
+
+
+def under_other_reading(asked: Asked) -> dict[int, list[Statement]]:
+    """Claims 1 to 10 again, with pixels drawn from the image as it now is; those for which its trainings suffice.
+
+    A claim is left out if a network of it has no training that was measured so.
+    """
+    each = []
+    for model in asked.models or NETWORKS:
+        with contextlib.suppress(FileNotFoundError):
+            each.append(measure_trainings((model,), ROOT / asked.outputs, asked.images, source="current"))
+    if not each:
+        return {}
+    seeds, accuracy = ({model: own for one in each for model, own in getattr(one, name).items()} for name in MERGED)
+    trainings = by_architecture(replace(each[0], models=tuple(seeds), seeds=seeds, accuracy=accuracy))
+    found = {}
+    for number in range(1, 11):
+        with contextlib.suppress(ValueError):
+            found[number] = statements(number, Evidence(trainings, {}))
+    return found

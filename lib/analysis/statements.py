@@ -105,6 +105,13 @@ def mean_of(values: np.ndarray, trainings: dict[str, int] | None = None) -> Mean
     return Mean(float(values.mean()), float(error), n - 1, values, trainings or {})
 
 
+def need(trainings: Trainings, models: Iterable[str]) -> None:
+    """Raises ValueError if a network is not among the trainings; it names those there are."""
+    absent = [model for model in models if model not in trainings.models]
+    if absent:
+        raise ValueError(f"this needs {', '.join(absent)}; there are {', '.join(trainings.models)}")
+
+
 def combined(trainings: Trainings, score: Score, weights: Mapping[str, float]) -> Mean:
     """The weighted sum of networks' mean scores; `each` has each training of the first network for its mean.
 
@@ -114,9 +121,7 @@ def combined(trainings: Trainings, score: Score, weights: Mapping[str, float]) -
     Raises:
         ValueError: if a network is not among them.
     """
-    absent = [model for model in weights if model not in trainings.models]
-    if absent:
-        raise ValueError(f"this needs {', '.join(absent)}; there are {', '.join(trainings.models)}")
+    need(trainings, weights)
     scores = {model: score(trainings.accuracy[model], trainings.attacks) for model in trainings.models}
     value, error, freedom = weighted(scores, weights)
     first = next(iter(weights))
