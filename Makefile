@@ -17,6 +17,7 @@
 # make check           while writing, two minutes: lint, types, and the tests that need no training, kernel or browser
 # make test            before submitting, a quarter of an hour: check, and the tests of all that runs
 # make evidence        before landing: what is recorded from its weights, every executed notebook, the other browser
+# make test-slurm      the workflow on a Slurm of this machine alone (Debian: slurm-wlm, munge), killed and continued
 # make benchmark       as ratios: starts, the noise, the sweep beside its forward passes, a moved slider
 # make lock            resolves requirements.lock anew
 #
@@ -52,7 +53,7 @@ each = failed=; for file in tests/test_*.py; do \
 	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 .PHONY: help paper sweep train attacks readings noise architectures depth curves claims explore app stills lab site
-.PHONY: check test evidence lint benchmark lock
+.PHONY: check test evidence test-slurm lint benchmark lock
 .DELETE_ON_ERROR:
 
 help:
@@ -116,6 +117,9 @@ test: check
 evidence: $(READY)
 	@$(call each,evidence)
 	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=600 $(wildcard outputs/*.ipynb outputs/*/*-seed*.ipynb)
+
+test-slurm: $(READY)
+	$(BIN)/python -m pytest -q -s $(ARGS) tests/slurm.py
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/starts.py

@@ -39,7 +39,6 @@ SlurmdLogFile={folder}/slurmd.log
 SlurmdParameters=config_overrides
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
-TaskProlog={folder}/prolog
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 MpiDefault=none
@@ -85,16 +84,16 @@ def cluster(tmp_path_factory) -> Iterator[Path]:
     key.chmod(0o600)
     for name in ("state", "spool"):
         (folder / name).mkdir()
-    configuration, prolog = folder / "slurm.conf", folder / "prolog"
-    prolog.write_text(f"#!/bin/sh\necho export SLURM_CONF={configuration}\n")  # Snakemake submits jobs without it
-    prolog.chmod(0o755)
+    configuration, srun = folder / "slurm.conf", folder / "srun"
+    srun.write_text(f'#!/bin/sh\nSLURM_CONF={configuration} exec {shutil.which("srun")} "$@"\n')  # jobs forget it
+    srun.chmod(0o755)
     ports = {"controller": a_free_port(), "worker": a_free_port()}
     chosen = {"host": socket.gethostname(), "user": getpass.getuser(), "folder": folder, "processors": PROCESSORS}
     configuration.write_text(CONFIGURATION.format(**chosen, **ports))
     places = [f"--{name}-file={folder}/munge.{name}" for name in ("pid", "log", "seed")]
     munged = ("munged", "--foreground", "--force", f"--key-file={key}", f"--socket={socket_path}", *places)
     before = dict(os.environ)
-    os.environ |= {"SLURM_CONF": str(configuration), "PATH": PATH}
+    os.environ |= {"SLURM_CONF": str(configuration), "PATH": f"{folder}:{PATH}"}
     try:
         with (
             running(*munged, log=folder / "munged.out"),
