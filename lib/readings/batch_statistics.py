@@ -19,19 +19,25 @@ from lib import networks
 from lib.evaluation.plan import CLEAN, USUAL_NOISES, SweepPart
 from lib.evaluation.sweep import Predictions
 from lib.readings.answers import AnswerFile, Ask, complete
-from lib.readings.matrix import DEFAULT, IMAGES
+from lib.readings.matrix import DEFAULT
 from lib.store import data
 from lib.store.files import OUTPUTS
 from lib.store.parts import origin
 
 BATCH = 64  # images, as in training
+IMAGES = 500  # the first of the test images
+ATTACKS = 200
 MODELS = ("resnet18", "resnet50", "resnetv2_50", "efficientnet_b1")  # of those that have batch normalisation
 
 
 def parts(model: str, outputs: Path = OUTPUTS, images: int = IMAGES) -> list[SweepPart]:
-    """The clean images, then each noise at the levels of Table 1."""
-    found = [DEFAULT.part(model, noise, outputs, images) for noise in (CLEAN, *USUAL_NOISES)]
-    return [SweepPart(part.folder, part.recipe | {"batch_statistics": BATCH}) for part in found]
+    """The clean images, then each noise at `ATTACKS`."""
+    found = []
+    for noise in (CLEAN, *USUAL_NOISES):
+        part = DEFAULT.part(model, noise, outputs, images)
+        levels = part.recipe["levels"] if noise == CLEAN else [ATTACKS]
+        found.append(SweepPart(part.folder, part.recipe | {"levels": levels, "batch_statistics": BATCH}))
+    return found
 
 
 def answers_path(model: str, outputs: Path = OUTPUTS) -> Path:
@@ -66,7 +72,7 @@ def by_batch(net: networks.Net) -> Callable[[np.ndarray], np.ndarray]:
 
     Only batch normalisation is as in training; dropout stays off, and `net` stays as it is.
     """
-    net = copy.deepcopy(net)
+    net = copy.deepcopy(net).to(memory_format=networks.memory_format(net))
     for module in net.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.track_running_stats = False

@@ -7,10 +7,9 @@ import pandas as pd
 import torch
 
 from lib import networks
-from lib.evaluation.plan import Plan
-from lib.evaluation.results import curves
 from lib.noise import NOISES, eligible_pixels, perturb
-from lib.paper import FIGURE_7, read_table_1
+from lib.paper import read_table_1
+from lib.readings.matrix_distances import distance, swept
 from lib.store import data
 from lib.store.files import OUTPUTS
 
@@ -60,8 +59,7 @@ def accumulated(outputs: Path = OUTPUTS, images: int = 10_000) -> tuple[float, f
 
     The paper's number at 40 would be the mean of those at 40, 80, 120, 160 and 200. Points, from the recorded sweeps.
     """
-    plans = {model: Plan(model=model, images=images, outputs=outputs) for model in FIGURE_7}
-    ours = pd.concat([curves(plan).assign(model=model) for model, plan in plans.items()])
+    ours = swept(outputs, images)
     wide = ours.pivot(index=["model", "noise"], columns="attacks", values="accuracy")
     added = wide[[40 * repeat for repeat in range(1, REPEATS + 1)]].mean(axis=1)
     found = [values.rename("accuracy").reset_index().assign(attacks=40) for values in (wide[40], added)]
@@ -81,10 +79,3 @@ def unscaled(outputs: Path = OUTPUTS) -> tuple[float, float]:
         right = networks.load("fc", outputs=outputs)(pixels).argmax(dim=1).numpy() == labels
     paper = read_table_1().query("model == 'fc' and noise == @BLACK and attacks == 10")["accuracy"].item()
     return 100 * float(right.mean()), paper
-
-
-def distance(ours: pd.DataFrame) -> float:
-    """Root mean square of ours minus the paper's over the entries (model, noise, attacks) of `ours`, in points."""
-    both = ours.merge(read_table_1(), on=["model", "noise", "attacks"], suffixes=("", "_paper"))
-    assert len(both) == len(ours)
-    return float(np.sqrt(((both["accuracy"] - both["accuracy_paper"]) ** 2).mean()))

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from lib import networks
-from lib.evaluation.plan import CLEAN, USUAL_NOISES
-from lib.evaluation.results import interval
+from lib.evaluation import results
+from lib.evaluation.plan import CLEAN, USUAL_NOISES, Plan
 from lib.evaluation.statistics import resample
 from lib.paper import FIGURE_7, read_table_1
 from lib.readings.answers import AnswerFile
@@ -130,10 +130,27 @@ def curves(models: tuple[str, ...] = FIGURE_7, outputs: Path = OUTPUTS, images: 
             errors = np.concatenate([answers.errors[clean], answers.errors[name]])  # (levels, images)
             altered = [0.0, *answers.records[name]["altered"]]
             for attacks, right, pixels in zip((0, *LEVELS), errors == 0, altered, strict=True):
-                low, high = interval(right[None])
+                low, high = results.interval(right[None])
                 about = asdict(reading) | {"model": model, "noise": noise, "attacks": attacks}
                 rows.append(about | {"accuracy": 100 * right.mean(), "low": low, "high": high, "altered": pixels})
     return pd.DataFrame(rows)
+
+
+def swept(outputs: Path = OUTPUTS, images: int = 10_000) -> pd.DataFrame:
+    """What the recorded sweeps of the networks of Table 1 say under the default reading, in draw 0.
+
+    Columns: model, noise, attacks, accuracy (percent).
+    """
+    plans = {model: Plan(model=model, draws=1, images=images, outputs=outputs) for model in FIGURE_7}
+    found = pd.concat([results.curves(plan).assign(model=model) for model, plan in plans.items()], ignore_index=True)
+    return found[["model", "noise", "attacks", "accuracy"]]
+
+
+def distance(ours: pd.DataFrame) -> float:
+    """Root mean square of ours minus the paper's over the entries (model, noise, attacks) of `ours`, in points."""
+    both = ours.merge(read_table_1(), on=["model", "noise", "attacks"], suffixes=("", "_paper"))
+    assert len(both) == len(ours)
+    return float(np.sqrt(((both["accuracy"] - both["accuracy_paper"]) ** 2).mean()))
 
 
 def flattening(table: pd.DataFrame) -> pd.DataFrame:

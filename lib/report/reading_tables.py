@@ -1,193 +1,166 @@
-"""The readings of the paper in words and tables: the one place that says how their options are printed."""
+"""Tables of what else than the drawing of pixels moves a network towards Table 1 or away from it."""
+
+import contextlib
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
+from lib import networks
+from lib.analysis.trainings import Trainings, measure_trainings
 from lib.evaluation.plan import CLEAN, USUAL_NOISES
 from lib.noise import NOISES
-from lib.readings import effects
-from lib.readings.options import Reading
-from lib.report.figures import title
+from lib.paper import FIGURE_7, PAPER_NOISES, read_table_1
+from lib.readings.matrix import LEVELS, NoiseReading
+from lib.readings.matrix_distances import distance
 
-PRINTED = {  # option -> its title, and how its values are printed; a number as it is
-    "normalize": ("normalisation", {"mnist": "MNIST", "imagenet": "ImageNet"}),
-    "resize": ("upscaling", {}),
-    "epochs": ("epochs", {"by rule": "by the rule"}),
-    "revisit": ("attacked again", {}),
-    "space": ("noise on", {"28": "28x28", "56": "56x56"}),
-    "white_above": ("white", {value: f"b > {value}" for value in map(str, range(255))}),
-    "eligibility": ("eligible by", {"now": "image now", "clean": "clean image"}),
-}
 SHORT = {name: noise.short for name, noise in NOISES.items()}
-NO_NUMBERS = "The paper gives no numbers for this network."
+BEGINNINGS = {
+    "ours": "by our rule: SGD at 0.01, batches of 64, MNIST's normalisation, 4 epochs",
+    "fast": "SGD at 0.1, batches of 64, no normalisation, 1 epoch",
+}
+CHOICES = {
+    "learning_rate": "learning rate",
+    "batch_size": "batches of",
+    "optimizer": "optimiser",
+    "epochs": "epochs",
+    "normalize": "normalisation",
+    "channels": "input channels",
+}
 
 
-def in_words(reading: str) -> str:
-    """`Reading.name` as printed: `normalize none, revisit yes` as `normalisation: none, attacked again: yes`."""
-    return (
-        ", ".join(f"{PRINTED[option][0]}: {value(option, told)}" for option, told in changes(reading).items()) or "ours"
-    )
-
-
-def value(option: str, label: str) -> str:
-    return PRINTED[option][1].get(label, label)
-
-
-def changes(reading: str) -> dict[str, str]:
-    """Option -> label, of the options in which a reading of this name is not ours."""
-    return dict(item.split(" ", 1) for item in reading.split(", ") if " " in item)
-
-
-def tried(readings: list[Reading]) -> pd.DataFrame:
-    """What is open, the option that says it, our value and the others tried."""
+def fc_trainings(found: pd.DataFrame, readings: Sequence[NoiseReading]) -> pd.DataFrame:
+    """`trainings.distances` as printed: a row for each training, its distance under each of these noise readings."""
+    by = ["beginning", "change"]
     rows = {}
-    for option, ours in Reading().labels.items():
-        labels = dict.fromkeys(reading.labels[option] for reading in readings)
-        others = ", ".join(value(option, label) for label in labels if label != ours)
-        rows[PRINTED[option][0]] = {"parameter": option, "ours": value(option, ours), "also tried": others or "-"}
-    return pd.DataFrame.from_dict(rows, orient="index")
+    for (beginning, change), own in found.groupby(by, sort=False):
+        row = {"trainings": own["seeds"].iloc[0], "no noise (%)": f"{own['clean'].iloc[0]:.1f}"}
+        for reading in readings:
+            same = (own["replacement"] == reading.replacement) & (own["source"] == reading.source)
+            row |= {way(reading): _range(own[same].iloc[0])}
+        rows[BEGINNINGS[beginning], _changed(change)] = row
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["begins with", "changed"])
 
 
-def table_1(table: pd.DataFrame, readings: list[str], paper: pd.DataFrame) -> pd.DataFrame:
-    """The paper's Table 1 (percent) and under it the same of these readings, mean over the training seeds."""
-    printed = {} if paper.empty else {"the paper": _entries(paper, "mean")}
-    means = {in_words(name): _entries(table[table["reading"] == name], "mean") for name in readings}
-    return pd.DataFrame(printed | means).T.round(1)
+def way(reading: NoiseReading) -> str:
+    return f"points, {reading.source} image"
 
 
-def half_widths(table: pd.DataFrame, readings: list[str]) -> pd.DataFrame:
-    """Of `table_1`: half of each mean's 95 % interval over the training seeds (points)."""
-    halves = {in_words(name): _entries(table[table["reading"] == name], effects.half_width) for name in readings}
-    return pd.DataFrame(halves).T.round(1)
+def _changed(change: str) -> str:
+    choice, _, value = change.partition(" ")
+    return f"{CHOICES[choice]} {value}" if change else "-"
 
 
-def _entries(rows: pd.DataFrame, how) -> pd.Series:
-    named = rows.assign(noise=rows["noise"].where(rows["attacks"] > 0, CLEAN))
-    found = named.groupby(["noise", "attacks"])["accuracy"].agg(how).reindex([CLEAN, *USUAL_NOISES], level=0)
-    return found.rename(index={CLEAN: "no noise"} | SHORT, level=0).rename_axis([None, None])
+def _range(row: pd.Series) -> str:
+    """Such as `14.9 (14.3 to 15.5)`; a single training has no range."""
+    told = f"{row['distance']:.1f}"
+    return f"{told} ({row['least']:.1f} to {row['most']:.1f})" if row["seeds"] > 1 else told
 
 
-def without_noise(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """The lowest and the highest accuracy on the clean images (percent), with the reading of each mean."""
-    clean = table[table["attacks"] == 0].groupby("reading", sort=False)["accuracy"].agg(["mean", "min", "max"])
-    found = pd.DataFrame(
-        {
-            "mean of a reading": [clean["mean"].min(), clean["mean"].max()],
-            "which": [in_words(clean["mean"].idxmin()), in_words(clean["mean"].idxmax())],
-            "single training": [clean["min"].min(), clean["max"].max()],
-        },
-        index=["lowest", "highest"],
-    ).round(2)
-    return found if paper.empty else found.assign(paper=paper.loc[paper["attacks"] == 0, "accuracy"].iloc[0])
-
-
-def options(found: pd.DataFrame) -> pd.DataFrame:
-    """`effects.by_option` or `effects.main_effects`, the options as printed."""
-    labels = [value(row.option, row.value) for row in found.itertuples()]
-    told = found.assign(option=[PRINTED[option][0] for option in found["option"]], value=labels)
-    if "noise" in told:
-        return told.assign(noise=told["noise"].map(SHORT)).round(2)
-    return told.rename(columns=SHORT).round(1)
-
-
-def nearest(ranked: pd.DataFrame, number: int) -> pd.DataFrame:
-    """The first rows of `distance.to_paper`, and ours if it is not among them; ranked from 1."""
-    chosen = (ranked.index < number) | (ranked["changes"] == 0)
-    return ranked[chosen].set_axis(ranked.index[chosen] + 1)
-
-
-def distances(ranked: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `distance.to_paper`, the readings as printed."""
-    told = ranked.assign(reading=ranked["reading"].map(in_words)).drop(columns="changes")
+def nearest_training(found: pd.DataFrame, reading: NoiseReading) -> str:
+    """How near FC comes to its entries of Table 1 by another training (`trainings.distances`, of one noise reading)."""
+    own = found[(found["replacement"] == reading.replacement) & (found["source"] == reading.source)]
+    ours, best = own[(own["beginning"] == "ours") & (own["change"] == "")].iloc[0], own.loc[own["distance"].idxmin()]
+    changed = f", {_changed(best['change'])}" if best["change"] else ""
+    fewest, most = own["seeds"].min(), own["seeds"].max()
+    seeds = f"{fewest}" if fewest == most else f"{fewest} to {most}"
     return (
-        told.rename(columns=SHORT)
-        .round({"clean": 2})
-        .round({name: 1 for name in told.columns if name != "clean"} | dict.fromkeys(SHORT.values(), 1))
+        f"Of the {len(own)} ways of training that are recorded (n = {seeds} of each) the nearest to the paper's fully "
+        f"connected net is **{BEGINNINGS[best['beginning']]}{changed}**: {best['distance']:.1f} points, where our rule "
+        f"has {ours['distance']:.1f} points. Without noise it is right on {best['clean']:.1f} % of these images, ours "
+        f"on {ours['clean']:.1f} %; the paper's {_clean_of_fc():.1f} % is of all test images."
     )
 
 
-def consistent(ranked: pd.DataFrame) -> str:
-    """How many readings are consistent with the paper, by `distance.to_paper`."""
-    if ranked.empty:
-        return NO_NUMBERS
-    if ranked["outside"].isna().any():
-        return "With a single training seed no reading can be called consistent or not."
-    fewest = ranked.loc[ranked["outside"] == ranked["outside"].min(), "reading"].head(5)
-    alone = ranked.loc[ranked["alone"].eq(True), "reading"]
-    listed = f" ({'; '.join(map(in_words, alone.head(5)))})" if len(alone) else ""
+def _clean_of_fc() -> float:
+    return read_table_1().query("model == 'fc' and attacks == 0")["accuracy"].mean()
+
+
+def whole_networks(models: Sequence[str], outputs: Path, images: int, readings: Sequence[NoiseReading]) -> pd.DataFrame:
+    """Every recorded training of some networks beside Table 1, under some noise readings.
+
+    Columns: reading, model, seed, clean (percent), distance (points, over the paper's entries of this network; one with
+    another stem is set beside the paper's network of that name). No rows of what is not recorded.
+    """
+    rows = []
+    for reading, model in itertools.product(readings, models):
+        with contextlib.suppress(FileNotFoundError):
+            found = measure_trainings((model,), outputs, images, reading.replacement, reading.source)
+            levels = [list(found.attacks).index(level) for level in LEVELS]
+            for seed, accuracy in zip(found.seeds[model], found.accuracy[model], strict=True):
+                table = pd.DataFrame(accuracy[:, levels], PAPER_NOISES, LEVELS).rename_axis("noise").reset_index()
+                ours = table.melt("noise", var_name="attacks", value_name="accuracy")
+                far = distance(ours.assign(model=model.removesuffix("_stem")))
+                rows.append((way(reading), model, seed, accuracy[0, 0], far))
+    return pd.DataFrame(rows, columns=["reading", "model", "seed", "clean", "distance"])
+
+
+def by_training(found: pd.DataFrame) -> pd.DataFrame:
+    """`whole_networks` as printed: the distance of each training, a column for each noise reading."""
+    seed, clean = "seed " + found["seed"].astype(str), found["clean"].map("{:.1f}".format)
+    told = found.assign(network=found["model"].map(networks.title), training=seed, clean=clean)
+    told = told.sort_values("model", key=lambda models: models.map(list(dict.fromkeys(models)).index), kind="stable")
+    rows = ["network", "training", "clean"]
+    wide = told.set_index([*rows, "reading"])["distance"].unstack().map("{:.1f}".format).replace("nan", "")
+    wide = wide.loc[[tuple(row) for row in told[rows].drop_duplicates().itertuples(index=False)]]
+    return wide.rename_axis(["network", "training", "no noise (%)"]).rename_axis(columns=None)
+
+
+def trainings_apart(found: pd.DataFrame, one: str, other: str, reading: NoiseReading) -> str:
+    """Where the trainings of one network lie among those of another, by `whole_networks` under one noise reading."""
+    own = found[found["reading"] == way(reading)]
+    ours, theirs = (own[own["model"] == model]["distance"] for model in (one, other))
+    among = ours.between(theirs.min(), theirs.max())
     return (
-        f"**{ranked['consistent'].eq(True).sum()} of {len(ranked)}** readings are consistent with the paper; the "
-        f"fewest entries outside are {ranked['outside'].min()} ({'; '.join(map(in_words, fewest))}). By the distance "
-        f"alone, the rule given up, {len(alone)} would be{listed}."
+        f"{networks.title(one)}, by n = {len(ours)}: {_all(ours)} points from the paper's {networks.title(other)}. "
+        f"Ours without that stem, by n = {len(theirs)}: {_all(theirs)}. Between these lie {among.sum()} of {len(ours)}."
     )
 
 
-def level_with_first(ranked: pd.DataFrame) -> str:
-    """The nearest reading, ours, and those that the paired differences over seeds cannot tell from the nearest."""
-    if ranked.empty:
-        return NO_NUMBERS
-    ours = ranked[ranked["changes"] == 0]
-    others = ranked.iloc[1:][ranked["behind"].iloc[1:] <= ranked["half"].iloc[1:]]
-    listed = "; ".join(
-        f"{in_words(row.reading)} (behind by {row.behind:.1f} ± {row.half:.1f})" for row in others.head(5).itertuples()
-    )
-    told = f"The nearest of {len(ranked)} recorded readings is {_far(ranked.iloc[0])}. "
-    told += "".join(f"{_far(row)}. " for row in ours.itertuples())
-    told += f"By the paired differences over seeds {len(others)} others cannot be told from the nearest"
-    return told + (f": {listed}." if len(others) else ".")
+def _all(distances: pd.Series) -> str:
+    return ", ".join(f"{distance:.1f}" for distance in distances)
 
 
-def _far(row) -> str:
-    return (
-        f"**{in_words(row.reading)}**: {row.distance:.1f} points from the paper (single trainings {row.least:.1f} to "
-        f"{row.most:.1f}, {row.seeds} seeds), {row.clean:.2f} % without noise"
-    )
-
-
-def nearest_for_each_noise(ranked: pd.DataFrame) -> pd.DataFrame:
-    """For each noise the reading that is nearest over its entries of Table 1, with that distance (points)."""
-    rows = {}
-    for noise in USUAL_NOISES:
-        first = ranked.round(6).sort_values([noise, "changes"]).iloc[0]
-        rows[title(noise)] = {"reading": in_words(first["reading"]), "distance": round(first[noise], 1)}
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def envelope(found: pd.DataFrame) -> pd.DataFrame:
-    """`distance.envelope`, noises and readings as printed."""
-    return found.assign(
-        noise=found["noise"].map(title), **{name: found[name].map(in_words) for name in ("with", "by")}
-    ).round(1)
-
-
-def beyond(found: pd.DataFrame) -> str:
-    """In how many entries of Table 1 the paper lies outside of all that `distance.envelope` spans."""
-    if found.empty:
-        return NO_NUMBERS
-    out = found[found["beyond"]]
-    where = "; ".join(
-        f"{title(noise)} at {', '.join(map(str, sorted(own['attacks'])))} attacks"
-        for noise, own in out.groupby("noise", sort=False)
-    )
-    under = (out["paper"] < out["least"]).sum()
-    return (
-        f"In {len(out)} of {len(found)} noisy entries the paper lies outside of every single training under every "
-        "reading" + (f" ({where}), in {under} of them below the lowest." if len(out) else ".")
-    )
-
-
-def early_losses(found: pd.DataFrame, paper: pd.Series, swept: pd.DataFrame) -> pd.DataFrame:
-    """`distance.early_losses` as a table (percent), the first eight readings, under the paper's ResNet-50.
+def batch_statistics(by_batch: pd.DataFrame, measured: Trainings) -> pd.DataFrame:
+    """Accuracy in percent without noise and at 200 attacks: the paper's, and ours by either kind of statistics.
 
     Args:
-        paper: noise -> the paper's ResNet-50 at 40 attacks.
-        swept: `distance.swept` without normalisation: one training, as the last row where it is recorded.
+        by_batch: `batch_statistics.accuracies`.
+        measured: of the same networks and images, by the statistics of the training.
     """
-    noises = [name for name in USUAL_NOISES if name in found]
-    rows = {"the paper's ResNet-50": {SHORT[noise]: f"{paper[noise]:.1f}" for noise in noises} | {"answer": "-"}}
-    for reading, row in found.head(8).iterrows():
-        told = {SHORT[noise]: f"{row[noise]:.1f} ± {row[f'{noise} ±']:.1f}" for noise in noises}
-        rows[in_words(reading)] = told | {"answer": row["answer"]}
-    once = swept.query("attacks == 40 and draw == 0").set_index("noise")["accuracy"]
-    if len(once):
-        rows["normalisation: none, one training"] = {SHORT[noise]: f"{once[noise]:.1f}" for noise in noises}
-    return pd.DataFrame.from_dict(rows, orient="index").fillna("-")
+    rows, paper = {}, read_table_1()
+    for model in by_batch["model"].unique():
+        at = measured.accuracy[model][measured.seeds[model].index(0)]  # (noises, levels)
+        usual = {CLEAN: at[0, 0]} | dict(zip(PAPER_NOISES, at[:, list(measured.attacks).index(200)], strict=True))
+        printed = paper[paper["model"] == model]
+        sides = {"the paper": _at_200(printed)} if len(printed) else {}
+        sides |= {"ours, of the training": usual, "ours, of each batch": _at_200(by_batch[by_batch["model"] == model])}
+        rows |= {(networks.title(model), name): side for name, side in sides.items()}
+    found = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=[CLEAN, *USUAL_NOISES])
+    shown = found.map("{:.1f}".format).replace("nan", "")
+    return shown.rename(columns={CLEAN: "no noise"} | SHORT).rename_axis(
+        [f"first n = {measured.images:,} images", "statistics"]
+    )
+
+
+def _at_200(table: pd.DataFrame) -> dict[str, float]:
+    """By noise, `CLEAN` among them; the paper gives the clean accuracy as the level 0 of every noise."""
+    noisy = table[table["attacks"] == 200].set_index("noise")["accuracy"].to_dict()
+    clean = table.loc[table["attacks"] == 0, "accuracy"]
+    return noisy | ({CLEAN: clean.mean()} if len(clean) else {})
+
+
+def white(found: pd.DataFrame, first: pd.DataFrame, images: int) -> pd.DataFrame:
+    """The distance of White to Black by either threshold: `white.distances`, and the same of the first test images.
+
+    Args:
+        first: `matrix_distances.distances` for the default's way of drawing.
+        images: how many the first are.
+    """
+    own = first[(first["noise"] == "white_to_black") & (first["edges_c"] == 1.25)]
+    wide = own.pivot(index="networks", columns="white_above", values="distance").reindex(FIGURE_7)
+    some = {("all 10,000", f"b > {above}"): found.set_index("model")[f"above_{above}"] for above in (0, 100)}
+    every = {(f"first {images:,}", f"b > {above}"): wide[above] for above in (0, 100)}
+    table = pd.DataFrame(every | some).reindex(FIGURE_7).map("{:.1f}".format).replace("nan", "")
+    return table.rename(index=networks.title).rename_axis(index=None)

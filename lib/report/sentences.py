@@ -1,16 +1,12 @@
 """Sentences with numbers in them, as the notebooks say them."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import pandas as pd
 
 from lib import networks
 from lib.analysis.compared import Compared
-from lib.evaluation.plan import USUAL_NOISES
-from lib.noise import NOISES
 from lib.paper import PAPER_TARGET
-from lib.readings import effects
 from lib.report.figures import title
 from lib.report.tables import spread
 
@@ -99,23 +95,3 @@ def counted(verdicts: dict[int, str]) -> str:
         own = [str(number) for number in verdicts if verdicts[number] == answer]
         told.append(f"{answer}: {len(own)} ({', '.join(own)})")
     return "; ".join(told)
-
-
-def seed_spread(outputs: Path, models: Iterable[str]) -> str:
-    """How far `effects.trainings` of these networks are apart; nothing where none has several."""
-    found = []
-    for model, table in effects.trainings(outputs, models).items():
-        cells = table[table["attacks"] > 0].groupby(effects.CELL)["accuracy"]
-        apart, by_noise = cells.max() - cells.min(), effects.trainings_apart(outputs, [model])
-        areas = ", ".join(f"{NOISES[noise].short} {by_noise[noise]:.1f}" for noise in USUAL_NOISES)
-        found.append(
-            f"{table['seed'].nunique()} trainings of {networks.title(model)} lie up to {apart.max():.1f} points apart "
-            f"in one cell of Table 1, {apart.mean():.1f} in the mean, and in the area under the curve, taken "
-            f"from the levels of Table 1, {areas}"
-        )
-    return (
-        f"{'; '.join(found)}: by the same rule, each in a noise draw of its own (`readings.ipynb`). No interval over "
-        "images and draws tells of that."
-        if found
-        else ""
-    )
