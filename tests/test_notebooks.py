@@ -23,7 +23,7 @@ from lib.analysis.trainings import Asked
 from lib.evaluation.plan import Plan
 from lib.explorer.one_digit import Opening
 from lib.paper import NETWORKS
-from lib.readings.options import Grid
+from lib.readings.options import Readings
 from lib.store import parameters
 from lib.store.files import OUTPUTS, ROOT
 from lib.training.fit import train
@@ -36,7 +36,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "train": Recipe,
     "sweep": Plan,
     "attacks": AttackPlan,
-    "readings": Grid,
+    "readings": Readings,
 } | dict.fromkeys(COMPARISONS, Comparison)
 KINDS |= dict.fromkeys(("architectures", "depth", "curves"), Asked)
 KINDS["paper"] = Evidence  # of all eight networks
@@ -325,19 +325,6 @@ def test_comparisons_name_what_is_not_recorded(few, notebook):
     assert "MODEL=fc" not in str(told.value) and not (few / "figures").exists()
 
 
-@pytest.mark.evidence
-def test_the_readings_notebook_runs_with_the_quick_parameters(tmp_path):
-    shown = quick_run("readings", tmp_path)
-    assert "Recorded: 4 of 4 readings, by 4 trained networks on n = 200 test images" in shown
-    assert re.search(r"of 4\*\* readings are consistent with the paper", shown)
-    assert re.search(r"The nearest of 4 recorded readings is \*\*.*\*\*: .* points from the paper", shown)
-    assert "make train MODEL=efficientnet_b1@none ARGS=" in shown
-    (accuracies,) = tmp_path.glob("readings/*.csv")
-    assert accuracies.stem != "fc@quick" and len(accuracies.read_text().splitlines()) == 1 + 4 * 2
-    figures = {f"readings-{kind}-{accuracies.stem}" for kind in ("effects", "distances")}
-    assert {path.stem for path in tmp_path.glob("figures/*.svg")} == figures
-
-
 @pytest.mark.parametrize(
     ("notebook", "arguments", "message"),
     [
@@ -346,11 +333,7 @@ def test_the_readings_notebook_runs_with_the_quick_parameters(tmp_path):
         ("sweep", ["-p", "modle", "fc"], "unknown parameter 'modle'; did you mean 'model'"),
         ("sweep", ["-p", "model", "resnet34@none"], "make train MODEL=resnet34@none"),
         ("sweep", ["-p", "space", "32"], "space: Input should be 28 or 56, not 32"),
-        (
-            "readings",
-            ["-p", "normalize", "[mnst]"],
-            "normalize: Input should be 'mnist', 'none' or 'imagenet', not 'mnst'",
-        ),
+        ("readings", ["-p", "model", "fc"], "unknown parameter 'model'; choose from outputs"),
         ("train", ["-p", "learning_rate", "0.5"], "is not the paper's recipe"),
         ("explore", ["-p", "c", "11"], "c: Input should be less than or equal to 10, not 11"),
         ("explore", ["-p", "noise", "snow"], "unknown noise 'snow'; choose from random_pixel_invert"),
@@ -383,7 +366,6 @@ def test_the_papers_parameters_are_the_defaults():
     train, sweep = (yaml.safe_load((ROOT / f"params/paper/{name}.yaml").read_text()) for name in ("train", "sweep"))
     assert Recipe(model="resnet50", **train) == Recipe(model="resnet50")
     assert Plan(model="resnet50", **sweep) == Plan(model="resnet50", draws=5)
-    assert Grid(**yaml.safe_load((ROOT / "params/readings.yaml").read_text())) == Grid()
 
 
 def test_make_says_in_a_line_that_python_is_too_old(tmp_path):

@@ -10,8 +10,7 @@ from lib.analysis import claims
 from lib.analysis.compared import Comparison
 from lib.evaluation.plan import Plan
 from lib.noise import NOISES, Noise
-from lib.readings.options import Grid
-from lib.report import sentences
+from lib.readings import matrix
 from lib.store.files import OUTPUTS
 
 GREY_TO_WHITE = Noise("grey_to_white", "GtW", alter=lambda b, c: 255, c=1, eligible=lambda b: 0 < b < 255)
@@ -37,9 +36,8 @@ RECORDED = {
     "draws of a sweep": lambda: Plan(model="fc").recorded_draws(),
     "files of a sweep": lambda: parts(Plan(model="fc")),
     "figures of another sweep": lambda: parts(Plan(model="fc", images=50, levels=[0, 20])),
-    "parts of the readings": lambda: [part.path.name for part in Grid().parts(Grid().readings()[3], 1)],
+    "parts of the readings": lambda: [part.path.name for part in matrix.parts("fc")],
     "other trainings": lambda: claims.seed_spread(OUTPUTS),
-    "other trainings in words": lambda: sentences.seed_spread(OUTPUTS, ["fc"]),
     "Table 2": table_2,
     "claim 12": claim_12_is_measured,
 }

@@ -10,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from lib.evaluation.plan import Plan
 from lib.explorer.one_digit import Opening
-from lib.readings.options import Grid
+from lib.readings.options import Readings
 from lib.store import parameters
 from lib.training.recipe import Recipe
 
@@ -92,7 +92,7 @@ PATHS = [
 @pytest.mark.parametrize("typed", PATHS)
 def test_text_for_a_path_is_a_path(typed):
     given = papermill_parameters("notebooks/sweep.ipynb", "x.ipynb", "-p", "outputs", typed)["outputs"]
-    for kind in (Plan, Recipe, Opening, Grid, parameters.Gallery):
+    for kind in (Plan, Recipe, Opening, Readings, parameters.Gallery):
         if typed.startswith("~"):
             with pytest.raises(ValueError, match=r"^outputs: there is no home folder"):
                 parameters.check(kind, variables(kind, outputs=given))
@@ -150,10 +150,10 @@ def test_a_path_arrives_as_it_was_typed_at_a_notebook(tmp_path, typed):
 def test_numbers_are_read_as_papermill_reads_those_of_the_command_line():
     plan = parameters.check(Plan, variables(Plan, levels="[0, 010, 1_00, 2e2]", noises="[ white_to_black ] # one"))
     assert plan.levels == [0, 10, 100, 200] and plan.noises == ["white_to_black"]
-    given = {"epochs": "[1, null]", "space": "[28]", "revisit": "[yes, false]", "normalize": "[none]"}
-    grid = parameters.check(Grid, variables(Grid, **given))
-    assert grid.model_dump(include={*given}) == {
-        "epochs": [1, None], "space": [28], "revisit": [True, False], "normalize": ["none"]
+    given = {"replacement": "no", "recompute": "True", "draws": "null", "space": "56", "source": "current"}
+    plan = parameters.check(Plan, variables(Plan, **given))
+    assert plan.model_dump(include={*given}) == {
+        "replacement": False, "recompute": True, "draws": None, "space": 56, "source": "current"
     }  # fmt: skip
 
 
@@ -168,7 +168,6 @@ def test_numbers_are_read_as_papermill_reads_those_of_the_command_line():
         (Recipe, "train_images", 10**20),
         (Recipe, "learning_rate", float("inf")),
         (Recipe, "target", float("nan")),
-        (Grid, "seeds", [10**20]),
         (parameters.Gallery, "draw", 10**20),
         (parameters.Gallery, "attacks", 785),
         (parameters.Gallery, "images", 10**20),
