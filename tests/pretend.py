@@ -29,11 +29,22 @@ def pretend(
     difficulty = np.random.default_rng(0).random(images)
     for part in Plan(model=model, images=images, draws=draws, outputs=outputs).parts():
         noise, levels = part.recipe["noise"], np.array(part.recipe["levels"])
-        _, attacked, _ = part.attack(digits, np.arange(images), levels.tolist())
-        own = np.random.default_rng([part.recipe.get("draw", 0), *model.encode()]).normal(0, 0.05, attacked.shape)
+        _, _, altered = part.attack(digits, np.arange(images), levels.tolist())
+        own = np.random.default_rng([part.recipe.get("draw", 0), *model.encode()]).normal(0, 0.05, altered.shape)
         right = difficulty + own < chance(noise if noise != CLEAN else "edge_to_altered", levels)[:, None]
         predicted = np.where(right, labels, (labels + 1) % 10).astype(np.uint8)
         probability = right.astype(np.float16)
-        Predictions(predicted, probability, attacked.astype(np.uint16), made_by | {"recipe": part.recipe}).write(
+        Predictions(predicted, probability, altered.astype(np.uint16), made_by | {"recipe": part.recipe}).write(
             part.path
         )
+
+
+def pretend_training(outputs: Path, model: str, images: int, seed: int = 0, **reading) -> None:
+    """Predictions of one training, right or wrong by chance, without weights."""
+    random = np.random.default_rng(seed)
+    labels = data.load().test_labels[:images]
+    for part in Plan(model=model, train_seed=seed, images=images, outputs=outputs, **reading).parts():
+        shape = (len(part.recipe["levels"]), images)
+        predicted = np.where(random.random(shape) < 0.7, labels, 0).astype(np.uint8)
+        made_by = {"model": model, "train_seed": seed, "weights": "hash", "recipe": part.recipe}
+        Predictions(predicted, np.zeros(shape, np.float16), np.zeros(shape, np.uint16), made_by).write(part.path)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from conftest import papermill_parameters
 
-from lib.analysis import claims, comparison
-from lib.analysis.compared import Comparison
+from lib.analysis import claims
 from lib.analysis.statements import verdict
+from lib.analysis.trainings import areas, measure_trainings
 from lib.evaluation import results
 from lib.evaluation.plan import Plan
 from lib.evaluation.sweep import sweep
@@ -74,10 +74,9 @@ def test_a_claim_is_judged_on_what_is_recorded(monkeypatch):
     code, _ = section("Add a claim")
     monkeypatch.setattr(claims, "CLAIMS", dict(claims.CLAIMS))
     exec(code, vars(claims) | {"CLAIMS": claims.CLAIMS})
-    compared = Comparison(models=["fc", "vgg19"]).choose(())
-    found = claims.statements(13, claims.measured(comparison.measure(compared)))
-    curves = Comparison(models=["fc", "vgg19"], draws=compared.common_draws).choose(()).curves()
-    area = {key: np.trapezoid(own["accuracy"], own["attacks"]) / 200 for key, own in curves.groupby(["noise", "model"])}
+    trainings = measure_trainings(("fc", "vgg19"))
+    found = claims.statements(13, claims.Evidence(trainings, {}))
+    area = areas(trainings).groupby(["noise", "model"])["area"].mean()
     expected = [area[noise, "vgg19"] - area[noise, "fc"] for noise in PAPER_NOISES]
     np.testing.assert_allclose([statement.value for statement in found], expected)
     assert verdict(found) in ("supported", "contradicted", "undecided")

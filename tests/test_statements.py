@@ -2,11 +2,11 @@
 
 import math
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from pretend import pretend_training
 from scipy.stats import studentized_range, t
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
@@ -42,17 +42,6 @@ LEVELS = np.arange(0, 201, 10)
 WTB, BTW, RPI, ETA = PAPER_NOISES
 
 
-def record(outputs: Path, model: str, images: int, seed: int = 0, weights: str = "hash") -> None:
-    """Predictions, right or wrong by chance, without weights."""
-    random = np.random.default_rng(seed)
-    labels = data.load().test_labels[:images]
-    for part in Plan(model=model, train_seed=seed, images=images, outputs=outputs).parts():
-        shape = (len(part.recipe["levels"]), images)
-        predicted = np.where(random.random(shape) < 0.7, labels, 0).astype(np.uint8)
-        made_by = {"model": model, "train_seed": seed, "weights": weights, "recipe": part.recipe}
-        Predictions(predicted, np.zeros(shape, np.float16), np.zeros(shape, np.uint16), made_by).write(part.path)
-
-
 def drawn(counts: dict[str, int], seed: int = 0, spread: float = 2.0) -> Trainings:
     """Straight curves that end at some accuracy, drawn for each training."""
     random = np.random.default_rng(seed)
@@ -67,8 +56,8 @@ def drawn(counts: dict[str, int], seed: int = 0, spread: float = 2.0) -> Trainin
 def test_every_training_that_is_recorded_whole_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(trainings, "WHOLE", 90)
     for seed, images in ((0, 90), (1, 60), (3, 60), (10, 60)):
-        record(tmp_path, "fc", images, seed)
-    record(tmp_path, "fc@long", 60)
+        pretend_training(tmp_path, "fc", images, seed)
+    pretend_training(tmp_path, "fc@long", 60)
     Plan(model="fc", train_seed=3, images=60, outputs=tmp_path).part(RPI).path.unlink()
     found = measure_trainings(("fc",), tmp_path, images=60)
     assert found.seeds == {"fc": (0, 1, 10)}, "seed 3 lacks a noise"
@@ -82,7 +71,7 @@ def test_every_training_that_is_recorded_whole_is_read(tmp_path, monkeypatch):
 
 
 def test_predictions_by_two_weights_are_no_training(tmp_path):
-    record(tmp_path, "fc", 60)
+    pretend_training(tmp_path, "fc", 60)
     path = Plan(model="fc", images=60, outputs=tmp_path).part(CLEAN).path
     clean = Predictions.read(path)
     Predictions(clean.predicted, clean.probability, clean.attacked, clean.record | {"weights": "others"}).write(path)
@@ -91,7 +80,7 @@ def test_predictions_by_two_weights_are_no_training(tmp_path):
 
 
 def test_another_reading_or_recipe_is_never_taken_for_this_one(tmp_path):
-    record(tmp_path, "fc", 60)
+    pretend_training(tmp_path, "fc", 60)
     with pytest.raises(FileNotFoundError, match="source=current"):
         measure_trainings(("fc",), tmp_path, images=60, source="current")
     with pytest.raises(FileNotFoundError, match="MODEL=fc@long"):
