@@ -173,7 +173,7 @@ def test_black_to_white_is_read_off_at_the_pixels_that_white_to_black_altered(re
         ours, before = equal.accuracy[model][0], trainings.accuracy[model][0]
         others = [number for number in range(4) if number != btw]
         np.testing.assert_array_equal(ours[others], before[others])
-        assert (ours[btw] >= before[btw] - 1e-9).all() and ours[btw, -1] > before[btw, -1]
+        assert ours[btw, -1] > before[btw, -1] + 5, "after fewer altered pixels"
     _, *noisy = recorded_parts(Plan(model="fc", images=60, outputs=recorded))
     assert altered == {"white": noisy[wtb].pixels[-1].mean(), "black": noisy[btw].pixels[-1].mean()}
     found = foreground.white_minus_black({"equal attacks": trainings, "equal pixels": equal})

@@ -76,7 +76,7 @@ def test_the_curves_of_every_training_are_judged_and_set_beside_the_paper():
     }  # the same under all four noises
     seeds = {model: tuple(range(len(found))) for model, found in own.items()}
     table = shapes.compare(Trainings(tuple(own), ATTACKS, 2_000, seeds, accuracy))
-    found = table.set_index(["model", "seed", "noise"])
+    found = table.set_index(["model", "seed", "noise"]).sort_index()
     for model, expected in own.items():
         for seed, shape in enumerate(expected):
             assert (found.loc[(model, seed), "shape"] == shape).all() and (found.loc[(model, seed), "lead"] > 2).all()
