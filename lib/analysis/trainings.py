@@ -27,14 +27,19 @@ from lib.store.files import OUTPUTS, ROOT, visible
 WHOLE = 10_000  # test images of a sweep of all of them
 
 
-class Asked(BaseModel):
-    """What a notebook that compares networks over their trainings was asked for."""
+class Measured(BaseModel):
+    """What of the recorded predictions a comparison rests on: all that `paper.ipynb` can be asked for."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    models: list[Known] | None = Field(None, min_length=1)  # None: those of the paper's figure
     images: int = Field(2_000, ge=2, le=WHOLE)  # the first of the test images
     outputs: Path = Path("outputs")  # from the repository's root
+
+
+class Asked(Measured):
+    """What a notebook that compares networks over their trainings was asked for."""
+
+    models: list[Known] | None = Field(None, min_length=1)  # None: those of the paper's figure
 
     @field_validator("models")
     @classmethod
