@@ -18,8 +18,7 @@ from pretend import pretend
 from pydantic import BaseModel
 
 from lib.adversarial.runs import AttackPlan
-from lib.analysis.compared import Comparison, Evidence
-from lib.analysis.trainings import Asked
+from lib.analysis.trainings import Asked, Measured
 from lib.evaluation.plan import Plan
 from lib.explorer.one_digit import Opening
 from lib.paper import NETWORKS
@@ -37,9 +36,8 @@ KINDS: dict[str, type[BaseModel]] = {
     "sweep": Plan,
     "attacks": AttackPlan,
     "readings": Readings,
-} | dict.fromkeys(COMPARISONS, Comparison)
-KINDS |= dict.fromkeys(("architectures", "depth", "curves"), Asked)
-KINDS["paper"] = Evidence  # of all eight networks
+} | dict.fromkeys(COMPARISONS, Asked)
+KINDS["paper"] = Measured  # of all eight networks
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXECUTE = runpy.run_path(str(ROOT / "workflow" / "execute"))
 EXECUTED = sorted(path for path in OUTPUTS.glob("**/*.ipynb") if "logs" not in path.parts)

@@ -6,11 +6,10 @@ import pandas as pd
 
 from lib import networks as nets
 from lib.analysis.claims import CLAIMS
-from lib.analysis.compared import Compared
 from lib.analysis.statements import FAILS, HOLDS, UNDECIDED, Statement, sureness, verdict
 from lib.evaluation import results
 from lib.noise import NOISES
-from lib.paper import PAPER_NOISES, PAPER_TARGET
+from lib.paper import PAPER_NOISES
 
 BOUND = "\N{NO-BREAK SPACE}"  # where a cell of a table must not break
 
@@ -22,24 +21,6 @@ def spread(value: float, low: float, high: float, digits: int = 1, sign: str = "
     told = ["not reached" if math.isinf(number) else f"{number:{sign}z.{digits}f}" for number in (value, low, high)]
     between = f"({told[1]} to {told[2]})".replace(" ", BOUND)
     return told[0] if len(set(told)) == 1 and math.isinf(value) else f"{told[0]} {between}"
-
-
-def networks(compared: Compared) -> pd.DataFrame:
-    """A row for every network: its size, its training, its accuracy without noise, what is recorded."""
-    rows = {}
-    for model in compared.models:
-        record, reached = compared.training(model)
-        plan = compared.comparison.plan(model)
-        clean = results.curves(plan).iloc[0]
-        draws = compared.draws(model)
-        rows[nets.title(model)] = {
-            "parameters": f"{nets.parameters(model) / 1e6:.1f} million",
-            "epochs": str(len(record["epochs"])),
-            "validation %": f"{record['epochs'][-1]['accuracy']:.2f}" + ("" if reached else f" (under {PAPER_TARGET})"),
-            "test % without noise": f"{clean.accuracy:.2f} ({clean.low:.2f} to {clean.high:.2f})",
-            "measured": f"{plan.images:,} images, {draws} noise draw{'s' * (draws > 1)}",
-        }
-    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def differences(curves: pd.DataFrame) -> pd.DataFrame:
@@ -78,6 +59,15 @@ def claims(found: dict[int, list[Statement]]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def counted(verdicts: dict[int, str]) -> str:
+    """`contradicted: 2 (1, 4); supported: 1 (3)` of the claims by their numbers."""
+    told = []
+    for answer in sorted({*verdicts.values()}):
+        own = [str(number) for number in verdicts if verdicts[number] == answer]
+        told.append(f"{answer}: {len(own)} ({', '.join(own)})")
+    return "; ".join(told)
+
+
 def under_readings(found: dict[int, list[Statement]], other: dict[int, list[Statement]]) -> pd.DataFrame:
     """The verdict on each claim under two readings of the noises, with how sure, and which statements differ."""
     rows = {}
@@ -95,7 +85,7 @@ def under_readings(found: dict[int, list[Statement]], other: dict[int, list[Stat
 
 def sure(share: float) -> str:
     """`98.3 %`, a dash for nan; never 100 %."""
-    return "-" if math.isnan(share) else f"> 99.9{BOUND}%" if share > 0.999 else f"{100 * share:.1f}{BOUND}%"
+    return "-" if math.isnan(share) else f">{BOUND}99.9{BOUND}%" if share > 0.999 else f"{100 * share:.1f}{BOUND}%"
 
 
 def statements(own: list[Statement]) -> pd.DataFrame:
@@ -110,12 +100,12 @@ def statements(own: list[Statement]) -> pd.DataFrame:
             "claimed": _range(statement.bounds.least, statement.bounds.most),
             "verdict": statement.verdict,
             "paper": "-" if math.isnan(statement.paper) else f"{statement.paper:.1f}",
-            "trainings": ", ".join(f"{nets.title(model)} {n}" for model, n in statement.trainings.items()) or "-",
-            "so in": "{} of {}".format(*statement.so_in) if statement.trainings else "-",
+            "trainings": ", ".join(f"{nets.title(model)}{BOUND}{n}" for model, n in statement.trainings.items()) or "-",
+            "so in": "{0}{2}of{2}{1}".format(*statement.so_in, BOUND) if statement.trainings else "-",
         }
         for statement in own
     ]
-    return pd.DataFrame(rows).set_index("statement")
+    return pd.DataFrame(rows).set_index("statement").rename_axis(None)
 
 
 def _with_ends(value: float, low: float, high: float) -> str:
