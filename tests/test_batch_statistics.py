@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,9 @@ MODEL, FEW = "tiny:conv_net@quick", 70  # more than a batch
 def test_each_batch_is_normalised_by_itself():
     net = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
     images = np.random.default_rng(0).integers(0, 256, (100, 2, 2)).astype(np.uint8)
+    before = copy.deepcopy(net.state_dict())
     found = batch_statistics.by_batch(net)(images)
+    assert before.keys() == net.state_dict().keys() and net[0].track_running_stats, "the network stays as it is"
     for start in (0, 64):
         batch = images[start : start + 64] / 255
         normal = (batch - batch.mean()) / np.sqrt(batch.var() + 1e-5)
@@ -33,13 +37,17 @@ def test_what_is_recorded_is_what_the_network_answers_by_its_batches(trained, tm
         if isinstance(module, nn.BatchNorm2d):
             module.train()
     digits = data.load()
-    noisy = perturb(digits.test_images[:FEW], "random_pixel_invert", 100, replacement=True, source="clean")
+    noisy = perturb(digits.test_images[:FEW], "random_pixel_invert", 200, replacement=True, source="clean")
     pixels = torch.from_numpy(noisy)[:, None].float() / 255
     with torch.inference_mode():
         classes = torch.cat([net(batch).argmax(dim=1) for batch in pixels.split(64)]).numpy()
     answers = AnswerFile.read(batch_statistics.answers_path(MODEL, tmp_path))
     part = batch_statistics.parts(MODEL, tmp_path, FEW)[1]
-    assert part.recipe["noise"] == "random_pixel_invert" and part.recipe["levels"].index(100) == 2
+    assert part.recipe["noise"] == "random_pixel_invert" and part.recipe["levels"] == [200]
     np.testing.assert_array_equal(
-        answers.errors[part.path.stem][2], (classes - digits.test_labels[:FEW].astype(int)) % 10
+        answers.errors[part.path.stem][0], (classes - digits.test_labels[:FEW].astype(int)) % 10
     )
+    table = batch_statistics.accuracies((MODEL, "resnet18"), tmp_path, FEW)
+    assert set(table["model"]) == {MODEL} and table["attacks"].tolist() == [0, 200, 200, 200, 200]
+    row = table.query("noise == 'random_pixel_invert'")
+    assert row["accuracy"].item() == pytest.approx(100 * (classes == digits.test_labels[:FEW]).mean())

@@ -86,6 +86,23 @@ def test_answers_stay_where_the_weights_are_gone(worked, tmp_path):
     assert trainings.run(3, tmp_path, FEW, LEARNT) > 0 and recipe.weights.is_file(), "trained again for what is missing"
 
 
+@pytest.mark.slow
+def test_what_is_recorded_without_weights_is_not_trained_again_on_the_way_to_more_epochs(worked, tmp_path):
+    """Two epochs are missing, one is recorded, as after a run on another machine."""
+    shutil.copytree(worked / "readings", tmp_path / "readings")
+    shutil.rmtree(tmp_path / "readings" / "trainings" / "weights")
+    one, two = (Training(epochs=epochs).recipe(3, tmp_path, LEARNT) for epochs in (1, 2))
+    path = matrix.answers_path(one.model, one.outputs, 3)
+    kept = path.read_bytes()
+    matrix.answers_path(two.model, two.outputs, 3).unlink()
+    assert trainings.run(3, tmp_path, FEW, LEARNT) == 1 + 2 * 4
+    assert two.weights.is_file() and not one.weights.exists() and path.read_bytes() == kept
+    passed = Training(epochs=2).recipe(3, worked, LEARNT)  # by way of one epoch
+    first, second = (networks.load(recipe.model, 3, recipe.outputs).state_dict() for recipe in (passed, two))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert trainings.run(3, tmp_path, FEW, LEARNT) == 0
+
+
 def test_distances_are_those_computed_by_hand():
     paper = read_table_1().query("model == 'fc'")
     off = {0: 3.0, 1: -1.0}  # training seed -> points above the paper everywhere

@@ -42,14 +42,14 @@ def by_network(ranked: pd.DataFrame) -> pd.DataFrame:
 def left_out(left: pd.DataFrame) -> pd.DataFrame:
     """`matrix_distances.left_out` as printed."""
     told = left.assign(without=left["without"].map(NETWORKS), same=left["same"].map({True: "yes", False: "no"}))
-    names = {"distance": "distance", "share": "nearest in % of samples", "same": "the same as of all five"}
+    names = {"distance": "distance", "share": "nearest in % of samples", "same": "the same reading as of all five"}
     return _in_words(told.rename(columns=names), "without")[list(names.values())].round(1)
 
 
 def flattened(curves: pd.DataFrame, readings: list[NoiseReading]) -> pd.DataFrame:
     """`matrix_distances.flattening` of the paper and of some readings, side by side."""
     tables = {"the paper": flattening(read_table_1())}
-    tables |= {_way(reading): flattening(_of(curves, reading)) for reading in readings}
+    tables |= {way(reading): flattening(_of(curves, reading)) for reading in readings}
     named = {"early": "40 to 100", "late": "100 to 200", "kept": "ratio", "altered": "pixels altered at 200"}
     found = pd.concat({name: table.rename(columns=named) for name, table in tables.items()}, names=["", "noise"])
     found = found.rename(index=SHORT, level="noise").astype(object)
@@ -72,7 +72,7 @@ def beside_paper(curves: pd.DataFrame, readings: list[NoiseReading]) -> Figure:
                 own = _of(curves, reading).query(cell)
                 look = {"color": network_look(model)["color"], "linestyle": DASHES[number], "marker": MARKERS[number]}
                 axes.fill_between(own["attacks"], own["low"], own["high"], color=look["color"], alpha=0.2, linewidth=0)
-                axes.plot(own["attacks"], own["accuracy"], markersize=3, label=f"ours, {_way(reading)}", **look)
+                axes.plot(own["attacks"], own["accuracy"], markersize=3, label=f"ours, {way(reading)}", **look)
             printed = paper.query(cell)
             axes.plot(printed["attacks"], printed["accuracy"], **PAPER, label="the paper")
             if row == 0:
@@ -98,8 +98,8 @@ def on_all_images(ranked: pd.DataFrame, sweeps: pd.DataFrame) -> pd.DataFrame:
     three = ", ".join(THREE)
     every = {model: distance(own) for model, own in noisy.groupby("model")}
     every |= {three: distance(noisy[noisy["model"].isin(THREE)]), "distance": distance(noisy)}
-    rows = {(_way(DEFAULT), "all 10,000"): pd.Series(every)}
-    rows |= {(_way(reading), f"first {IMAGES:,}"): _of(ranked, reading).iloc[0] for reading in (DEFAULT, FIRST)}
+    rows = {(way(DEFAULT), "all 10,000"): pd.Series(every)}
+    rows |= {(way(reading), f"first {IMAGES:,}"): _of(ranked, reading).iloc[0] for reading in (DEFAULT, FIRST)}
     found = pd.DataFrame(rows).T[[*NETWORKS, three, "distance"]].astype(float).round(1)
     named = NETWORKS | {three: "these three: " + ", ".join(NETWORKS[model] for model in THREE), "distance": "all five"}
     return found.rename(columns=named).rename_axis(["pixels drawn", "test images"])
@@ -116,7 +116,7 @@ def nearest(ranked: pd.DataFrame, left: pd.DataFrame) -> str:
         f"Nearest to Table 1 is the reading in which pixels are drawn **{WAYS[best['replacement'], best['source']]}**, "
         f"white is b > {best['white_above']} and c of Edge to Altered is {best['edges_c']:g}: "
         f"**{best['distance']:.1f} points** from the paper over its 80 noisy entries, where the reading that this "
-        f"companion began with (pixels drawn {_way(FIRST)}) is {first['distance']:.1f} points away. Over "
+        f"companion began with (pixels drawn {way(FIRST)}) is {first['distance']:.1f} points away. Over "
         f"{', '.join(NETWORKS[model] for model in THREE)} it is {best[three]:.1f} points against {first[three]:.1f}. "
         f"With one network left out this way of drawing is nearest in {ways.sum()} of {len(left)} cases, with the same "
         f"white and c in {left['same'].sum()}.{but}"
@@ -134,7 +134,7 @@ def answer(ranked: pd.DataFrame, left: pd.DataFrame, beside: pd.DataFrame) -> st
     far = " and ".join(f"{NETWORKS[model]} ({least[model]:.1f} points at least)" for model in least.index[-2:])
     ways = (left["replacement"] == DEFAULT.replacement) & (left["source"] == DEFAULT.source)
     return (
-        f"The default draws pixels {_way(DEFAULT)}: {default:.1f} points from Table 1 on the first {IMAGES:,} test "
+        f"The default draws pixels {way(DEFAULT)}: {default:.1f} points from Table 1 on the first {IMAGES:,} test "
         f"images, where the first reading of this companion is {first:.1f}, and {every:.1f} on all of them. This way "
         f"of drawing is nearest without any one network in {ways.sum()} of {len(left)} cases. Whatever the reading, "
         f"{far} stay farthest from the paper; under the default other trainings of both come nearer."
@@ -198,7 +198,7 @@ def ruled_out(curves: pd.DataFrame) -> str:
     return "\n".join(f"- **{name}**: {against}." for name, against in lines.items())
 
 
-def _way(reading: NoiseReading) -> str:
+def way(reading: NoiseReading) -> str:
     return WAYS[reading.replacement, reading.source]
 
 
