@@ -32,16 +32,13 @@ if "networks" not in config:
 
 LIB = [path for path in glob("lib/**/*.*", recursive=True) if "__pycache__" not in path]
 SOURCES = ["workflow/execute", *LIB, *glob("data/mnist/*")]
-USUAL = {"draws": 1, "images": 10_000, "attacks": False, "recipe": {}}
 NETWORKS = {
-    networks.file_stem(model, seed): {"model": model, "seed": seed} | USUAL | choices
+    networks.file_stem(model, seed): {"model": model, "seed": seed, "draws": 1, "attacks": False, "recipe": {}} | choices
     for model, choices in config["networks"].items()
     for seed in config["seeds"]
 }
 PLANS = {
-    stem: Plan(
-        model=network["model"], train_seed=network["seed"], draws=network["draws"], images=network["images"]
-    )
+    stem: Plan(model=network["model"], train_seed=network["seed"], draws=network["draws"])
     for stem, network in NETWORKS.items()
 }
 # notebook -> the figures it draws
@@ -103,15 +100,9 @@ def training(wildcards, output):
     return parameters({"model": network["model"], "seed": network["seed"]} | network["recipe"], output[0])
 
 
-def swept(network):
-    """The parameters of a sweep's notebook, `images` where they are not all."""
-    fewer = {"images": network["images"]} if network["images"] != USUAL["images"] else {}
-    return {"model": network["model"], "train_seed": network["seed"]} | fewer
-
-
 def sweeping(wildcards, output):
     network = NETWORKS[wildcards.stem]
-    return parameters(swept(network), output[0])
+    return parameters({"model": network["model"], "train_seed": network["seed"]}, output[0])
 
 
 def clean_first(wildcards):
@@ -125,7 +116,7 @@ def part_plan(wildcards):
     network, recipe = NETWORKS[wildcards.stem], PARTS[wildcards.stem, wildcards.part].recipe
     clean = recipe["noise"] == CLEAN
     part = {"levels": [0]} if clean else {"noises": [recipe["noise"]], "draw": recipe["draw"]}
-    return swept(network) | part
+    return {"model": network["model"], "train_seed": network["seed"]} | part
 
 
 wildcard_constraints:
