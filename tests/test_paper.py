@@ -49,7 +49,7 @@ def test_a_new_noise_joins_the_sweep_that_asks_for_it(monkeypatch):
     asked = Plan(model="fc", noises=["grey_to_white"])
     assert asked.noises == ["grey_to_white"] and asked.recorded_draws() == 0
     assert asked.parts()[1].path.name.startswith("grey_to_white-draw0-")
-    assert Plan(model="fc").recorded_draws() == 5
+    assert Plan(model="fc").recorded_draws() >= 1
 
 
 def test_table_1_is_of_the_papers_noises_networks_and_levels():
