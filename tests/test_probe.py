@@ -222,6 +222,14 @@ def test_no_sweep_attack_or_viewer_asks_a_network_that_cannot_be_measured(name, 
         one_digit.look(one_digit.State(model=model, outputs=tmp_path))
 
 
+def test_the_explorer_shows_the_papers_networks_without_the_probe(monkeypatch):
+    """They pass it, as the tests above hold, and it would double the wait for the first answer."""
+    monkeypatch.setattr(probe, "probed", pytest.fail)
+    state = one_digit.State(model="fc", number=0)
+    one_digit._loaded.cache_clear()
+    assert one_digit.look(state).before.argmax() == state.label
+
+
 def test_a_dense_layer_without_bias_is_swept(tmp_path):
     model = stored("without_bias", tmp_path)
     assert sweep(Plan(model=model, images=10, draws=1, levels=[0, 10], outputs=tmp_path))["computed"] == 5
