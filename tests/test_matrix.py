@@ -88,11 +88,13 @@ def test_answers_of_other_weights_are_void_and_stay_where_no_weights_are(asked, 
     content = weights.read_bytes()
     weights.write_bytes(content[:-4] + b"\0\0\0\0")
     assert matrix.run(MODEL, tmp_path, FEW, readings=first, noises=[WHITE]) == 1
-    weights.unlink()
-    assert matrix.run(MODEL, tmp_path, FEW, readings=first, noises=[WHITE]) == 0
     record = weights.with_suffix(".json")
-    record.write_text(json.dumps({"weights": "of another training"}))
-    with pytest.raises(FileNotFoundError, match="is not trained"):
+    told = json.loads(record.read_text())
+    for path in (weights, record):
+        path.unlink()
+    assert matrix.run(MODEL, tmp_path, FEW, readings=first, noises=[WHITE]) == 0
+    record.write_text(json.dumps(told | {"weights": "of another training"}))
+    with pytest.raises(FileNotFoundError, match="are not kept; make them anew"):
         matrix.run(MODEL, tmp_path, FEW, readings=first, noises=[WHITE])
 
 
