@@ -336,7 +336,7 @@ def test_comparisons_name_what_is_not_recorded(few, notebook):
         ("explore", ["-p", "c", "11"], "c: Input should be less than or equal to 10, not 11"),
         ("explore", ["-p", "noise", "snow"], "unknown noise 'snow'; choose from random_pixel_invert"),
         ("architectures", ["-p", "images", "1"], "images: Input should be greater than or equal to 2, not 1"),
-        ("paper", ["-y", "models: [fc, vgg19]"], "unknown parameter 'models'; choose from train_seed, draws, images"),
+        ("paper", ["-y", "models: [fc, vgg19]"], "unknown parameter 'models'; choose from images, outputs"),
         ("depth", ["-y", "models: [vgg19]"], "'vgg19' is no ResNet; choose from resnet18"),
         ("curves", [], "make sweep MODEL=fc"),
         ("attacks", ["-p", "model", "resnet34@none"], "make train MODEL=resnet34@none"),

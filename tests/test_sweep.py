@@ -167,7 +167,7 @@ def test_predictions_stay_where_the_weights_are_not_kept(outputs):
     assert networks.read_record(small.weights)["recipe"] == record["recipe"]
     assert sweep(small) == {"computed": 0, "reused": 2, "checked": 0}
     pd.testing.assert_frame_equal(results.accuracy_table(outputs), table)
-    with pytest.raises(FileNotFoundError, match="weights of .* are not kept.*make train MODEL="):
+    with pytest.raises(FileNotFoundError, match=r"weights of .* are not kept.*make train MODEL="):
         sweep(small.model_copy(update={"recompute": True}))
     kept = small.weights.with_suffix(".json")
     kept.write_text(json.dumps(json.loads(kept.read_text()) | {"weights": "another"}))
