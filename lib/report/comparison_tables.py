@@ -62,7 +62,7 @@ def which_trainings(trainings: Trainings) -> str:
     each = ", ".join(f"{name} {count}" for name, count in counts.items())
     alone = [name for name, count in counts.items() if count == 1]
     return f"{sum(counts.values())} trainings, each measured on the first {trainings.images:,} test images: {each}." + (
-        f" **Of {', '.join(alone)} there is one training, so nothing is said of that architecture.**" if alone else ""
+        f" **{', '.join(alone)}: one training, so nothing is said of the architecture.**" if alone else ""
     )
 
 
