@@ -1,1 +1,1 @@
-"""What the paper leaves open: the options, their runs, and what each of them moves."""
+"""What the paper leaves open about noises and trainings: what networks answer under each reading, beside Table 1."""
