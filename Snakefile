@@ -192,7 +192,7 @@ rule sweep:
         figure=[update("outputs/figures/sweep-{stem}.png"), update("outputs/figures/sweep-{stem}.svg")],
     params:
         parameters=sweeping,
-        name=lambda wildcards: PLANS[wildcards.stem].name,
+        name=lambda wildcards: Plan(**swept(NETWORKS[wildcards.stem])).name,
     log:
         "outputs/logs/sweep/{stem}.ipynb",
     benchmark:
