@@ -192,7 +192,6 @@ rule sweep:
         figure=[update("outputs/figures/sweep-{stem}.png"), update("outputs/figures/sweep-{stem}.svg")],
     params:
         parameters=sweeping,
-        name=lambda wildcards: Plan(**swept(NETWORKS[wildcards.stem])).name,
     log:
         "outputs/logs/sweep/{stem}.ipynb",
     benchmark:
@@ -204,8 +203,6 @@ rule sweep:
     retries: 2
     shell:
         "workflow/execute sweep {log} {output.notebook} -y {params.parameters}"
-        " && for figure in {output.figure}; do"
-        " own=$(dirname $figure)/sweep-{params.name}.${{figure##*.}}; [ $own = $figure ] || mv $own $figure; done"
 
 
 for number, (stem, attack_plan) in enumerate(ATTACK_PLANS.items()):
