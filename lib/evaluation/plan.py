@@ -20,13 +20,6 @@ USUAL_NOISES = tuple(noise for noise in NOISES if noise in PAPER_NOISES)  # of a
 # What the paper leaves open about an attack, each as a recipe means it that does not name it: whatever `Plan` takes by
 # default, a file that is recorded keeps its meaning.
 UNNAMED: dict[str, Any] = {"replacement": False, "source": "current", "space": 28, "white_above": 0}
-# How recipes named the drawing before: revisit, eligibility -> replacement, source.
-DRAWN = {
-    (False, "now"): (False, "current"),
-    (False, "clean"): (False, "clean"),
-    (True, "now"): (True, "current"),
-    (True, "clean"): (True, "list"),
-}
 MOST_ATTACKS = 65_535  # counted in uint16
 MOST_DRAWS = 1_000
 
@@ -161,10 +154,8 @@ class SweepPart(Part):
 
     @property
     def drawing(self) -> tuple[bool, str]:
-        """`replacement` and `source`, also of a recipe that names them as they were once."""
+        """`replacement` and `source`."""
         recipe = UNNAMED | self.recipe
-        if "revisit" in recipe or "eligibility" in recipe:
-            return DRAWN[recipe.get("revisit", False), recipe.get("eligibility", "now")]
         return recipe["replacement"], recipe["source"]
 
     def attack(

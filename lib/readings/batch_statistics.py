@@ -53,7 +53,7 @@ def run(model: str, outputs: Path = OUTPUTS, images: int = IMAGES) -> int:
     weights, digits = networks.weights_path(model, 0, outputs), data.load().test_images[:images]
 
     def begin() -> Ask:
-        classes, record = by_batch(networks.load(model, 0, outputs)), origin(model, 0, weights)
+        classes, record = by_batch(networks.probed(networks.load(model, 0, outputs), model)), origin(model, 0, weights)
 
         def ask(part: SweepPart, bar: tqdm) -> Predictions:
             noisy, drawn, altered = part.attack(digits, np.arange(images), part.recipe["levels"])
