@@ -83,5 +83,5 @@ def judged(found: dict[int, list[Statement]]) -> str:
     for word in ("supported", "contradicted", "undecided"):
         own = {number: sureness(each) for number, each in found.items() if verdict(each) == word}
         each = [f"{number}" + (f" ({sure(share)})" if share == share else "") for number, share in own.items()]
-        words.append(f"{len(own)} {word}" + (f": {', '.join(each)}" if own else ""))
+        words.append(f"{len(own) or 'none'} {word}" + (f": {', '.join(each)}" if own else ""))
     return f"Of the paper's {len(found)} claims, each in the form that its own tables bear out, {'; '.join(words)}."
