@@ -51,7 +51,7 @@ def test_a_noise_joins_and_changes_nothing_recorded(monkeypatch):
     assert [part.recipe["noise"] for part in plan.parts()] == ["none", "grey_to_white"]
     images = data.load().test_images[:20]
     grey = (images > 0) & (images < 255)
-    noisy = perturb(images, "grey_to_white", 20, seed=0)
+    noisy = perturb(images, "grey_to_white", 20, seed=0, replacement=False, source="current")
     assert (noisy[~grey] == images[~grey]).all() and ((noisy != images).sum(axis=(1, 2)) == 20).all()
 
 
