@@ -13,7 +13,12 @@ from lib.store.files import ROOT
 from lib.training.fit import train
 from lib.training.recipe import Recipe
 
-for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ARGS"):  # `make test` may be above: what a test makes is no part of that
+for name in (
+    "MAKEFLAGS",
+    "MAKELEVEL",
+    "MFLAGS",
+    "ARGS",
+):  # `make test` may be above; what a test makes is no part of it
     os.environ.pop(name, None)
 
 TESTS = Path(__file__).parent

@@ -66,7 +66,8 @@ def test_an_image_that_attacks_no_longer_alter_is_not_asked_again(outputs):
     images = np.zeros((3, 28, 28), np.uint8)  # the last has no white pixel at all
     images[0, :2, :20] = 255  # 40 white pixels: none is left from 40 attacks on
     images[1, :10, :20] = 255
-    part, labels, asked = plan(outputs, levels=[20, 50, 100]).part("white_to_black"), np.zeros(3, int), []
+    once = plan(outputs, levels=[20, 50, 100], replacement=False, source="current")
+    part, labels, asked = once.part("white_to_black"), np.zeros(3, int), []
 
     def probabilities(block):
         asked.append(len(block))
@@ -84,7 +85,8 @@ def test_records_name_what_made_them(outputs):
     sweep(plan(outputs, noises=["white_to_black"], draws=1))
     recorded = Predictions.read(plan(outputs).part("white_to_black").path).record
     assert recorded["recipe"] == {
-        "noise": "white_to_black", "c": 2.0, "levels": [20, 100], "draw": 0, "images": 150, "bfloat16": False
+        "noise": "white_to_black", "c": 2.0, "levels": [20, 100], "draw": 0, "images": 150, "bfloat16": False,
+        "replacement": True, "source": "clean"
     }  # fmt: skip
     assert recorded["model"] == MODEL and recorded["train_seed"] == 0 and recorded["commit"]
     assert recorded["weights"] == file_hash(networks.weights_path(MODEL, 0, outputs))
@@ -334,8 +336,9 @@ def test_accuracy_counts_what_was_right(outputs):
     assert len(table) == 1 + 4 * 2 * 2 and (table["attacks"] == 0).sum() == 1
     row = table.query("noise == 'black_to_white' and attacks == 100 and draw == 1").iloc[0]
     images, labels = data.load().test_images[:150], data.load().test_labels[:150]
-    found = naive_probabilities(outputs, perturb(images, "black_to_white", 100, seed=1)).argmax(axis=1)
-    assert row["correct"] == (found == labels).sum() and row["pixels_altered"] == 150 * 100
+    noisy = perturb(images, "black_to_white", 100, seed=1)
+    found = naive_probabilities(outputs, noisy).argmax(axis=1)
+    assert row["correct"] == (found == labels).sum() and row["pixels_altered"] == (noisy != images).sum()
 
 
 def test_a_new_noise_joins_by_its_declaration_alone(outputs, monkeypatch):
