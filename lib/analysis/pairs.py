@@ -79,15 +79,17 @@ def neighbours(apart: pd.DataFrame, order: pd.DataFrame) -> pd.DataFrame:
     """Each network and the next one in the `ranking`: the rows of `differences`, the better network second."""
     rows = []
     for noise in PAPER_NOISES:
-        models = list(order[order["noise"] == noise]["model"])
-        known = apart[apart["noise"] == noise].set_index(["first", "second"])
-        for better, worse in pairwise(models):
-            if (worse, better) in known.index:
-                rows.append((noise, worse, better, *known.loc[(worse, better), ["gain", "low", "high"]]))
-            else:
-                gain, low, high = known.loc[(better, worse), ["gain", "low", "high"]]
-                rows.append((noise, worse, better, -gain, -high, -low))
+        own = apart[apart["noise"] == noise]
+        for better, worse in pairwise(order[order["noise"] == noise]["model"]):
+            rows.append((noise, worse, better, *lead(own, better, worse)))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def lead(apart: pd.DataFrame, one: str, other: str) -> tuple[float, float, float]:
+    """By how much `one` is above the `other` on one noise, from its rows of `differences`: gain, low, high."""
+    pair = apart[apart["first"].isin((one, other)) & apart["second"].isin((one, other))].iloc[0]
+    gain, low, high = pair["gain"], pair["low"], pair["high"]
+    return (gain, low, high) if pair["second"] == one else (-gain, -high, -low)
 
 
 def steps(trainings: Trainings, score: Callable[[str], Score] = area) -> pd.DataFrame:
@@ -110,8 +112,3 @@ def shrinking(trainings: Trainings) -> pd.DataFrame:
             found = combined(trainings, area(noise), {second: 2, first: -1, third: -1})
             rows.append((noise, (first, second, third), found.value, *found.ends(tail)))
     return pd.DataFrame(rows, columns=["noise", "step", "fewer", "low", "high"])
-
-
-def verdict(low: float, high: float) -> str:
-    """What a difference's interval says of it; nan: one of the two has one training."""
-    return "higher" if low > 0 else "lower" if high < 0 else "undecided"

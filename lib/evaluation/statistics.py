@@ -89,5 +89,5 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 
 def verdict(low: float, high: float) -> str:
-    """What a difference's interval says of it."""
+    """What a difference's interval says of it; undecided if its ends are not known (nan)."""
     return "higher" if low > 0 else "lower" if high < 0 else "undecided"

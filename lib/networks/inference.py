@@ -136,7 +136,7 @@ def _torch(net: nn.Module, bfloat16: bool = False) -> Forward:
 
     def forward(images: np.ndarray) -> np.ndarray:
         # float32 throughout: a GPU's convolutions would otherwise round to TF32's 10 bits, and answers move
-        exact = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False)
+        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
         with exact, torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
             return net(torch.from_numpy(images).to(device)).float().cpu().numpy()
 

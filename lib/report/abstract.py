@@ -1,7 +1,5 @@
 """What `paper.ipynb` says first: which networks survive the noises, which fall, by how much and how sure that is."""
 
-import math
-
 import pandas as pd
 
 from lib import networks
@@ -21,8 +19,7 @@ def survival(trainings: Trainings) -> pd.DataFrame:
     rows = []
     for model in trainings.models:
         found = combined(trainings, area(*PAPER_NOISES), {model: 1})
-        count = len(trainings.seeds[model])
-        rows.append((model, count, found.value, *(found.ends(0.025) if count > 1 else (math.nan, math.nan))))
+        rows.append((model, len(trainings.seeds[model]), found.value, *found.ends(0.025)))
     table = pd.DataFrame(rows, columns=["model", "trainings", "mean", "low", "high"])
     return table.sort_values("mean", ascending=False, ignore_index=True)
 
@@ -42,7 +39,7 @@ def survivors(trainings: Trainings) -> str:
     best, worst = (
         [model for model in models if model == end or _undecided(apart, end, model)] for end in (models[0], models[-1])
     )
-    gap = _gap(apart, models[0], models[-1])
+    gap = pairs.lead(apart, models[0], models[-1])
     each = "; ".join(f"{networks.title(row.model)} {told(row.mean, row.low, row.high)}" for row in several.itertuples())
     decided = ((apart["low"] > 0) | (apart["high"] < 0)).sum()
     first = "No network is surely better than another"
@@ -65,15 +62,8 @@ def _joined(models: list[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _gap(apart: pd.DataFrame, one: str, other: str) -> tuple[float, float, float]:
-    """By how much `one` is above the `other`, with the interval."""
-    row = apart[apart["first"].isin((one, other)) & apart["second"].isin((one, other))].iloc[0]
-    gain, low, high = row["gain"], row["low"], row["high"]
-    return (gain, low, high) if row["second"] == one else (-gain, -high, -low)
-
-
 def _undecided(apart: pd.DataFrame, one: str, other: str) -> bool:
-    _, low, high = _gap(apart, one, other)
+    _, low, high = pairs.lead(apart, one, other)
     return low <= 0 <= high
 
 

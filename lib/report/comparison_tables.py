@@ -4,15 +4,14 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from lib import networks
-from lib.analysis import pairs
 from lib.analysis.trainings import Trainings, means
-from lib.evaluation.statistics import area_under_curve, attacks_until, ranks
+from lib.evaluation.statistics import area_under_curve, attacks_until, ranks, verdict
 from lib.noise import NOISES
 from lib.paper import PAPER_NOISES, PAPER_TARGET, read_table_1
+from lib.report import tables
 from lib.report.figures import title
 from lib.report.tables import BOUND, spread
 from lib.store.files import OUTPUTS
@@ -186,10 +185,7 @@ def by_noise(table: pd.DataFrame, rows: Iterable[str], values: list[str], sign: 
         table: with `noise` and the columns that `values` names: value, low, high.
         rows: the label of each row of the table.
     """
-    words = [told(*(getattr(row, name) for name in values), sign=sign) for row in table.itertuples()]
-    entries = pd.DataFrame({"row": list(rows), "noise": table["noise"].map(SHORT).to_numpy(), "words": words})
-    wide = entries.pivot(index="row", columns="noise", values="words")
-    return wide.loc[list(dict.fromkeys(entries["row"])), list(SHORT.values())].rename_axis(index=None, columns=None)
+    return tables.by_noise(table.assign(row=list(rows)), "row", values, sign=sign, words=told).rename_axis(index=None)
 
 
 def over(table: pd.DataFrame) -> list[str]:
@@ -204,7 +200,7 @@ def through(table: pd.DataFrame) -> list[str]:
 
 def steps_counted(steps: pd.DataFrame) -> str:
     """Of how many rows of `pairs.steps` the interval says that the deeper network is better, or worse."""
-    words = [pairs.verdict(low, high) for low, high in zip(steps["low"], steps["high"], strict=True)]
+    words = [verdict(low, high) for low, high in zip(steps["low"], steps["high"], strict=True)]
     undecided, alone = words.count("undecided"), steps["low"].isna().sum()
     why = f", {alone} of them because a network has one training" if alone else ""
     return (
@@ -291,5 +287,4 @@ def moved(found: pd.DataFrame) -> str:
 def at_level(trainings: Trainings, attacks: int) -> pd.DataFrame:
     """The mean accuracy at a number of attacks with its interval, a row for each network, a column for each noise."""
     table = means(trainings).query("attacks == @attacks")
-    table = table.assign(low=np.where(table["trainings"] > 1, table["low"], np.nan))
     return by_noise(table, table["model"].map(networks.title), ["mean", "low", "high"], sign="")

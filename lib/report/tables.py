@@ -1,6 +1,7 @@
 """Comparisons as tables to be read: every number with its interval, rounded so that any machine prints the same."""
 
 import math
+from collections.abc import Callable
 
 import pandas as pd
 
@@ -11,6 +12,7 @@ from lib.evaluation import results
 from lib.noise import NOISES
 from lib.paper import PAPER_NOISES
 
+Words = Callable[[float, float, float, int, str], str]  # of a value with its interval: digits, sign
 BOUND = "\N{NO-BREAK SPACE}"  # where a cell of a table must not break
 
 
@@ -37,10 +39,12 @@ def differences(curves: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["network", "cells", "mean", "mean_size", "largest"])
 
 
-def by_noise(table: pd.DataFrame, label: str, values: list[str], digits: int = 1, sign: str = "+") -> pd.DataFrame:
-    """Rows of a comparison as a table of words, one column for each noise: `values` names value, low and high."""
+def by_noise(
+    table: pd.DataFrame, label: str, values: list[str], digits: int = 1, sign: str = "+", words: Words = spread
+) -> pd.DataFrame:
+    """Rows of a comparison as a table of `words`, one column for each noise: `values` names value, low and high."""
     told = table.assign(
-        text=[spread(*(getattr(row, name) for name in values), digits, sign) for row in table.itertuples()],
+        text=[words(*(getattr(row, name) for name in values), digits, sign) for row in table.itertuples()],
         short=[NOISES[noise].short for noise in table["noise"]],
     )
     order = list(dict.fromkeys(told[label]))
