@@ -40,6 +40,10 @@ class AnswerFile:
         record = self.records.get(part.path.stem)
         return record is not None and part.made(record, weights or record["weights"])
 
+    def accuracy(self, part: SweepPart) -> np.ndarray:
+        """(levels,) percent, of a part that is recorded."""
+        return 100 * (self.errors[part.path.stem] == 0).mean(axis=1)
+
     def add(self, part: SweepPart, found: Predictions) -> None:
         """Keep what was found of a part, with the means over the images of pixels drawn and altered, by level."""
         labels = data.load().test_labels[: part.recipe["images"]]

@@ -93,8 +93,7 @@ def accuracies(models: tuple[str, ...] = MODELS, outputs: Path = OUTPUTS, images
         answers = AnswerFile.read(answers_path(model, outputs))
         for part in parts(model, outputs, images):
             if answers.holds(part, None):
-                right = 100 * (answers.errors[part.path.stem] == 0).mean(axis=1)  # (levels,)
-                told = zip(part.recipe["levels"], right, strict=True)
+                told = zip(part.recipe["levels"], answers.accuracy(part), strict=True)
                 rows += [(model, part.recipe["noise"], attacks, accuracy) for attacks, accuracy in told]
     return pd.DataFrame(rows, columns=["model", "noise", "attacks", "accuracy"])
 

@@ -129,9 +129,8 @@ def accuracies(
         about = {"beginning": beginning, "change": change} | asdict(training) | {"seed": seed}
         for reading, noise in itertools.product(NOISES, (CLEAN, *USUAL_NOISES)):
             part = reading.part(recipe.model, noise, recipe.outputs, images, seed)
-            right = 100 * (answers.errors[part.path.stem] == 0).mean(axis=1)  # (levels,)
             drawn = {"replacement": reading.replacement, "source": reading.source, "noise": noise}
-            for attacks, accuracy in zip(part.recipe["levels"], right, strict=True):
+            for attacks, accuracy in zip(part.recipe["levels"], answers.accuracy(part), strict=True):
                 rows.append(about | drawn | {"attacks": attacks, "accuracy": accuracy})
     columns = ["beginning", "change", *CHOICES, "seed", "replacement", "source", "noise", "attacks", "accuracy"]
     return pd.DataFrame(rows, columns=columns)

@@ -37,8 +37,7 @@ def distances(models: tuple[str, ...] = FIGURE_7, outputs: Path = OUTPUTS, image
         answers = AnswerFile.read(matrix.answers_path(model, outputs))
         part = ABOVE_100.part(model, WHITE, outputs, images)
         if answers.holds(part, None):
-            accuracy = 100 * (answers.errors[part.path.stem] == 0).mean(axis=1)  # (levels,)
-            above_100 = pd.DataFrame({"attacks": part.recipe["levels"], "accuracy": accuracy})
+            above_100 = pd.DataFrame({"attacks": part.recipe["levels"], "accuracy": answers.accuracy(part)})
             curve = results.curves(Plan(model=model, noises=[WHITE], draws=1, images=images, outputs=outputs))
             above_0 = curve[curve["attacks"].isin(TABLE_1_LEVELS[1:])][["attacks", "accuracy"]]
             told = (distance(ours.assign(model=model, noise=WHITE)) for ours in (above_0, above_100))
