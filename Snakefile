@@ -43,7 +43,7 @@ PLANS = {
 }
 # notebook -> the figures it draws
 STUDIES = {
-    "noise": ["noise-gallery-20", "noise-pixels-left"],
+    "noise": ["noise-gallery", "noise-pixels-left"],
     "architectures": ["architectures", "architectures-beside-paper", "architectures-areas"],
     "depth": ["depth", "depth-areas"],
     "curves": ["curves-shapes", "curves-foreground"],

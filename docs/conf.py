@@ -30,15 +30,12 @@ html_show_copyright = False
 
 
 def as_page(app, docname: str, source: list[str]) -> None:
-    """A notebook as it is read on paper: without widgets, one network's with its name, the paper's own without code."""
+    """A notebook as it is read on paper: one network's with its name, the paper's own without code."""
     if not docname.startswith("outputs/"):
         return
     notebook = json.loads(source[0])
-    notebook["metadata"].pop("widgets", None)
-    for cell in notebook["cells"]:
-        shown = cell.get("outputs", [])
-        shown[:] = [output for output in shown if not any("widget" in kind for kind in output.get("data", {}))]
-        if docname == "outputs/paper":
+    if docname == "outputs/paper":
+        for cell in notebook["cells"]:
             cell["metadata"]["tags"] = ["remove-input"]
     _, *kind, name = docname.split("/")
     if kind:

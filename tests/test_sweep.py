@@ -17,7 +17,7 @@ from lib.evaluation.plan import CLEAN, Plan
 from lib.evaluation.sweep import Predictions, predict, sweep
 from lib.networks import predictor
 from lib.noise import NOISES, Noise, perturb
-from lib.store import data
+from lib.store import data, parts
 from lib.store.files import file_hash
 from lib.store.parts import in_turn
 
@@ -172,8 +172,14 @@ def test_predictions_stay_where_the_weights_are_not_kept(outputs):
     with pytest.raises(FileNotFoundError, match=r"weights of .* are not kept.*make train MODEL="):
         sweep(small.model_copy(update={"recompute": True}))
     kept = small.weights.with_suffix(".json")
-    kept.write_text(json.dumps(json.loads(kept.read_text()) | {"weights": "another"}))
+    whole = kept.read_text()
+    kept.write_text(json.dumps(json.loads(whole) | {"weights": "another"}))
     assert results.accuracy_table(outputs).empty, "other weights were trained since"
+    for damaged in ("", whole[:40], "[]", '{"weights": "abc"}', "\x00"):
+        kept.write_text(damaged)
+        for ask in (networks.read_record, parts.weights_hash):
+            with pytest.raises(ValueError, match=rf"no record of a training in .*{kept.name}"):
+                ask(small.weights)
     kept.unlink()
     pd.testing.assert_frame_equal(results.accuracy_table(outputs), table)
     with pytest.raises(FileNotFoundError, match="is not trained"):

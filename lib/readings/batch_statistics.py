@@ -25,7 +25,7 @@ from lib.store.files import OUTPUTS
 from lib.store.parts import origin
 
 BATCH = 64  # images, as in training
-IMAGES = 500  # the first of the test images
+IMAGES = 2_000  # the first of the test images
 ATTACKS = 200
 MODELS = ("resnet18", "resnet50", "resnetv2_50", "efficientnet_b1")  # of those that have batch normalisation
 

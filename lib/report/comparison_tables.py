@@ -92,21 +92,9 @@ def _entry(ours: pd.DataFrame, paper: pd.Series, key: tuple[str, int, str]) -> s
 
 
 def beside_paper(trainings: Trainings) -> pd.DataFrame:
-    """Our means minus the paper's at the noisy levels of Table 1 (points), a row for each network that it has.
-
-    Columns: entries, mean difference, mean size (of the differences), largest size.
-    """
-    both = read_table_1().query("attacks > 0").merge(means(trainings), on=["model", "noise", "attacks"])
-    rows = {}
-    for model, own in both.groupby("model", sort=False):
-        apart = own["mean"] - own["accuracy"]
-        rows[networks.title(model)] = {
-            "entries": len(own),
-            "mean difference": apart.mean(),
-            "mean size": apart.abs().mean(),
-            "largest size": apart.abs().max(),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    """Our means minus the paper's (`tables.differences`)."""
+    both = read_table_1().merge(means(trainings), on=["model", "noise", "attacks"])
+    return tables.differences(both.assign(difference=both["mean"] - both["accuracy"]))
 
 
 def summary(trainings: Trainings, areas: pd.DataFrame, order: pd.DataFrame) -> pd.DataFrame:

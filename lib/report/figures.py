@@ -101,8 +101,15 @@ def save(figure: Figure, name: str, outputs: Path = OUTPUTS) -> Figure:
 
 
 def saved(name: str, words: str, outputs: Path = OUTPUTS) -> display.Image:
-    """A figure that another notebook has saved, as the output of a cell; `words` are for who cannot see it."""
-    return display.Image(filename=str(outputs / "figures" / f"{name}.png"), alt=words)
+    """A figure that another notebook has saved, as the output of a cell; `words` are for who cannot see it.
+
+    Raises:
+        FileNotFoundError: if it is not there; it says what saves it.
+    """
+    path = outputs / "figures" / f"{name}.png"
+    if not path.is_file():
+        raise FileNotFoundError(f"no figure {path}; the notebook of that name saves it, run with the same parameters")
+    return display.Image(filename=str(path), alt=words)
 
 
 @style.context(STYLE)

@@ -8,7 +8,6 @@ import pandas as pd
 from lib import networks as nets
 from lib.analysis.claims import CLAIMS
 from lib.analysis.statements import FAILS, HOLDS, UNDECIDED, Statement, sureness, verdict
-from lib.evaluation import results
 from lib.noise import NOISES
 from lib.paper import PAPER_NOISES
 
@@ -25,18 +24,21 @@ def spread(value: float, low: float, high: float, digits: int = 1, sign: str = "
     return told[0] if len(set(told)) == 1 and math.isinf(value) else f"{told[0]} {between}"
 
 
-def differences(curves: pd.DataFrame) -> pd.DataFrame:
-    """Ours minus the paper's at the noisy levels of Table 1, for each network that both have (points).
+def differences(beside: pd.DataFrame) -> pd.DataFrame:
+    """Ours minus the paper's at the noisy levels of Table 1 (points), a row for each network that both have.
 
-    Columns: network, cells, mean, mean_size (of the absolute differences), largest (of them).
+    Args:
+        beside: columns model, attacks, difference (ours minus the paper's, points).
+
+    Returns:
+        Columns: entries, mean difference, mean size (of the differences), largest size.
     """
-    rows = []
-    for model, curve in curves.groupby("model", sort=False):
-        beside = results.beside_paper(curve, model).query("attacks > 0")
-        if len(beside):
-            apart = beside["difference"]
-            rows.append((nets.title(model), len(beside), apart.mean(), apart.abs().mean(), apart.abs().max()))
-    return pd.DataFrame(rows, columns=["network", "cells", "mean", "mean_size", "largest"])
+    rows = {}
+    for model, own in beside.query("attacks > 0").groupby("model", sort=False):
+        apart = own["difference"]
+        rows[nets.title(model)] = [len(own), apart.mean(), apart.abs().mean(), apart.abs().max()]
+    columns = ["entries", "mean difference", "mean size", "largest size"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
 def by_noise(

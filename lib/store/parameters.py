@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from lib.store.files import ROOT
+from lib.store.files import ROOT, recipe_hash
 
 Settings = TypeVar("Settings", bound=BaseModel)
 INJECTED = "# Parameters"  # the first line of the cell that papermill adds
@@ -122,6 +122,12 @@ def _typed(name: str) -> str | None:
         return None
     found = [words[i + 2] for i in range(len(words) - 2) if words[i] in PARAMETER and words[i + 1] == name]
     return found[-1] if found else None
+
+
+def named(stem: str, settings: BaseModel) -> str:
+    """The name of a figure: `stem` where the notebook's parameters are the usual ones, else one of their own."""
+    chosen = settings.model_dump(mode="json", exclude={"outputs", "recompute"}, exclude_defaults=True)
+    return f"{stem}-{recipe_hash(chosen)}" if chosen else stem
 
 
 def imported(reference: str) -> Any:

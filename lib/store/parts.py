@@ -57,11 +57,32 @@ def origin(model: str, train_seed: int, weights: Path) -> dict:
 
 
 def weights_hash(weights: Path) -> str | None:
-    """The hash of a weights file; where the weights are not kept, as the record of their training says it, if any."""
+    """The hash of a weights file; where the weights are not kept, as the record of their training says it, if any.
+
+    Raises:
+        ValueError: as `kept_record`.
+    """
     if weights.is_file():
         return file_hash(weights)
-    record = weights.with_suffix(".json")
-    return json.loads(record.read_text())["weights"] if record.is_file() else None
+    record = kept_record(weights)
+    return record and record["weights"]
+
+
+def kept_record(weights: Path) -> dict | None:
+    """The record of a training that is kept beside its weights file, or in its place; None if there is none.
+
+    Raises:
+        ValueError: if it is damaged; it names the file.
+    """
+    path = weights.with_suffix(".json")
+    if not path.is_file():
+        return None
+    try:
+        record = json.loads(path.read_bytes())
+        return record | {name: record[name] for name in ("recipe", "weights")}
+    except (KeyError, TypeError, ValueError) as error:
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(f"no record of a training in {path} ({told}); restore the file, or delete it") from None
 
 
 def recorded(parts: Sequence[Part], weights: Path) -> bool:
