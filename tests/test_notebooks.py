@@ -1,3 +1,4 @@
+import ast
 import hashlib
 import json
 import os
@@ -77,6 +78,15 @@ def test_defaults_of_notebook_and_lib_agree(path):
     for name, field in KINDS[path.stem].model_fields.items():
         if not field.is_required():
             assert str(variables[name]) == str(field.get_default()), name
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_a_run_with_other_parameters_leaves_the_usual_figures_alone(path):
+    tree = ast.parse("\n".join("".join(cell["source"]).replace("%matplotlib", "# ") for cell in cells(path)))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    names = [call.args[1] for call in calls if ast.unparse(call.func) == "figures.save"]
+    usual = [name.value for name in names if isinstance(name, ast.Constant)]
+    assert not usual or KINDS[path.stem].model_fields.keys() <= {"outputs", "recompute"}
 
 
 @pytest.mark.parametrize("path", EXECUTED, ids=lambda path: str(path.relative_to(OUTPUTS)))
