@@ -21,12 +21,17 @@ PUBLISHED = {
     "efficientnet_b1": 7_794_184 - 2 * 32 * 9 - 990 * 1281,
     "fc_rgb": 3 + 3 * 3136 * 3136 + 3136 + 31360 + 10,
     "resnetv2_50_stem": 25_549_352 - 2 * 64 * 49 - 990 * 2049 + 2 * 64,
+    **{f"fc{hidden}": (3136 + 1) * hidden + (hidden + 1) * 10 for hidden in (98, 392, 784, 1568, 6272)},
     "cnn": (25 + 3) * 20 + (16 * 20 + 3) * 70 + (9 * 70 + 3) * 256 + (25 * 256 + 1) * 10,
 }
 
 
+def test_every_network_is_counted_here_or_in_the_family():
+    assert networks.NETS.keys() == PUBLISHED.keys() | networks.FAMILY.keys()  # the latter in test_residual.py
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("model", networks.NETS)
+@pytest.mark.parametrize("model", PUBLISHED)
 def test_networks_have_the_published_size_and_ten_logits(model):
     net = networks.build(model).eval()
     assert sum(parameter.numel() for parameter in net.parameters()) == PUBLISHED[model]

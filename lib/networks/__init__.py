@@ -6,6 +6,8 @@ from typing import Any
 from lib.networks.architectures import (  # noqa: F401
     CLASSES,
     ENGINES,
+    FAMILY,
+    HIDDEN,
     NETS,
     NORMALIZE,
     RESIZE,
@@ -13,6 +15,7 @@ from lib.networks.architectures import (  # noqa: F401
     TITLES,
     Known,
     Predictor,
+    Variant,
     architecture,
     file_stem,
     read_record,

@@ -1,4 +1,4 @@
-"""The eight networks (section 3.3), the CNN behind Table 2, anyone's own, and where their weights lie.
+"""The eight networks (section 3.3), the CNN behind Table 2, a family for section 6, anyone's own; where weights lie.
 
 torch, torchvision and timm are imported where a network is made, not here: a name is checked without them.
 """
@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import AfterValidator
 
 from lib.store.files import OUTPUTS
 from lib.store.parameters import imported
+from lib.store.parts import kept_record
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,12 +33,11 @@ ENGINES = ("auto", "openvino", "torch")  # what computes a network's answers
 Predictor = Callable[[np.ndarray], np.ndarray]  # images (n, size, size) uint8 -> class probabilities (n, 10) float32
 
 
-def fully_connected() -> nn.Module:
-    """3136 -> 3136 (ReLU) -> 10, one hidden unit for each pixel of 56x56."""
+def fully_connected(hidden: int = SIZE * SIZE) -> nn.Module:
+    """3136 -> hidden (ReLU) -> 10; the paper has one hidden unit for each pixel of 56x56."""
     from torch import nn
 
-    pixels = SIZE * SIZE
-    return nn.Sequential(nn.Flatten(), nn.Linear(pixels, pixels), nn.ReLU(), nn.Linear(pixels, CLASSES))
+    return nn.Sequential(nn.Flatten(), nn.Linear(SIZE * SIZE, hidden), nn.ReLU(), nn.Linear(hidden, CLASSES))
 
 
 def fully_connected_rgb() -> nn.Module:
@@ -120,6 +122,52 @@ def from_timm(name: str) -> nn.Module:
     return timm.create_model(name, pretrained=False, in_chans=1, num_classes=CLASSES, **size)
 
 
+@dataclass(frozen=True)
+class Variant:
+    """A ResNet of the family in which one part is changed at a time (`residual.py`)."""
+
+    depth: Literal[10, 18, 34, 50]  # layers with weights; 50: bottlenecks
+    skips: Literal["residual", "none", "preact"] = "residual"
+    width: float = 0.5  # 1: 64 channels behind the first convolution
+    norm: bool = True  # batch normalisation
+    pool: bool = True  # max-pooling behind the first convolution
+
+    @property
+    def title(self) -> str:
+        """In print: `ResNet-18, half width`."""
+        kind = {"residual": "ResNet", "none": "Plain", "preact": "Pre-activation ResNet"}[self.skips]
+        told = [f"{kind}-{self.depth}", *({0.25: ["quarter width"], 0.5: ["half width"]}.get(self.width, []))]
+        told += ([] if self.norm else ["no batch norm"]) + ([] if self.pool else ["no pooling"])
+        return ", ".join(told)
+
+    def make(self) -> nn.Module:
+        """The network with fresh weights."""
+        from lib.networks.residual import resnet
+
+        return resnet(self)
+
+
+# Shortcuts by depth at half width; then one change at a time from `half_resnet18`. At full width that is `resnet18`.
+FAMILY = {
+    "half_resnet10": Variant(10),
+    "half_resnet18": Variant(18),
+    "half_resnet34": Variant(34),
+    "half_resnet50": Variant(50),
+    "half_plain10": Variant(10, "none"),
+    "half_plain18": Variant(18, "none"),
+    "half_plain34": Variant(34, "none"),
+    "half_plain50": Variant(50, "none"),
+    "half_preact10": Variant(10, "preact"),
+    "half_preact18": Variant(18, "preact"),
+    "half_preact34": Variant(34, "preact"),
+    "half_preact50": Variant(50, "preact"),
+    "quarter_resnet18": Variant(18, width=0.25),
+    "half_resnet18_nobn": Variant(18, norm=False),
+    "half_plain18_nobn": Variant(18, "none", norm=False),
+    "half_resnet18_nopool": Variant(18, pool=False),
+}
+HIDDEN = {"fc98": 98, "fc392": 392, "fc784": 784, "fc1568": 1568, "fc": SIZE * SIZE, "fc6272": 6272}  # units of the FCs
+
 # name -> a function that returns a network for 1x56x56 with fresh weights.
 NETS: dict[str, Callable[[], nn.Module]] = {
     "fc": fully_connected,
@@ -133,6 +181,8 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "cnn": small_cnn,
     "fc_rgb": fully_connected_rgb,
     "resnetv2_50_stem": resnetv2_50_stem,
+    **{name: variant.make for name, variant in FAMILY.items()},
+    **{name: partial(fully_connected, hidden) for name, hidden in HIDDEN.items() if name != "fc"},
 }
 
 TITLES = {
@@ -147,6 +197,8 @@ TITLES = {
     "cnn": "small CNN",
     "fc_rgb": "FC, three channels",
     "resnetv2_50_stem": "ResNet-50V2, stem as described",
+    **{name: variant.title for name, variant in FAMILY.items()},
+    **{name: f"FC, {hidden:,} hidden units" for name, hidden in HIDDEN.items() if name != "fc"},
 }
 
 
@@ -213,13 +265,9 @@ def read_record(path: Path) -> dict:
     """
     import safetensors
 
-    kept = path.with_suffix(".json")
-    try:
-        if not path.is_file() and kept.is_file():
-            return json.loads(kept.read_text())
-    except ValueError as error:
-        raise damaged(kept, error) from None
     if not path.is_file():
+        if kept := kept_record(path):
+            return kept
         model, _, seed = path.stem.rpartition("-seed")
         command = f"make train MODEL={model}" + (f" SEED={seed}" if seed != "0" else "")
         raise FileNotFoundError(f"{model} with seed {seed} is not trained: no {path}; make it with: {command}")

@@ -13,8 +13,8 @@ from lib.store.parameters import LARGEST_SEED
 
 
 def paper_target(model: str) -> float:
-    """Percent of the validation images at which the paper stops training; infinite for the fully connected net."""
-    return float("inf") if model.partition("@")[0] == "fc" else PAPER_TARGET
+    """Percent of the validation images at which the paper stops training; infinite for fully connected nets."""
+    return float("inf") if model.partition("@")[0] in networks.HIDDEN else PAPER_TARGET
 
 
 class Recipe(BaseModel):
