@@ -1,0 +1,236 @@
+"""Dropout before a network's last layer, left on when it is asked (Gal and Ghahramani 2016; the paper's section 6).
+
+The features before that layer are computed once, and the layer is asked `PASSES` times with other features dropped. The
+masks are drawn once, with a seed, and are the same for every image: thirty thinned networks, whose answers to an
+image depend neither on the batch nor on the images beside it.
+"""
+
+import copy
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+from tqdm import tqdm
+
+from lib import networks
+from lib.evaluation.plan import Plan, SweepPart
+from lib.evaluation.sweep import TOLERANCE
+from lib.paper import PAPER_NOISES
+from lib.store import data, parts
+from lib.store.files import OUTPUTS, read_arrays, write_arrays
+
+PASSES = 30
+RATE = 0.5  # share of the features that a pass drops
+MASKS = 0  # the seed of their draw
+LEVELS = [0, 20, 50, 100, 200]  # attacks
+SEED = 0  # of the training: no other's weights are kept
+CHECKED_IMAGES = 3  # of a recorded file, at every noise and level
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A trained network, cut before its last layer."""
+
+    below: Callable[[Tensor], Tensor]  # images (n, 1, 28, 28) in [0, 1] -> features
+    layer: nn.Module  # features -> logits, a linear layer or a convolution
+    shape: tuple[int, ...]  # of one image's features
+
+    @classmethod
+    def of(cls, net: networks.Net, model: str, compiled: bool = False) -> "Cut":
+        """Cut the network `model`, which is in eval mode and is left as it is.
+
+        Args:
+            compiled: whether OpenVINO computes the features, three times as fast as torch, but seconds to begin.
+
+        Raises:
+            ValueError: if its logits are not what its last linear layer or convolution gives.
+        """
+        net = networks.folded(copy.deepcopy(net)).to(memory_format=networks.memory_format(net))
+        digits = torch.from_numpy(networks.digits())[:, None] / 255
+        with torch.inference_mode():
+            logits, (name, shape) = net(digits), _last_layer(net, digits)
+            layer = net.get_submodule(name)
+            net.set_submodule(name, nn.Identity())
+            found = cls(_openvino(net) if compiled else net, layer, shape)
+            try:
+                same = torch.allclose(found.logits(found.features(digits)), logits, atol=networks.ROUNDING)
+            except RuntimeError:  # of shapes that do not fit
+                same = False
+        if not same:
+            raise ValueError(f"{model} does not end with a linear layer or a convolution; dropout has no place there")
+        return found
+
+    def features(self, pixels: Tensor) -> Tensor:
+        return self.below(pixels).reshape(-1, *self.shape)
+
+    def logits(self, features: Tensor) -> Tensor:
+        return self.layer(features).flatten(1)
+
+    def ask(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Class probabilities of images (n, 28, 28) uint8, without dropout (n, 10) and of each pass (PASSES, n, 10)."""
+        logits = []
+        masks = torch.from_numpy(_masks(self.shape))
+        with torch.inference_mode():
+            for batch in torch.from_numpy(images.copy())[:, None].split(networks.BATCH):
+                features = self.features(batch / 255)
+                thinned = [self.logits(features * mask) for mask in masks]
+                logits.append(torch.stack([self.logits(features), *thinned]))
+            answers = torch.cat(logits, dim=1).double().softmax(dim=-1).numpy()
+        return answers[0], answers[1:]
+
+
+@cache
+def _masks(shape: tuple[int, ...]) -> np.ndarray:
+    """(PASSES, *shape) float32, what each pass multiplies the features by: 0, or 1 over the share that is kept."""
+    kept = np.random.default_rng(MASKS).random((PASSES, *shape)) >= RATE
+    return (kept / (1 - RATE)).astype(np.float32)
+
+
+def _last_layer(net: nn.Module, images: Tensor) -> tuple[str, tuple[int, ...]]:
+    """The linear layer or convolution that these images go through last: its name, and the shape of one's features."""
+    called = [("body", ())]
+    hooks = [
+        module.register_forward_pre_hook(lambda _, given, name=name: called.append((name, tuple(given[0].shape[1:]))))
+        for name, module in net.named_modules()
+        if isinstance(module, nn.Linear | _ConvNd)
+    ]
+    net(images)
+    for hook in hooks:
+        hook.remove()
+    return called[-1]
+
+
+def _openvino(net: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The same network in float32, without the warnings of its translation."""
+    import openvino  # only where it is asked for: it loads for a second
+
+    size = data.load().test_images.shape[1:]
+    with warnings.catch_warnings(action="ignore", category=torch.jit.TracerWarning):
+        graph = openvino.convert_model(net, example_input=torch.zeros(2, 1, *size), input=[-1, 1, *size])
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    compiled = openvino.Core().compile_model(graph, "CPU", settings)
+    return lambda pixels: torch.from_numpy(compiled(pixels.numpy())[0].copy())
+
+
+def doubts(plain: np.ndarray, passes: np.ndarray) -> dict[str, np.ndarray]:
+    """What is recorded of each answer, from class probabilities (n, 10) and (passes, n, 10): arrays (n,).
+
+    predicted, softmax: the class without dropout, and 1 - its probability. mean_predicted, mean: the same of the mean
+    over the passes. entropy: of that mean. information: the entropy less the passes' mean entropy, which is the mutual
+    information of answer and mask. spread: the root of the predictive variance, summed over the classes (nats and
+    probabilities).
+    """
+    mean = passes.mean(axis=0)
+    entropy = _entropy(mean)
+    return {
+        "predicted": plain.argmax(axis=-1).astype(np.uint8),
+        "softmax": 1 - plain.max(axis=-1),
+        "mean_predicted": mean.argmax(axis=-1).astype(np.uint8),
+        "mean": 1 - mean.max(axis=-1),
+        "entropy": entropy,
+        "information": np.maximum(entropy - _entropy(passes).mean(axis=0), 0),  # rounding goes below 0
+        "spread": np.sqrt(passes.var(axis=0).sum(axis=-1)),
+    }
+
+
+def _entropy(probabilities: np.ndarray) -> np.ndarray:
+    logarithms = np.log(probabilities, out=np.zeros_like(probabilities), where=probabilities > 0)
+    return -(probabilities * logarithms).sum(axis=-1)
+
+
+class Doubts(parts.Part):
+    """What one network answered to the clean images, then to each noise and level, plainly and with dropout."""
+
+    @property
+    def label(self) -> str:
+        return networks.file_stem(self.recipe["model"], SEED)
+
+    @property
+    def size(self) -> int:
+        return len(self.rows) * self.recipe["images"]
+
+    @property
+    def rows(self) -> list[tuple[str, int]]:
+        """Noise and number of attacks of each row of the arrays (rows, images)."""
+        return [(asked["noise"], level) for asked in self.recipe["asked"] for level in asked["levels"]]
+
+    def attacked(self, index: np.ndarray) -> np.ndarray:
+        """The test images of these numbers as they are asked, (rows, n, 28, 28) uint8."""
+        images = data.load().test_images[index]
+        asked = [SweepPart(self.folder, recipe) for recipe in self.recipe["asked"]]
+        return np.concatenate([part.attack(images, index, part.recipe["levels"])[0] for part in asked])
+
+    def read(self) -> dict[str, np.ndarray]:
+        """The arrays of `doubts`, (rows, images)."""
+        return read_arrays(self.path)[1]
+
+
+def doubts_of(model: str, outputs: Path = OUTPUTS, images: int = 2_000) -> Doubts:
+    """The file of one network, by the paper's noises in the default reading, draw 0."""
+    plan = Plan(model=model, levels=LEVELS, images=images, noises=list(PAPER_NOISES), draw=0)
+    dropped = {"passes": PASSES, "rate": RATE, "masks": MASKS}
+    asked = [part.recipe for part in plan.parts()]
+    return Doubts(outputs / "confidence", {"model": model, "images": images, **dropped, "asked": asked})
+
+
+def record(model: str, outputs: Path = OUTPUTS, images: int = 2_000, recompute: bool = False) -> dict[str, int]:
+    """Ask a trained network what is not recorded; a sample of what is recorded is recomputed (`parts.complete`).
+
+    Raises:
+        FileNotFoundError: if the network is not trained; it names the command that does.
+        ValueError: if what is recorded does not follow from the weights, or dropout has no place in it (`Cut.of`).
+    """
+    weights = networks.weights_path(model, SEED, outputs)
+    cut = Cut.of(networks.load(model, SEED, outputs), model, compiled=True)
+    origin = parts.origin(model, SEED, weights)
+
+    def make(part: Doubts, bar: tqdm) -> None:
+        found = []
+        for attacked in part.attacked(np.arange(images)):
+            found.append(doubts(*cut.ask(attacked)))
+            bar.update(len(attacked))
+        arrays = {name: np.stack([row[name] for row in found]) for name in found[0]}
+        write_arrays(part.path, origin | {"recipe": part.recipe}, {name: _small(each) for name, each in arrays.items()})
+
+    return parts.complete(
+        [doubts_of(model, outputs, images)],
+        origin["weights"],
+        make,
+        check=lambda part: _check(part, cut),
+        recompute=recompute,
+        title=f"{model} with dropout",
+    )
+
+
+def _small(values: np.ndarray) -> np.ndarray:
+    return values if values.dtype == np.uint8 else values.astype(np.float32)
+
+
+def _check(part: Doubts, cut: Cut) -> int:
+    """Recompute a random sample of a recorded file from the weights: how many answers.
+
+    Raises:
+        ValueError: if one differs by more than rounding.
+    """
+    index = np.random.default_rng().integers(part.recipe["images"], size=CHECKED_IMAGES)
+    recorded = {name: values[:, index].ravel() for name, values in part.read().items()}
+    plain, passes = cut.ask(part.attacked(index).reshape(-1, 28, 28))
+    found = doubts(plain, passes)
+    answers = np.arange(len(plain))
+    wrong = np.zeros(len(plain), bool)
+    for name in recorded.keys() - {"predicted", "mean_predicted"}:
+        wrong |= np.abs(found[name] - recorded[name]) > TOLERANCE
+    for name, asked in (("predicted", plain), ("mean_predicted", passes.mean(axis=0))):
+        wrong |= asked[answers, recorded[name]] < asked.max(axis=-1) - TOLERANCE
+    if wrong.any():
+        raise ValueError(
+            f"{wrong.sum()} of {len(wrong)} answers in {part.path} do not follow from the weights; "
+            "run it again with recompute=True"
+        )
+    return len(wrong)
