@@ -1,5 +1,7 @@
 import numpy as np
 
+from lib.analysis.claims import CLAIMS
+from lib.analysis.statements import Bounds, Mean, Statement
 from lib.analysis.trainings import Trainings
 from lib.paper import PAPER_NOISES
 from lib.report import abstract
@@ -19,10 +21,18 @@ def test_those_that_are_not_told_apart_are_named_together():
     told = abstract.survivors(
         trained(fc=[80, 81, 82], vgg19=[79, 80, 81], resnet18=[60, 61, 62], resnet34=[50, 51, 52], resnet50=[90])
     )
-    assert told.startswith("**FC and VGG-19 survive the noises best, ResNet-34 falls most**")
+    assert told.startswith("**FC and VGG-19 survive the noises best, ResNet-34 falls most.**")
     assert "FC 81.0" in told and "lie 30.0" in told.replace("\N{NO-BREAK SPACE}", " ")
-    assert "Of their 6 pairs 5 are told apart" in told
-    assert "Of ResNet-50 (90.0) there is one training" in told
+    assert "6 pairs 5 can be told apart" in told
+    assert "FC above ResNet-18 and ResNet-34; VGG-19 above ResNet-18 and ResNet-34; ResNet-18 above ResNet-34." in told
+    assert "ResNet-50 (90.0) has one training, which settles nothing" in told
+
+
+def test_what_is_told_apart_from_neither_end_is_not_named():
+    told = abstract.survivors(trained(fc=[80, 81, 82], vgg19=[69, 71.5, 74], resnet18=[60, 61, 62]))
+    assert told.startswith("**FC survives the noises best, ResNet-18 falls most.**"), told
+    told = abstract.survivors(trained(fc=[76, 81, 86], vgg19=[66, 71, 76], resnet18=[56, 61, 66]))
+    assert told.startswith("**FC survives the noises best, ResNet-18 falls most.**"), told
 
 
 def test_nothing_is_said_of_architectures_where_nothing_is_sure():
@@ -35,3 +45,28 @@ def test_the_best_comes_first():
     assert table["model"].tolist() == ["fc", "vgg19", "resnet18"] and table["mean"].tolist() == [81, 70, 61]
     own = table.set_index("model")
     assert np.isnan(own.loc["vgg19", "low"]) and own.loc["fc", "low"] < 81 < own.loc["fc", "high"]
+
+
+def test_readings_stand_beside_each_other_and_a_network_that_lacks_one_has_a_dash():
+    first, second = trained(fc=[80, 82], vgg19=[90, 91, 95]), trained(vgg19=[70])
+    table = abstract.by_reading({"one": first, "other": second})
+    assert table.index.tolist() == ["VGG-19", "FC"], "the best under the first reading is the first"
+    assert table.loc["VGG-19", "other (%)"].startswith("70.0") and table.loc["FC", "other (%)"] == "-"
+    assert table.loc["FC", "trainings, one"] == "2" and table.loc["FC", "trainings, other"] == "-"
+
+
+def test_claims_are_told_by_name_and_what_one_training_leaves_open_apart():
+    def about(networks, verdict, error, end):
+        numbers = (Mean(1.0, 1.0, 3, np.ones(1), dict.fromkeys(networks, 1)),)
+        return Statement(Bounds("a", "a", numbers, 0, 2), 1.0, -end, end, verdict, error)
+
+    found = {
+        1: [about(["fc"], "undecided", 1.0, np.inf)],
+        2: [about(["fc"], "undecided", 0.2, 3.0)],
+        4: [about(["fc"], "fails", 0.01, 3.0), about(["fc"], "undecided", 1.0, np.inf)],
+    }
+    lines = abstract.judged(found).replace("\N{NO-BREAK SPACE}", " ").splitlines()
+    assert "- **supported**: none." in lines
+    assert f"- **contradicted**: {CLAIMS[4].name} (4, 99.0 %)." in lines
+    assert f"- **undecided**: {CLAIMS[2].name} (2)." in lines
+    assert f"- **undecided while a network has one training**: {CLAIMS[1].name} (1)." in lines

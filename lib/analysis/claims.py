@@ -254,6 +254,7 @@ def _near_pointwise(evidence: Evidence) -> Iterator[Bounds]:
 class Claim:
     """What the paper says, where, and the statements that decide it."""
 
+    name: str
     text: str
     source: str
     bounds: Callable[[Evidence], Iterator[Bounds]]
@@ -261,62 +262,78 @@ class Claim:
 
 CLAIMS = {
     1: Claim(
+        "deeper networks more resilient",
         "Greater depth typically means greater resilience, and the gains become smaller as networks become deeper.",
         "abstract, sections 4.3 and 5",
         _depth_helps,
     ),
     2: Claim(
+        "a threshold between 34 and 50 layers",
         "On White to Black, Black to White and Random Pixel Invert there is a depth threshold between ResNet-34 and "
         "ResNet-50.",
         "section 4.3",
         lambda evidence: threshold(evidence.trainings),
     ),
     3: Claim(
+        "each deeper ResNet ahead on Edge to Altered",
         "On Edge to Altered each deeper ResNet beats the last, with much less of a threshold.",
         "section 4.3",
         lambda evidence: without_threshold(evidence.trainings),
     ),
     4: Claim(
-        "ResNet-50V2 tests consistently above ResNet-50, by 5 to 10 points in the mean.", "section 4.1", _preactivation
+        "ResNet-50V2 above ResNet-50",
+        "ResNet-50V2 tests consistently above ResNet-50, by 5 to 10 points in the mean.",
+        "section 4.1",
+        _preactivation,
     ),
     5: Claim(
-        "VGG-19 is the best in nearly all regards; the exception is Random Pixel Invert.", "section 4.1", _vgg_is_best
+        "VGG-19 the best",
+        "VGG-19 is the best in nearly all regards; the exception is Random Pixel Invert.",
+        "section 4.1",
+        _vgg_is_best,
     ),
     6: Claim(
+        "EfficientNet-B1 near the bottom",
         "EfficientNet-B1 is at or near the bottom on three noises of four, last on Black to White and Random Pixel "
         "Invert, and there by 20 points or more under many attacks.",
         "section 4.1",
         _efficientnet_is_low,
     ),
     7: Claim(
+        "the fully connected net last on White to Black, second on Edge to Altered",
         "The fully connected net is lowest on White to Black, above EfficientNet-B1 elsewhere, and second best on Edge "
         "to Altered.",
         "section 4.1",
         _fc,
     ),
     8: Claim(
+        "networks without residual connections ahead",
         "Networks without residual connections appear to outperform residual ones of similar complexity.",
         "section 5",
         _non_residual,
     ),
     9: Claim(
+        "VGG-19 and EfficientNet-B1 weaker on the background, the others even",
         "VGG-19 and EfficientNet-B1 do worse on Black to White than on White to Black; ResNet-50, ResNet-50V2 and the "
         "fully connected net treat them nearly equally.",
         "section 5",
         _background,
     ),
     10: Claim(
+        "straight curves of the fully connected net, inverted ones of ResNet-50",
         "EfficientNet-B1's curves are sigmoid throughout, those of ResNet-50 and ResNet-50V2 inverted sigmoid on "
         "Random Pixel Invert and Black to White, those of the fully connected net typically straight.",
         "section 4.1",
         _shapes,
     ),
     11: Claim(
+        "repeated attacks lead to black and white where c > 1, to grey where c < 1",
         "Attacked again and again, c > 1 drives an image to black and white, c < 1 to grey.",
         "section 3.2",
         _ends,
     ),
     12: Claim(
+        "the noises nearer to Pointwise than to DeepFool or Boundary",
         "The noises resemble Pointwise more closely than DeepFool or Boundary.",
         "section 4.2, Table 2",
         _near_pointwise,
@@ -336,20 +353,27 @@ def statements(number: int, evidence: Evidence) -> list[Statement]:
     return judge_all(bounds(evidence), bounds(printed()))
 
 
-def under_other_reading(asked: Asked) -> dict[int, list[Statement]]:
-    """Claims 1 to 10 again, with pixels drawn from the image as it now is; those for which its trainings suffice.
-
-    A claim is left out if a network of it has no training that was measured so.
-    """
+def other_reading(asked: Asked) -> Trainings | None:
+    """The trainings that were measured with pixels drawn from the image as it now is; None if there are none."""
     each = []
     for model in asked.models or NETWORKS:
         with contextlib.suppress(FileNotFoundError):
             each.append(measure_trainings((model,), ROOT / asked.outputs, asked.images, source="current"))
     if not each:
-        return {}
+        return None
     seeds, accuracy = ({model: own for one in each for model, own in getattr(one, name).items()} for name in MERGED)
-    trainings = by_architecture(replace(each[0], models=tuple(seeds), seeds=seeds, accuracy=accuracy))
-    found = {}
+    return replace(each[0], models=tuple(seeds), seeds=seeds, accuracy=accuracy)
+
+
+def under_other_reading(asked: Asked) -> dict[int, list[Statement]]:
+    """Claims 1 to 10 again, by the trainings of `other_reading`; those for which these suffice.
+
+    A claim is left out if a network of it has no training that was measured so.
+    """
+    measured = other_reading(asked)
+    if measured is None:
+        return {}
+    trainings, found = by_architecture(measured), {}
     for number in range(1, 11):
         with contextlib.suppress(ValueError):
             found[number] = statements(number, Evidence(trainings, {}))

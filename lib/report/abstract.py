@@ -1,13 +1,16 @@
 """What `paper.ipynb` says first: which networks survive the noises, which fall, by how much and how sure that is."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from lib import networks
 from lib.analysis import pairs
-from lib.analysis.statements import Statement, area, combined, sureness, verdict
+from lib.analysis.claims import CLAIMS
+from lib.analysis.statements import Statement, area, combined, for_want_of_trainings, sureness, verdict
 from lib.analysis.trainings import Trainings
 from lib.paper import PAPER_NOISES
-from lib.report.comparison_tables import told
+from lib.report.comparison_tables import surely_above, told
 from lib.report.tables import sure
 
 
@@ -27,8 +30,8 @@ def survival(trainings: Trainings) -> pd.DataFrame:
 def survivors(trainings: Trainings) -> str:
     """The networks that keep most and least of their accuracy, how far they are apart, and which others are told apart.
 
-    Named together are those that are not told apart from the best, or from the worst. Of networks with one training it
-    says only what that one did.
+    Named together are those that are not told apart from the best, or from the worst; a network for which both is so is
+    not named. Of networks with one training it says only what that one did.
     """
     table = survival(trainings)
     several, alone = table[table["trainings"] > 1], table[table["trainings"] == 1]
@@ -40,26 +43,35 @@ def survivors(trainings: Trainings) -> str:
         [model for model in models if model == end or _undecided(apart, end, model)] for end in (models[0], models[-1])
     )
     gap = pairs.lead(apart, models[0], models[-1])
-    each = "; ".join(f"{networks.title(row.model)} {told(row.mean, row.low, row.high)}" for row in several.itertuples())
-    decided = ((apart["low"] > 0) | (apart["high"] < 0)).sum()
     first = "No network is surely better than another"
     if gap[1] > 0:
+        best, worst = [each for each in best if each not in worst], [each for each in worst if each not in best]
         verbs = ("survive" if len(best) > 1 else "survives"), ("fall" if len(worst) > 1 else "falls")
-        first = f"{_joined(best)} {verbs[0]} the noises best, {_joined(worst)} {verbs[1]} most"
+        first = f"{joined(best)} {verbs[0]} the noises best, {joined(worst)} {verbs[1]} most"
+    each = "; ".join(
+        f"{networks.title(row.model)} {told(row.mean, row.low, row.high)}, {row.trainings} trainings"
+        for row in several.itertuples()
+    )
+    above = surely_above(apart)
+    pairs_apart = "; ".join(
+        f"{networks.title(model)} above {joined(above[model])}" for model in models if model in above
+    )
     text = (
-        f"**{first}**: in the mean of the four noises and of 0 to 200 attacks, networks with several trainings read "
-        f"so many percent of the digits rightly: {each}. Between the first and the last lie {told(*gap)} points. Of "
-        f"their {len(apart)} pairs {decided} are told apart, with 95 % for all pairs together."
+        f"**{first}.** Mean accuracy in percent over the four noises and 0 to 200 attacks, with its 95 % interval over "
+        f"trainings: {each}. Between {networks.title(models[0])} and {networks.title(models[-1])} lie {told(*gap)} "
+        f"points. Of these networks' {len(apart)} pairs {sum(map(len, above.values()))} can be told apart, at 95 % for "
+        f"all pairs together" + (f": {pairs_apart}." if above else ".")
     )
     if len(alone):
-        once = ", ".join(f"{networks.title(row.model)} ({row.mean:.1f})" for row in alone.itertuples())
-        text += f" Of {once} there is one training, which settles nothing."
+        once = joined(alone["model"], [f" ({mean:.1f})" for mean in alone["mean"]])
+        text += f" {once} {'has one training' if len(alone) == 1 else 'have one training each'}, which settles nothing."
     return text
 
 
-def _joined(models: list[str]) -> str:
-    *first, last = map(networks.title, models)
-    return f"{', '.join(first)} and {last}" if first else last
+def joined(models, behind: list[str] | None = None) -> str:
+    """`FC, VGG-19 and ResNet-50`, with something behind each name."""
+    names = [networks.title(model) + (behind[place] if behind else "") for place, model in enumerate(models)]
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _undecided(apart: pd.DataFrame, one: str, other: str) -> bool:
@@ -67,11 +79,35 @@ def _undecided(apart: pd.DataFrame, one: str, other: str) -> bool:
     return low <= 0 <= high
 
 
-def judged(found: dict[int, list[Statement]]) -> str:
+def judged(found: Mapping[int, list[Statement]]) -> str:
     """What became of the paper's claims: which are supported, contradicted, undecided, and how sure each is."""
-    words = []
-    for word in ("supported", "contradicted", "undecided"):
-        own = {number: sureness(each) for number, each in found.items() if verdict(each) == word}
-        each = [f"{number}" + (f" ({sure(share)})" if share == share else "") for number, share in own.items()]
-        words.append(f"{len(own) or 'none'} {word}" + (f": {', '.join(each)}" if own else ""))
-    return f"Of the paper's {len(found)} claims, each in the form that its own tables bear out, {'; '.join(words)}."
+    once = "undecided while a network has one training"
+    groups: dict[str, list[str]] = {word: [] for word in ("supported", "contradicted", "undecided", once)}
+    for number, own in found.items():
+        word, share = verdict(own), sureness(own)
+        behind = f"{number}, {sure(share)}" if share == share else f"{number}"
+        groups[once if word == "undecided" and for_want_of_trainings(own) else word].append(
+            f"{CLAIMS[number].name} ({behind})"
+        )
+    lines = [f"- **{word}**: {'; '.join(names) or 'none'}." for word, names in groups.items()]
+    return (
+        f"The paper's {len(found)} claims, each in the form that the paper's own tables bear out; in brackets its "
+        "number in section 3.5 and the confidence at which its verdict still holds:\n\n" + "\n".join(lines)
+    )
+
+
+def by_reading(measured: Mapping[str, Trainings]) -> pd.DataFrame:
+    """`survival` under several readings of the noise: a row for each network, two columns for each reading.
+
+    Args:
+        measured: name of the reading -> the trainings as measured under it.
+    """
+    columns = {}
+    for reading, trainings in measured.items():
+        own = survival(trainings).set_index("model")
+        columns[f"{reading} (%)"] = pd.Series(
+            {row.Index: told(row.mean, row.low, row.high) for row in own.itertuples()}
+        )
+        columns[f"trainings, {reading}"] = own["trainings"].astype(str)
+    table = pd.DataFrame(columns).fillna("-").reindex(survival(next(iter(measured.values())))["model"])
+    return table.rename(index=networks.title).rename_axis(None)

@@ -110,7 +110,7 @@ def summary(trainings: Trainings, areas: pd.DataFrame, order: pd.DataFrame) -> p
         rows[title(own.noise), networks.title(own.model)] = {
             "area under the curve (%)": told(own.mean, own.low, own.high),
             "attacks until 50 %": _range(attacks_until(each, trainings.attacks), 0).replace("inf", "not reached"),
-            "rank": f"{own.rank}",
+            "rank": f"{own.rank}" if len(each) > 1 else f"({own.rank})",
             "could be": f"{own.best} to {own.worst}" if own.best < own.worst else "that alone",
             "paper's rank": f"{theirs.get((own.noise, own.model), '-')}",
         }
@@ -146,7 +146,7 @@ def counted(apart: pd.DataFrame) -> str:
     alone = apart["low"].isna().sum()
     why = f", {alone} of them because a network has one training" if alone else ""
     lines = []
-    for first, others in _above(apart).items():
+    for first, others in surely_above(apart).items():
         lines.append(f"{networks.title(first)} above {' and '.join(map(networks.title, others))}")
     always = (
         f" On all four noises: {'; '.join(lines)}." if lines else " No two networks are told apart on all four noises."
@@ -155,7 +155,7 @@ def counted(apart: pd.DataFrame) -> str:
     return counts + always
 
 
-def _above(apart: pd.DataFrame) -> dict[str, list[str]]:
+def surely_above(apart: pd.DataFrame) -> dict[str, list[str]]:
     """Which networks are surely above which others on every noise."""
     found: dict[str, list[str]] = {}
     for (first, second), own in apart.groupby(["first", "second"], sort=False):

@@ -59,8 +59,11 @@ def claims(found: dict[int, list[Statement]]) -> pd.DataFrame:
     rows = {}
     for number, own in found.items():
         answers = [statement.verdict for statement in own]
-        rows[number] = {"claim": CLAIMS[number].text, "verdict": verdict(own), "sure": sure(sureness(own))} | {
-            answer: answers.count(answer) for answer in (HOLDS, FAILS, UNDECIDED)
+        rows[number] = {
+            "claim": CLAIMS[number].text,
+            "verdict": verdict(own),
+            "sure": sure(sureness(own)),
+            "hold, fail, undecided": ", ".join(f"{answers.count(answer)}" for answer in (HOLDS, FAILS, UNDECIDED)),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 
