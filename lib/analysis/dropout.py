@@ -209,7 +209,7 @@ def record(model: str, outputs: Path = OUTPUTS, images: int = 2_000, recompute: 
 
 
 def _small(values: np.ndarray) -> np.ndarray:
-    return values if values.dtype == np.uint8 else values.astype(np.float32)
+    return values if values.dtype == np.uint8 else values.astype(np.float16)
 
 
 def _check(part: Doubts, cut: Cut) -> int:
