@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import pytest
 
+from lib import networks
 from lib.store import data
 from lib.store.files import ROOT
 
@@ -26,6 +27,17 @@ def test_mnist_has_the_published_shapes_and_counts():
     assert digits.test_images[0, 7, 6:10].tolist() == [84, 185, 159, 151]
 
 
+def test_fashion_mnist_has_the_published_shapes_and_counts():
+    articles, digits = data.load("fashion-mnist"), data.load()
+    for name, array in vars(articles).items():
+        assert array.shape == getattr(digits, name).shape and array.dtype == np.uint8
+    assert np.bincount(articles.train_labels).tolist() == [6_000] * 10
+    assert np.bincount(articles.test_labels).tolist() == [1_000] * 10
+    pixels = articles.train_images / 255
+    assert networks.NORMALIZE["fashion-mnist"] == (round(pixels.mean(), 4), round(pixels.std(), 4))
+    assert "MIT License" in (ROOT / "data" / "fashion-mnist" / "LICENSE").read_text()
+
+
 def test_validation_images_are_the_last_5000_training_images():
     digits = data.load()
     train_images, train_labels, valid_images, valid_labels = digits.split()
@@ -35,7 +47,7 @@ def test_validation_images_are_the_last_5000_training_images():
 
 
 def test_an_unknown_set_lists_the_known_ones():
-    with pytest.raises(ValueError, match="unknown data set 'mnits'; choose from mnist"):
+    with pytest.raises(ValueError, match="unknown data set 'mnits'; choose from mnist, fashion-mnist"):
         data.load("mnits")
 
 

@@ -6,7 +6,9 @@ from torch import nn
 
 from lib import networks
 from lib.evaluation.plan import Plan
+from lib.networks import inference
 from lib.training.recipe import Recipe
+from lib.training.rehearsal import rehearse
 
 # Parameters of the published architectures with a one-channel first convolution and ten classes, counted by hand from
 # torchvision's (timm's for V2) ImageNet counts: minus 2 channels of the first kernel, minus 990 rows of the last layer.
@@ -74,6 +76,42 @@ def test_the_network_normalises_and_doubles_every_pixel():
     assert smooth.shape == (2, 1, 56, 56) and not torch.allclose(smooth[:, :, ::2, ::2], images)
 
 
+@pytest.mark.parametrize("size", networks.SIZES)
+@pytest.mark.parametrize("resize", networks.RESIZE)
+def test_the_body_sees_the_size_that_is_chosen(size, resize):
+    images = torch.randint(256, (2, 1, 28, 28), dtype=torch.uint8)
+    seen = networks.Net(Spy(), "none", resize, size)(images.float())
+    expected = networks.upscale(images[:, 0].numpy(), size, resize)
+    assert seen.shape == (2, 1, size, size)
+    torch.testing.assert_close(seen[:, 0].round().to(torch.uint8), torch.from_numpy(expected))
+    if size == 28:
+        assert torch.equal(seen, images.float())
+    if resize == "nearest":
+        assert torch.equal(seen[:, :, :: size // 28, :: size // 28], images.float())
+
+
+@pytest.mark.parametrize("model", [*networks.HIDDEN, "fc_rgb", "cnn@small"])
+def test_networks_of_one_size_say_so(model):
+    for make in (lambda: networks.build(model, size=112), lambda: Recipe(model=f"{model.split('@')[0]}@w", size=112)):
+        with pytest.raises(ValueError, match=r"reads images of 56x56 alone, not of 112x112"):
+            make()
+
+
+def test_a_network_that_fails_at_another_size_names_it():
+    with pytest.raises(ValueError, match=r"cannot answer 30 images.*allowed is .*float32 of 1x28x28"):
+        rehearse(Recipe(model="tiny:conv_net@28", size=28))
+
+
+def test_a_dense_net_of_ones_own_is_collapsed_at_any_size(monkeypatch):
+    body = nn.Sequential(nn.Flatten(), nn.Linear(112 * 112, 10))
+    net = networks.Net(body, "mnist", "bilinear", 112).eval()
+    images = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
+    with torch.inference_mode():
+        expected = net(torch.from_numpy(images)[:, None] / 255).softmax(dim=1)
+    assert inference._collapsed(net)[1].in_features == 784
+    np.testing.assert_allclose(networks.predictor(net)(images), expected, atol=1e-4)
+
+
 def test_the_small_cnn_reads_the_images_as_they_were():
     """Schott et al. have no upscaling: the body on 56x56 is the four convolutions on 28x28, to the last bit."""
     net = networks.build("cnn", normalize="none").eval()
@@ -100,10 +138,12 @@ def test_an_unknown_network_lists_the_choices(model, message):
 
 
 def test_unknown_options_list_the_choices():
-    with pytest.raises(ValueError, match="unknown normalize 'minst'; choose from mnist, none, imagenet"):
+    with pytest.raises(ValueError, match="unknown normalize 'minst'; choose from mnist, none, imagenet, fashion-mnist"):
         networks.build("fc", normalize="minst")
     with pytest.raises(ValueError, match="unknown resize 'area'; choose from nearest, bilinear"):
         networks.build("fc", resize="area")
+    with pytest.raises(ValueError, match="unknown size 32; choose from 28, 56, 112"):
+        networks.build("resnet18", size=32)
 
 
 def test_a_network_without_weights_names_the_command(tmp_path):
@@ -183,7 +223,11 @@ def test_memory_format_follows_network_and_processor(monkeypatch, capability, ef
         ({"learning_rate": 0.1}, "'learning_rate': 0.1.* is not the paper's recipe.*'fc@WORD'"),
         ({"max_epochs": 0}, "greater than or equal to 1"),
         ({"train_images": 55_001}, "less than or equal to 55000"),
-        ({"normalize": "minst"}, "'mnist', 'none' or 'imagenet'"),
+        ({"normalize": "minst"}, "'mnist', 'none', 'imagenet' or 'fashion-mnist'"),
+        ({"dataset": "fashion"}, "unknown data set 'fashion'; choose from mnist, fashion-mnist"),
+        ({"dataset": "fashion-mnist"}, "'dataset': 'fashion-mnist'.* is not the paper's recipe.*'fc@WORD'"),
+        ({"model": "resnet18", "size": 28}, "'size': 28.* is not the paper's recipe.*'resnet18@WORD'"),
+        ({"model": "resnet18@32", "size": 32}, "Input should be 28, 56 or 112"),
         ({"lr": 0.1}, "Extra inputs are not permitted"),
     ],
 )

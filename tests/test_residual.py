@@ -77,9 +77,8 @@ def test_pre_activation_is_the_sum_of_what_each_block_adds():
 def kernels(model: str, seed: int = 3) -> tuple[list[Tensor], list[Tensor]]:
     """The weights of the convolutions and of the last layer, in order; then those of the projections."""
     named = [pair for pair in networks.build(model, seed).named_parameters() if pair[1].ndim > 1]
-    return tuple(
-        [weights for name, weights in named if ("shortcut" in name) == projection] for projection in (False, True)
-    )
+    shortcuts = [weights for name, weights in named if "shortcut" in name]
+    return [weights for name, weights in named if "shortcut" not in name], shortcuts
 
 
 def same(some: list[Tensor], others: list[Tensor]) -> bool:

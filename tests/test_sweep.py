@@ -20,6 +20,8 @@ from lib.noise import NOISES, Noise, perturb
 from lib.store import data, parts
 from lib.store.files import file_hash
 from lib.store.parts import in_turn
+from lib.training.fit import train
+from lib.training.recipe import Recipe
 
 MODEL = "tiny:conv_net@quick"
 
@@ -222,6 +224,67 @@ print(sweep.sweep(plan))
 """
 
 
+@pytest.fixture(scope="module")
+def dressed(tmp_path_factory):
+    """Results of the tiny network, trained on Fashion-MNIST at its own normalisation and smoothly upscaled."""
+    outputs = tmp_path_factory.mktemp("dressed")
+    fashion = {"dataset": "fashion-mnist", "normalize": "fashion-mnist", "resize": "bilinear"}
+    train(Recipe(model=MODEL, train_images=2000, max_epochs=1, outputs=outputs, **fashion))
+    return outputs
+
+
+@pytest.mark.slow
+def test_another_data_set_is_asked_about_its_own_images(dressed):
+    asked = plan(dressed, dataset="fashion-mnist", noises=["black_to_white"], draws=1)
+    sweep(asked)
+    articles = data.load("fashion-mnist")
+    images, labels = articles.test_images[:150], articles.test_labels[:150]
+    net = networks.load(MODEL, outputs=dressed, dataset="fashion-mnist")
+    assert (net.mean, net.deviation, net.resize) == (0.2860, 0.3530, "bilinear")
+    for row, attacks in enumerate((0, 20, 100)):
+        noisy = perturb(images, "black_to_white", attacks)
+        with torch.inference_mode():
+            found = net(torch.from_numpy(noisy.copy())[:, None].float() / 255).argmax(dim=1).numpy()
+        part, place = (asked.part("none"), 0) if row == 0 else (asked.part("black_to_white"), row - 1)
+        np.testing.assert_array_equal(Predictions.read(part.path).predicted[place], found)
+        curve = results.curves(asked)
+        assert curve["accuracy"].iloc[row] == pytest.approx(100 * (found == labels).mean())
+        table = results.accuracy_table(dressed)
+        assert table.query("attacks == @attacks")["correct"].item() == (found == labels).sum()
+    assert table["reading"].str.contains("dataset=fashion-mnist").all()
+    assert Predictions.read(asked.part("none").path).record["recipe"]["dataset"] == "fashion-mnist"
+
+
+@pytest.mark.slow
+def test_no_network_is_asked_about_another_data_set_than_its_own(dressed, outputs):
+    told = "was trained on fashion-mnist: dataset must be fashion-mnist, not mnist"
+    for ask in (lambda: sweep(plan(dressed)), lambda: networks.load(MODEL, outputs=dressed)):
+        with pytest.raises(ValueError, match=told):
+            ask()
+    with pytest.raises(ValueError, match="was trained on mnist: dataset must be mnist, not fashion-mnist"):
+        sweep(plan(outputs, dataset="fashion-mnist"))
+    networks.weights_path(MODEL, 0, dressed).rename(dressed / "elsewhere")
+    with pytest.raises(ValueError, match=told):
+        sweep(plan(dressed))
+
+
+def test_data_sets_have_files_of_their_own_and_mnists_keep_their_names():
+    mnist, fashion = (Plan(model=MODEL, dataset=name) for name in data.SETS)
+    assert not {part.path for part in mnist.parts()} & {part.path for part in fashion.parts()}
+    assert mnist.name != fashion.name and all("dataset" not in part.recipe for part in mnist.parts())
+
+
+@pytest.mark.slow
+def test_noise_on_56_needs_a_network_that_reads_56(tmp_path):
+    chosen = {"size": 28, "train_images": 128, "max_epochs": 1, "outputs": tmp_path}
+    train(Recipe(model="quarter_resnet18@28", **chosen))
+    small = plan(tmp_path, model="quarter_resnet18@28", images=20, draws=1)
+    with pytest.raises(ValueError, match="space=56: quarter_resnet18@28 reads 1x28x28; choose space=28"):
+        sweep(small.model_copy(update={"space": 56}))
+    assert networks.load("quarter_resnet18@28", outputs=tmp_path).size == 28
+    assert sweep(small)["computed"] == 5
+
+
 def test_a_killed_sweep_keeps_its_finished_parts(outputs):
     assert run_python(SWEEP, outputs, 4)[0] == -9
     kept = contents(outputs / "predictions")
@@ -305,6 +368,7 @@ def test_bfloat16_is_close_and_another_result(outputs):
         ({"images": 10_001}, "less than or equal to 10000"),
         ({"c": 0.0}, "greater than 0"),
         ({"c": float("nan")}, "a finite number"),
+        ({"dataset": "minst"}, "unknown data set 'minst'; choose from mnist, fashion-mnist"),
         ({"engine": "onnx"}, "unknown engine 'onnx'; choose from auto, openvino, torch"),
         ({"drawn": 1}, "Extra inputs are not permitted"),
         ({"draw": 1}, r"give draw=1 \(that one alone\) or draws=2 \(the first ones\), not both"),

@@ -11,15 +11,22 @@ from lib import networks
 from lib.networks import ENGINES, Known
 from lib.noise import NOISES, SOURCES, Noise, deciding, default_c, find, perturb_and_count, white_to_black
 from lib.paper import LEVELS, PAPER_NOISES
+from lib.store.data import KnownSet
 from lib.store.files import ROOT, recipe_hash
 from lib.store.parts import Part
 
 CLEAN = "none"  # the noise of level 0, which is measured once
 WHITE = "white_to_black"  # the noise whose threshold may be chosen
 USUAL_NOISES = tuple(noise for noise in NOISES if noise in PAPER_NOISES)  # of a sweep that names none, in its order
-# What the paper leaves open about an attack, each as a recipe means it that does not name it: whatever `Plan` takes by
-# default, a file that is recorded keeps its meaning.
-UNNAMED: dict[str, Any] = {"replacement": False, "source": "current", "space": 28, "white_above": 0}
+# What the paper leaves open about an attack, and the data set, each as a recipe means it that does not name it:
+# whatever `Plan` takes by default, a file that is recorded keeps its meaning.
+UNNAMED: dict[str, Any] = {
+    "replacement": False,
+    "source": "current",
+    "space": 28,
+    "white_above": 0,
+    "dataset": "mnist",
+}
 MOST_ATTACKS = 65_535  # counted in uint16
 MOST_DRAWS = 1_000
 
@@ -35,6 +42,7 @@ class Plan(BaseModel):
     levels: list[int] = Field(list(LEVELS), min_length=1)  # pixels attacked
     draws: int | None = Field(None, ge=1, le=MOST_DRAWS)  # None: those recorded, at least one
     draw: int | None = Field(None, ge=0)  # this draw alone, counted from 0; None: the first `draws`
+    dataset: KnownSet = "mnist"  # that on which the network was trained
     images: int = Field(10_000, ge=1, le=10_000)  # the first of the test images
     c: float | None = Field(None, gt=0, allow_inf_nan=False)  # None: each noise's own
     replacement: bool = True  # whether a pixel may be drawn again
@@ -113,7 +121,9 @@ class Plan(BaseModel):
 
         Readings under which a noise's pixels are the same give the same, so that these pixels lie in the same file.
         """
-        chosen: dict[str, Any] = {"space": self.space} | ({"white_above": self.white_above} if noise == WHITE else {})
+        chosen: dict[str, Any] = {"space": self.space, "dataset": self.dataset} | (
+            {"white_above": self.white_above} if noise == WHITE else {}
+        )
         chosen = {name: value for name, value in chosen.items() if value != UNNAMED[name]}
         if noise == CLEAN:
             return chosen

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,11 +47,11 @@ def accuracy_table(outputs: Path = OUTPUTS) -> pd.DataFrame:
     under one name where several give the same pixels. Predictions by other weights than those on disk are left out,
     not those whose weights are not kept.
     """
-    labels = data.load().test_labels
     rows = []
     for predictions in _recorded(outputs):
         record, recipe = predictions.record, predictions.record["recipe"]
-        correct = predictions.predicted == labels[: recipe["images"]]  # (levels, images)
+        labels = _labels(recipe.get("dataset", UNNAMED["dataset"]))[: recipe["images"]]
+        correct = predictions.predicted == labels  # (levels, images)
         for level, attacks in enumerate(recipe["levels"]):
             rows.append(
                 {
@@ -70,12 +71,18 @@ def accuracy_table(outputs: Path = OUTPUTS) -> pd.DataFrame:
     return table.sort_values(KEYS).drop_duplicates(KEYS).reset_index(drop=True)
 
 
+@cache
+def _labels(dataset: str) -> np.ndarray:
+    return data.load(dataset).test_labels
+
+
 def reading(recipe: dict) -> str:
     """How the noise of a recorded part was read, such as `replacement=True source=clean white_above=100`."""
     told = dict(zip(("replacement", "source"), SweepPart(Path(), recipe).drawing, strict=True))
     told = told if recipe["noise"] != CLEAN else {}
     usual = UNNAMED | {"bfloat16": False}
-    others = [key for key in ("space", "white_above", "bfloat16") if recipe.get(key, usual[key]) != usual[key]]
+    keys = ("space", "white_above", "bfloat16", "dataset")
+    others = [key for key in keys if recipe.get(key, usual[key]) != usual[key]]
     told |= {key: recipe[key] for key in others}
     return " ".join(f"{key}={value}" for key, value in told.items()) or "no noise"
 
@@ -109,7 +116,7 @@ def curves(plan: Plan) -> pd.DataFrame:
     Paper: Figures 7 and 8. Rows: noise, attacks, accuracy, low, high (percent, `interval`), images, draws,
     pixels_altered (mean an image). Level 0 stands once for every noise.
     """
-    labels = data.load().test_labels[: plan.images]
+    labels = _labels(plan.dataset)[: plan.images]
     clean, *attacked = (Predictions.read(part.path) for part in plan.parts())
     rows = []
 
@@ -151,7 +158,7 @@ def fooled(plan: Plan, noise: str, attacks: int) -> pd.DataFrame:
     levels = plan.part(noise).recipe["levels"]
     if noise not in plan.noises or attacks not in levels:
         raise ValueError(f"no {attacks} attacks of {noise!r}; choose from {levels} and {', '.join(plan.noises)}")
-    labels = data.load().test_labels[: plan.images]
+    labels = _labels(plan.dataset)[: plan.images]
     clean, noisy = Predictions.read(plan.part(CLEAN).path), Predictions.read(plan.part(noise).path)
     row = levels.index(attacks)
     index = np.flatnonzero((clean.predicted[0] == labels) & (noisy.predicted[row] != labels))

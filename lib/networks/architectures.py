@@ -24,10 +24,16 @@ if TYPE_CHECKING:
     from torch import nn
 
 SIZE = 56  # pixels a side after the upscaling (section 3.1)
+SIZES = (28, 56, 112)  # to which it may be chosen instead
 CLASSES = 10
 
 # Mean and standard deviation of brightness in [0, 1]; ImageNet's are the averages of its three channels.
-NORMALIZE = {"mnist": (0.1307, 0.3081), "none": (0.0, 1.0), "imagenet": (0.449, 0.226)}
+NORMALIZE = {
+    "mnist": (0.1307, 0.3081),
+    "none": (0.0, 1.0),
+    "imagenet": (0.449, 0.226),
+    "fashion-mnist": (0.2860, 0.3530),
+}
 RESIZE = ("nearest", "bilinear")
 ENGINES = ("auto", "openvino", "torch")  # what computes a network's answers
 Predictor = Callable[[np.ndarray], np.ndarray]  # images (n, size, size) uint8 -> class probabilities (n, 10) float32
@@ -200,6 +206,15 @@ TITLES = {
     **{name: variant.title for name, variant in FAMILY.items()},
     **{name: f"FC, {hidden:,} hidden units" for name, hidden in HIDDEN.items() if name != "fc"},
 }
+
+
+def check_size(model: str, size: int) -> None:
+    """Raises ValueError, a line, if `size` is none of `SIZES`, or the network reads images of `SIZE` alone."""
+    if size not in SIZES:
+        raise ValueError(f"unknown size {size!r}; choose from {', '.join(map(str, SIZES))}")
+    name = model.partition("@")[0]
+    if size != SIZE and name in {*HIDDEN, "fc_rgb", "cnn"}:
+        raise ValueError(f"{name} reads images of {SIZE}x{SIZE} alone, not of {size}x{size}; choose another network")
 
 
 def title(model: str) -> str:

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from lib.networks.architectures import CLASSES, ENGINES, SIZE, Predictor
+from lib.networks.architectures import CLASSES, ENGINES, Predictor
 from lib.networks.net import Net, folded, in_a_line, memory_format, upscale
 from lib.networks.probe import digits
 
@@ -31,7 +31,7 @@ def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int 
         engine: "openvino" (CPU), "torch" (GPU where there is one), or "auto": torch on a GPU, else openvino, and torch
             with a line in the log where OpenVINO cannot follow the network.
         bfloat16: torch only: autocast, faster on a GPU and slightly different.
-        size: 28, or 56 for images that are upscaled already.
+        size: 28, or the network's own for images that are upscaled already.
 
     Raises:
         ValueError: if the engine is unknown, cannot do bfloat16, or is "openvino" and answers otherwise than torch.
@@ -105,10 +105,10 @@ def _collapsed(net: Net) -> nn.Module:
         return net
     flatten, dense, *rest = body
     hooked = any(part._forward_pre_hooks or part._forward_hooks for part in (net, body, flatten, dense))
-    if hooked or dense.in_features != SIZE * SIZE or flatten.start_dim != 1:
+    if hooked or dense.in_features != net.size**2 or flatten.start_dim != 1:
         return net
     pixels = torch.eye(HEIGHT * HEIGHT, dtype=torch.float64).unflatten(1, (1, HEIGHT, HEIGHT))
-    upscaled = functional.interpolate(pixels, size=(SIZE, SIZE), mode=net.resize).flatten(1)  # (784, 3136)
+    upscaled = functional.interpolate(pixels, size=(net.size, net.size), mode=net.resize).flatten(1)  # (784, 3136)
     weights = dense.weight.detach().double()
     collapsed = nn.Linear(HEIGHT * HEIGHT, dense.out_features)
     with torch.no_grad():

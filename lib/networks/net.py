@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.parameter import is_lazy
 
-from lib.networks.architectures import CLASSES, NETS, NORMALIZE, RESIZE, SIZE, architecture
+from lib.networks.architectures import CLASSES, NETS, NORMALIZE, RESIZE, SIZE, architecture, check_size
 
-INPUT = f"1x{SIZE}x{SIZE}"
 FOLDED = "body.classifier.0.weight"  # in VGG
 LIBRARIES = ("torch", "torchvision", "timm", "lib")  # whose modules take images in any memory format
 
@@ -23,52 +22,58 @@ LIBRARIES = ("torch", "torchvision", "timm", "lib")  # whose modules take images
 class Net(nn.Module):
     """From (n, 1, 28, 28) floats in [0, 1] to (n, 10) logits.
 
-    Normalisation and the upscaling to 56x56 are its first steps, so that they travel with the weights; images that are
-    56x56 already stay as they are.
+    Normalisation and the upscaling to `size` are its first steps, so that they travel with the weights; images that are
+    of this size already stay as they are.
     """
 
-    def __init__(self, body: nn.Module, normalize: str = "mnist", resize: str = "nearest"):
+    def __init__(self, body: nn.Module, normalize: str = "mnist", resize: str = "nearest", size: int = SIZE):
         super().__init__()
         self.mean, self.deviation = NORMALIZE[normalize]
-        self.resize = resize
+        self.resize, self.size = resize, size
         self.body = body
+
+    @property
+    def reads(self) -> str:
+        """What its body is given, in words."""
+        return f"1x{self.size}x{self.size}"
 
     def forward(self, images: Tensor) -> Tensor:
         images = (images - self.mean) / self.deviation
-        images = functional.interpolate(images, size=(SIZE, SIZE), mode=self.resize)  # (n, 1, 56, 56)
+        images = functional.interpolate(images, size=(self.size, self.size), mode=self.resize)
         return self.body(images)
 
 
-def build(model: str, seed: int = 0, *, normalize: str = "mnist", resize: str = "nearest") -> Net:
+def build(model: str, seed: int = 0, *, normalize: str = "mnist", resize: str = "nearest", size: int = SIZE) -> Net:
     """A network with fresh weights: the same seed gives the same ones, and torch's own generator is left alone.
 
     Raises:
-        ValueError: if `model`, `normalize` or `resize` is unknown, or the network cannot be made; a line.
+        ValueError: if `model`, `normalize`, `resize` or `size` is unknown, or the network cannot be made; a line.
     """
     if normalize not in NORMALIZE:
         raise ValueError(f"unknown normalize {normalize!r}; choose from {', '.join(NORMALIZE)}")
     if resize not in RESIZE:
         raise ValueError(f"unknown resize {resize!r}; choose from {', '.join(RESIZE)}")
     make = architecture(model)
+    check_size(model, size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
             body = make()
             if isinstance(body, nn.Module):
-                _give_shapes(body)
+                _give_shapes(body, size)
         except Exception as error:  # of anyone's code
             told = in_a_line(error)
-            raise ValueError(f"{model} cannot be made for {INPUT} and {CLASSES} classes: {told}") from None
+            raise ValueError(f"{model} cannot be made for 1x{size}x{size} and {CLASSES} classes: {told}") from None
     if not isinstance(body, nn.Module):
         raise ValueError(f"{model} gives a {type(body).__name__}; allowed is a function that returns a torch module")
-    return Net(body, normalize, resize)
+    return Net(body, normalize, resize, size)
 
 
-def _give_shapes(body: nn.Module) -> None:
+def _give_shapes(body: nn.Module, size: int) -> None:
     """Let lazy layers, which learn their shapes from the first images, see some."""
     if any(map(is_lazy, (*body.parameters(), *body.buffers()))):
         with torch.no_grad():
-            body.eval()(torch.zeros(2, 1, SIZE, SIZE))
+            body.eval()(torch.zeros(2, 1, size, size))
         body.train()
 
 
@@ -139,7 +144,7 @@ def folded(net: Net) -> Net:
     with torch.no_grad():
         dense.weight.copy_(fold(first.weight, repeats))
         dense.bias.copy_(first.bias)
-    small = Net(nn.Sequential(net.body.features, nn.Flatten(), dense, *rest), resize=net.resize)
+    small = Net(nn.Sequential(net.body.features, nn.Flatten(), dense, *rest), resize=net.resize, size=net.size)
     small.mean, small.deviation = net.mean, net.deviation
     return small.train(net.training)
 
@@ -153,7 +158,7 @@ def repeats_of(net: Net) -> int:
     if type(body) is not tv.VGG or not isinstance(body.avgpool, nn.AdaptiveAvgPool2d):
         return 0
     halvings = sum(isinstance(layer, nn.MaxPool2d) for layer in body.features)
-    return math.prod(body.avgpool.output_size) if SIZE >> halvings == 1 else 0
+    return math.prod(body.avgpool.output_size) if net.size >> halvings == 1 else 0
 
 
 def fold(weights: Tensor, repeats: int) -> Tensor:

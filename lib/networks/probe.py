@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lib.networks.architectures import CLASSES
-from lib.networks.net import INPUT, Net, in_a_line
+from lib.networks.net import Net, in_a_line
 from lib.noise import perturb
 from lib.paper import PAPER_NOISES
 from lib.store import data
@@ -48,7 +48,7 @@ def probed(net: Net, model: str) -> Net:
         raise ValueError(
             f"{model} reads {unread.size - unread.sum()} of {unread.size} pixels: the one in row {row}, column "
             f"{column} changes no answer; allowed is a network that every pixel can change: let its patches and "
-            f"strides cover {INPUT}"
+            f"strides cover {net.reads}"
         )
     return net
 
@@ -71,7 +71,7 @@ def asked(net: Net, model: str, images: Tensor) -> Tensor:
     try:
         answers = net(images)
     except Exception as error:  # of anyone's code
-        allowed = f"allowed is a network for any number of images, float32 of {INPUT}"
+        allowed = f"allowed is a network for any number of images, float32 of {net.reads}"
         told = in_a_line(error)
         raise ValueError(f"{model} cannot answer {number} image{'s' * (number > 1)}: {told}; {allowed}") from None
     allowed = f"allowed is one tensor of logits, ({number}, {CLASSES})"

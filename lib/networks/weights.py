@@ -39,22 +39,27 @@ def save_weights(net: Net, path: Path, record: dict) -> None:
     write_atomically(path, lambda file: file.write(content))
 
 
-def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Net:
+def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS, dataset: str = "mnist") -> Net:
     """The trained network in eval mode, in float32, from its weights file.
+
+    Args:
+        dataset: on which it is to be asked.
 
     Raises:
         FileNotFoundError: if it has not been trained; it names the command that does.
-        ValueError: if the file does not hold weights of this network; it names the file.
+        ValueError: if the file does not hold weights of this network, or it was trained on another data set.
     """
     architecture(model)
     path = weights_path(model, train_seed, outputs)
     recipe = read_record(path)["recipe"]
+    if (own := recipe.get("dataset", "mnist")) != dataset:
+        raise ValueError(f"{model} with seed {train_seed} was trained on {own}: dataset must be {own}, not {dataset}")
     if not path.is_file():
         command = f"make train MODEL={model} SEED={train_seed}"
         raise FileNotFoundError(
             f"the weights of {model} with seed {train_seed} are not kept; make them anew with: {command}"
         )
-    chosen = {name: recipe[name] for name in ("normalize", "resize") if name in recipe}  # else as by default
+    chosen = {name: recipe[name] for name in ("normalize", "resize", "size") if name in recipe}  # else as by default
     net = build(model, train_seed, **chosen)
     try:
         restore(net, load_file(path))

@@ -6,8 +6,10 @@ import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import AfterValidator
 
 from lib.store.files import ROOT
 
@@ -26,6 +28,12 @@ SETS = {
         "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
         "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
         "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    },
+    "fashion-mnist": {  # Xiao, Rasul and Vollgraf 2017 (arXiv:1708.07747); MIT licence, beside the files
+        "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+        "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+        "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+        "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
     },
 }
 
@@ -52,15 +60,14 @@ class Digits:
 def load(name: str = "mnist", folder: Path = ROOT / "data") -> Digits:
     """Read a data set of `SETS` from `folder`/`name`/*.gz.
 
-    To add one of the same form (Fashion-MNIST, KMNIST), put its four files there and add its MD5s to `SETS`.
+    To add one of the same form (KMNIST), put its four files there and add its MD5s to `SETS`.
 
     Raises:
         ValueError: if the name is unknown, a file is damaged or truncated, or images and labels do not fit each other;
             it names the file.
         FileNotFoundError: if a file is missing.
     """
-    if name not in SETS:
-        raise ValueError(f"unknown data set {name!r}; choose from {', '.join(SETS)}")
+    _checked(name)
     md5s, files = SETS[name], ", ".join(FILES.values())
     if md5s.keys() != set(FILES.values()):
         raise ValueError(f"data set {name!r} must have the files {files}, not {', '.join(md5s)}")
@@ -69,6 +76,15 @@ def load(name: str = "mnist", folder: Path = ROOT / "data") -> Digits:
     _check_pair(digits.train_images, digits.train_labels, paths["train_images"], more_than=VALIDATION_IMAGES)
     _check_pair(digits.test_images, digits.test_labels, paths["test_images"], more_than=0)
     return digits
+
+
+def _checked(name: str) -> str:
+    if name not in SETS:
+        raise ValueError(f"unknown data set {name!r}; choose from {', '.join(SETS)}")
+    return name
+
+
+KnownSet = Annotated[str, AfterValidator(_checked)]  # a data set's name among a notebook's parameters
 
 
 def _check_pair(images: np.ndarray, labels: np.ndarray, path: Path, more_than: int) -> None:

@@ -117,13 +117,13 @@ def _checkpoint(recipe: Recipe) -> Path:
 
 def _fit(recipe: Recipe, checkpoint: Path) -> tuple[networks.Net, dict]:
     """The trained network, its weights rounded as they will be stored, and what happened; from a checkpoint if any."""
-    train_images, train_labels, valid_images, valid_labels = data.load().split()
+    train_images, train_labels, valid_images, valid_labels = data.load(recipe.dataset).split()
     count = recipe.train_images
     loaders = DataLoaders(
         TensorLoader(train_images[:count], train_labels[:count], recipe.batch_size),
         TensorLoader(valid_images, valid_labels, 250),
     )
-    net = networks.build(recipe.model, recipe.seed, normalize=recipe.normalize, resize=recipe.resize)
+    net = networks.build(recipe.model, recipe.seed, **recipe.input)
     net = net.to(default_device(), memory_format=networks.memory_format(net))
     learner = Learner(
         loaders,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from lib import networks
 from lib.networks import Known
 from lib.paper import PAPER_TARGET
+from lib.store.data import KnownSet
 from lib.store.files import ROOT
 from lib.store.parameters import LARGEST_SEED
 
@@ -37,8 +38,10 @@ class Recipe(BaseModel):
     target: float | None = Field(None, ge=0, le=100)  # validation accuracy, percent; None: the paper's rule
     max_epochs: int = Field(4, ge=1, le=1_000)
     train_images: int = Field(55_000, ge=2, le=55_000)  # the first of the training images
-    normalize: Literal["mnist", "none", "imagenet"] = "mnist"
+    dataset: KnownSet = "mnist"
+    normalize: Literal["mnist", "none", "imagenet", "fashion-mnist"] = "mnist"
     resize: Literal["nearest", "bilinear"] = "nearest"
+    size: Literal[28, 56, 112] = 56  # pixels a side to which the images are upscaled
     outputs: Path = Field(Path("outputs"), exclude=True)  # from the repository's root
     recompute: bool = Field(False, exclude=True)  # train although weights by this recipe are recorded
 
@@ -50,6 +53,16 @@ class Recipe(BaseModel):
                 f"'{self.model}@WORD'"
             )
         return self
+
+    @model_validator(mode="after")
+    def _size_can_be_read(self) -> "Recipe":
+        networks.check_size(self.model, self.size)
+        return self
+
+    @property
+    def input(self) -> dict:
+        """What the network does with an image first (`networks.build`)."""
+        return {"normalize": self.normalize, "resize": self.resize, "size": self.size}
 
     @property
     def changes(self) -> dict:

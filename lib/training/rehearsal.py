@@ -22,7 +22,7 @@ def rehearse(recipe: Recipe) -> None:
         ValueError: if one of these fails; a line that says what was found and what is allowed. Nothing is written.
     """
     model = recipe.model
-    net = networks.build(model, recipe.seed, normalize=recipe.normalize, resize=recipe.resize)
+    net = networks.build(model, recipe.seed, **recipe.input)
     if not any(weights.requires_grad for weights in net.parameters()):
         raise ValueError(f"{model} has no parameters to train; allowed is a network with at least one")
     try:
