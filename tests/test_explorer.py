@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from lib import networks, paper
+from lib.analysis.dropout import Cut
 from lib.evaluation.plan import Plan
 from lib.evaluation.results import curves
 from lib.evaluation.sweep import sweep
@@ -25,6 +26,7 @@ from lib.networks import predictor
 from lib.noise import NOISES, SOURCES, perturb, perturb_and_count
 from lib.report import figures
 from lib.store import data
+from lib.training.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +215,29 @@ def test_live_curves_are_drawn_over_recorded_ones(state):
     assert axes.lines[0].get_color() != axes.lines[1].get_color()
     empty = figures.live_curves(state.noise, 0.5, 2.0, {"resnet18": None}, {}, 500).axes[0]
     assert "no curve is recorded" in empty.texts[0].get_text()
+
+
+def test_words_say_how_sure_the_network_is_with_dropout_too(state):
+    """With dropout by the mean of thirty passes, in which some of the inputs of the last layer are missing."""
+    seen = look(state)
+    passes = Cut.of(networks.load("fc"), "fc").ask(np.stack([seen.state.image, seen.noisy]))[1]
+    assert passes.shape == (30, 2, 10)
+    np.testing.assert_allclose(seen.dropped, passes.mean(axis=0), atol=1e-6)
+    chances = np.full((3, 10), 0.01)
+    chances[0, 2], chances[1, 8], chances[2, 8] = 0.91, 0.63, 0.38
+    shown = replace(seen, before=chances[0], after=chances[1], dropped=chances[[0, 2]], attacked=8, altered=8)
+    assert in_words(shown) == (
+        "fc reads the clean digit as 2 (91 % sure, 91 % with dropout) "
+        "and after 8 attacks as 8 (63 % sure, 38 % with dropout); it is a 2."
+    )
+    assert "as 2 (91 % sure) and after" in in_words(replace(shown, dropped=None))
+
+
+def test_a_network_that_dropout_has_no_place_in_is_shown_all_the_same(tmp_path):
+    recipe = Recipe(model="strange:log_softmax", outputs=tmp_path)
+    networks.save_weights(networks.build(recipe.model), recipe.weights, {"recipe": recipe.recorded})
+    seen = look(State(model=recipe.model, outputs=tmp_path))
+    assert seen.dropped is None and "dropout" not in in_words(seen) and "% sure) and after" in in_words(seen)
 
 
 def test_words_say_when_attacks_found_no_pixel(state):

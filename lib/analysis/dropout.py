@@ -31,6 +31,7 @@ MASKS = 0  # the seed of their draw
 LEVELS = [0, 20, 50, 100, 200]  # attacks
 SEED = 0  # of the training: no other's weights are kept
 CHECKED_IMAGES = 3  # of a recorded file, at every noise and level
+ROUNDING = 1e-3  # of a logit, by which OpenVINO and torch may differ
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,13 @@ class Cut:
         net = networks.folded(copy.deepcopy(net)).to(memory_format=networks.memory_format(net))
         digits = torch.from_numpy(networks.digits())[:, None] / 255
         with torch.inference_mode():
-            logits, (name, shape) = net(digits), _last_layer(net, digits)
+            logits, (name, shape) = net(digits.clone()), _last_layer(net, digits.clone())  # it may write into them
             layer = net.get_submodule(name)
             net.set_submodule(name, nn.Identity())
             found = cls(_openvino(net) if compiled else net, layer, shape)
             try:
-                same = torch.allclose(found.logits(found.features(digits)), logits, atol=networks.ROUNDING)
-            except RuntimeError:  # of shapes that do not fit
+                same = torch.allclose(found.logits(found.features(digits.clone())), logits, atol=ROUNDING)
+            except Exception:  # of anyone's code: it cannot do without that layer, or its shapes do not fit
                 same = False
         if not same:
             raise ValueError(f"{model} does not end with a linear layer or a convolution; dropout has no place there")
@@ -96,7 +97,9 @@ def _last_layer(net: nn.Module, images: Tensor) -> tuple[str, tuple[int, ...]]:
     """The linear layer or convolution that these images go through last: its name, and the shape of one's features."""
     called = [("body", ())]
     hooks = [
-        module.register_forward_pre_hook(lambda _, given, name=name: called.append((name, tuple(given[0].shape[1:]))))
+        module.register_forward_pre_hook(
+            lambda _, given, name=name: called.append((name, given[0].shape[1:] if given else ()))
+        )
         for name, module in net.named_modules()
         if isinstance(module, nn.Linear | _ConvNd)
     ]

@@ -1,11 +1,14 @@
 """What the viewers show: one state, and what a network makes of the digit that the state names; no widgets here."""
 
+from __future__ import annotations
+
 import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +17,9 @@ from lib import networks, paper
 from lib.noise import SOURCES, default_c, perturb_and_count
 from lib.store import data
 from lib.store.files import OUTPUTS, ROOT, visible
+
+if TYPE_CHECKING:
+    from lib.analysis.dropout import Cut  # with torch, for which no viewer waits to open
 
 MOST_ATTACKS = paper.LEVELS[-1]
 SMALLEST_C, LARGEST_C = 0.1, 10.0
@@ -76,7 +82,7 @@ class State:
         """What the digit is; None for one's own, which nobody has labelled."""
         return int(digits().test_labels[self.number]) if self.own is None else None
 
-    def turned(self, **changes) -> "State":
+    def turned(self, **changes) -> State:
         """The state after knobs were turned; another noise brings its own c."""
         return replace(self, **({"c": None} if "noise" in changes else {}) | changes)
 
@@ -122,6 +128,7 @@ class Look:
     left: int  # pixels still eligible
     before: np.ndarray  # (10,) class probabilities of the clean digit
     after: np.ndarray  # (10,), of the noisy one
+    dropped: np.ndarray | None = None  # (2, 10), both by the mean of `dropout`'s passes; None: it has no place there
 
     @property
     def truth(self) -> int:
@@ -193,9 +200,12 @@ def look(state: State) -> Look:
     noisy, attacked, left = _trail(replace(state, attacks=0))
     steps = noisy[: state.attacks + 1]
     hit = (steps[1:] != steps[:-1]).any(axis=0)
-    before, after = probabilities(state, np.stack([state.image, steps[-1]]))
+    pair = np.stack([state.image, steps[-1]])
+    before, after = probabilities(state, pair)
+    cut = _network(state)[1]
+    dropped = None if cut is None else cut.ask(pair)[1].mean(axis=0)
     counts = int(attacked[state.attacks]), int((steps[-1] != steps[0]).sum()), int(left[state.attacks])
-    return Look(state, steps[-1], hit, *counts, before, after)
+    return Look(state, steps[-1], hit, *counts, before, after, dropped)
 
 
 @lru_cache(16)
@@ -241,19 +251,21 @@ def _coarse_first() -> Iterator[np.ndarray]:
 
 def probabilities(state: State, images: np.ndarray) -> np.ndarray:
     """Class probabilities (n, 10) of images (n, 28, 28) from the state's network."""
-    return _predictor(state.model, state.train_seed, state.outputs)(images)
+    return _network(state)[0](images)
 
 
 _loading = threading.Lock()
 
 
-def _predictor(model: str, train_seed: int, outputs: Path) -> networks.Predictor:
+def _network(state: State) -> tuple[networks.Predictor, Cut | None]:
     with _loading:  # two viewers may ask for the same network at once
-        return _loaded(model, train_seed, outputs)
+        return _loaded(state.model, state.train_seed, state.outputs)
 
 
 @lru_cache
-def _loaded(model: str, train_seed: int, outputs: Path) -> networks.Predictor:
+def _loaded(model: str, train_seed: int, outputs: Path) -> tuple[networks.Predictor, Cut | None]:
+    from lib.analysis import dropout  # with torch
+
     net = networks.load(model, train_seed, outputs)
     if model.partition("@")[0] not in networks.NETS:  # these are known to pass, and the probe doubles the wait
         networks.probed(net, model)
@@ -264,4 +276,8 @@ def _loaded(model: str, train_seed: int, outputs: Path) -> networks.Predictor:
         with busy:
             return forward(images)
 
-    return answer
+    try:
+        return answer, dropout.Cut.of(net, model)
+    except ValueError as error:
+        logging.getLogger(__name__).info("%s", error)
+        return answer, None

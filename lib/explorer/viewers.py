@@ -100,8 +100,8 @@ def in_words(look: Look) -> str:
     before, after = int(look.before.argmax()), int(look.after.argmax())
     made = "1 attack" if look.attacked == 1 else f"{look.attacked} attacks"
     text = (
-        f"{look.state.model} reads the clean digit as {before} ({100 * look.before[before]:.0f} % sure) "
-        f"and after {made} as {after} ({100 * look.after[after]:.0f} % sure)"
+        f"{look.state.model} reads the clean digit as {before} ({_sure(look, 0)}) "
+        f"and after {made} as {after} ({_sure(look, 1)})"
     )
     text += f"; it is a {look.state.label}." if look.state.label is not None else "."
     if look.altered < look.attacked:
@@ -109,6 +109,13 @@ def in_words(look: Look) -> str:
     if look.attacked < look.state.attacks:
         text += f" Only {look.attacked} of {look.state.attacks} attacks found a pixel; none is left to attack."
     return text
+
+
+def _sure(look: Look, place: int) -> str:
+    """How sure the network is of its answer to the clean digit (0) or the noisy one (1), without and with dropout."""
+    plain = (look.before, look.after)[place]
+    text = f"{100 * plain.max():.0f} % sure"
+    return text if look.dropped is None else f"{text}, {100 * look.dropped[place, plain.argmax()]:.0f} % with dropout"
 
 
 class OneDigit(Viewer):
