@@ -44,8 +44,21 @@ AS_ROOT = $(if $(findstring --allow-root,$(ARGS)),,@test "$$(id -u)" != 0 || { e
 USABLE := . .venv/bin/activate && test "$$VIRTUAL_ENV" = "$(CURDIR)/.venv" && $(BIN)/python -c ""
 STALE := $(shell test ! -e .venv || ($(USABLE)) 2>/dev/null || echo --clear)
 ifdef STALE
+ifneq ($(shell test -O .venv || echo another),)
+$(error .venv is another user's, and its Python does not run for you: make a clone of your own)
+endif
 .PHONY: $(READY)
 endif
+
+# A misspelt variable would be none at all.
+KNOWN := PYTHON MODEL SEED ARGS
+UNKNOWN := $(filter-out $(KNOWN),$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
+ifneq ($(UNKNOWN),)
+$(error unknown: $(UNKNOWN); choose from $(KNOWN))
+endif
+
+.DEFAULT:
+	@echo "unknown: $@; these there are:" >&2; $(MAKE) --no-print-directory help >&2; exit 2
 
 # $(call each,MARKERS): every file of tests in a process of its own, so that what native libraries leave behind stays there.
 each = failed=; for file in tests/test_*.py; do \

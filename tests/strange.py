@@ -1,5 +1,7 @@
 """Networks that a stranger might bring: by name, those that can be measured and those that cannot, and why not."""
 
+import sys
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -93,6 +95,11 @@ def sharing_a_bias() -> nn.Module:
     return body
 
 
+def the_same_layer_twice() -> nn.Module:
+    middle = nn.Sequential(nn.Linear(30, 30), nn.BatchNorm1d(30), nn.ReLU())
+    return nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 30), nn.ReLU(), middle, middle, nn.Linear(30, 10))
+
+
 def computing_in_float64() -> nn.Module:
     return Around(lambda images: images.double()).double()
 
@@ -133,6 +140,8 @@ FIT = {
     "scaling_each_image": lambda: Around(lambda images: images / (1 + images.std(dim=(1, 2, 3), keepdim=True))),
     "starting_at_zero": starting_at_zero,
     "doubled_by_a_hook": doubled_by_a_hook,
+    "sharing_a_bias": sharing_a_bias,
+    "the_same_layer_twice": the_same_layer_twice,
     "weight_norm": lambda: nn.Sequential(
         nn.Flatten(), nn.utils.parametrizations.weight_norm(nn.Linear(PIXELS, 30)), nn.ReLU(), nn.Linear(30, 10)
     ),
@@ -185,6 +194,12 @@ UNFIT = {
         lambda: Inside(lambda inner, images: inner(images) if images.mean() > 0 else inner(-images)),
         "a digit alone otherwise than among others",
     ),
+    "by_the_mean_of_many": (
+        lambda: Inside(lambda inner, images: inner(images) - (inner(images).mean(dim=0) if len(images) > 40 else 0)),
+        "answers digits otherwise among 100 than among 30",
+    ),
+    "leaving": (lambda: Inside(lambda inner, images: sys.exit("bye")), "30 images: SystemExit: bye"),
+    "leaving_when_made": (lambda: sys.exit(3), "cannot be made for 1x56x56 and 10 classes: SystemExit: 3"),
     "constant": (lambda: Around(torch.zeros_like), "reads 0 of 784 pixels"),
     "skipping": (
         lambda: nn.Sequential(nn.MaxPool2d(1, stride=4), nn.Flatten(), nn.Linear(14 * 14, 10)),
@@ -212,7 +227,6 @@ UNFIT = {
         lambda: Inside(lambda inner, images: (inner(images), 0) if inner.training else inner(images)),
         "in training answers 2 images with a tuple",
     ),
-    "sharing_a_bias": (sharing_a_bias, "cannot be copied and stored: RuntimeError: Some tensors share memory"),
     "weight_norm_of_old": (
         lambda: nn.Sequential(nn.Flatten(), nn.utils.weight_norm(nn.Linear(PIXELS, 10))),
         "cannot be copied and stored: RuntimeError: Only Tensors created explicitly",

@@ -1,3 +1,6 @@
+import json
+import shlex
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,7 @@ from torch import nn
 from lib import networks
 from lib.evaluation.plan import Plan
 from lib.networks import inference
+from lib.store.files import file_hash
 from lib.training.recipe import Recipe
 from lib.training.rehearsal import rehearse
 
@@ -167,6 +171,27 @@ def test_weights_come_back_as_they_were_stored(tmp_path):
         kept = value.half().float() if value.ndim > 1 else value
         assert torch.equal(loaded.state_dict()[name], kept), name
         assert loaded.state_dict()[name].dtype == value.dtype
+
+
+@pytest.mark.parametrize("step", [2, 1_000])
+def test_weights_that_are_not_those_of_their_record_are_told(tmp_path, step):
+    path = networks.weights_path("tiny:conv_net", 5, tmp_path)
+    record = {"recipe": Recipe(model="tiny:conv_net", seed=5).recorded}
+    networks.save_weights(networks.build("tiny:conv_net", 5), path, record)
+    path.with_suffix(".json").write_text(json.dumps(record | {"weights": file_hash(path)}))
+    networks.load("tiny:conv_net", 5, tmp_path)
+    content = bytearray(path.read_bytes())
+    for place in range(len(content) - 1, len(content) - 2_000, -step):
+        content[place] ^= 0x80  # the signs of numbers: all of them stay finite
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"conv_net-seed5.safetensors is not the file that was trained.*restore it"):
+        networks.load("tiny:conv_net", 5, tmp_path)
+
+
+def test_a_network_without_weights_in_another_folder_names_it(tmp_path):
+    with pytest.raises(FileNotFoundError) as told:
+        networks.load("fc", 3, tmp_path / "a b")
+    assert shlex.split(str(told.value).partition("with: ")[2])[-1] == f"ARGS=-p outputs '{tmp_path / 'a b'}'"
 
 
 def test_parameters_that_only_repeat_others_are_not_counted():

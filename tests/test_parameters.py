@@ -74,6 +74,9 @@ def test_text_from_the_command_line_becomes_what_it_says():
         ("", {"model": "fc@"}, r"^model: the word behind @ must be of letters.* alone, not ''$"),
         ("", {"model": "fc@*"}, r"^model: the word behind @ must be of letters.* alone, not '\*'$"),
         ("", {"model": "fc@a b"}, r"^model: the word behind @ must be of letters.* alone, not 'a b'$"),
+        ("", {"noises": ["white_to_black", "edge_to_altered", "white_to_black"]}, "^noises: each once, not"),
+        ("", {"train_seed": 10**20}, "^train_seed: Input should be less than or equal to 9223372036854775807"),
+        ("", {"draw": 10**30}, "^draw: Input should be less than or equal to 9223372036854775807"),
         ("", {"engine": 1.5}, "^engine: must be text, not 1.5; put it in quotes$"),
     ],
 )

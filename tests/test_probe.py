@@ -260,7 +260,7 @@ def test_images_are_laid_out_as_modules_of_ones_own_can_read_them():
     assert networks.memory_format(networks.build("tiny:conv_net")) == torch.channels_last
 
 
-@pytest.mark.parametrize("name", ["viewing", "computing_in_float64", "lazy"])
+@pytest.mark.parametrize("name", ["viewing", "computing_in_float64", "lazy", "sharing_a_bias", "the_same_layer_twice"])
 def test_what_passes_is_the_same_network_once_it_is_stored(name):
     net = built(name)
     other = networks.build(f"strange:{name}", 1).eval()

@@ -84,6 +84,35 @@ def test_a_file_of_something_else_among_the_predictions_is_named(tmp_path):
         results.accuracy_table(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"predicted": np.zeros((20, 9), np.uint8)},
+        {"predicted": np.zeros((20, 10))},
+        {"probability": np.zeros(20, np.float16)},
+        {"attacked": np.zeros((19, 10), np.uint16)},
+        {"altered": np.zeros((20, 10, 1), np.uint16)},
+    ],
+)
+def test_a_file_of_other_shapes_than_it_tells_is_named(tmp_path, change):
+    path = tmp_path / "other.npz"
+    shape = (20, 10)
+    arrays = {"predicted": np.zeros(shape, np.uint8), "probability": np.zeros(shape, np.float16)}
+    arrays |= {"attacked": np.zeros(shape, np.uint16), "altered": np.zeros(shape, np.uint16)}
+    record = {"recipe": {"levels": list(range(20)), "images": 10}, "model": "fc", "train_seed": 0, "weights": "a"}
+    write_arrays(path, record, arrays)
+    assert results.Predictions.read(path).predicted.shape == shape
+    write_arrays(path, record, arrays | change)
+    with pytest.raises(ValueError, match=f"other.npz holds other arrays.*: {next(iter(change))}"):
+        results.Predictions.read(path)
+
+
+def test_a_folder_in_the_place_of_a_file_is_told(tmp_path):
+    (tmp_path / "a.npz").mkdir()
+    with pytest.raises(ValueError, match=r"a.npz is a folder where a file of results belongs"):
+        results.Predictions.read(tmp_path / "a.npz")
+
+
 def test_the_paper_table_is_the_papers():
     table = read_table_1()
     assert len(table) == 5 * 5 * 4 and not table.duplicated(["model", "noise", "attacks"]).any()

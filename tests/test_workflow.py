@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -237,6 +238,19 @@ def test_an_environment_made_in_another_folder_or_without_its_python_is_made_ane
 @pytest.mark.parametrize("target", ["lab", "explore", "app", "sweep", "train", "noise", "claims", "paper", "check"])
 def test_arguments_reach_the_program(checkout, target):
     assert make(checkout, target, "ARGS=--of-ones-own 1").count("--of-ones-own 1") == 1
+
+
+def test_what_make_does_not_know_is_told(checkout):
+    refused = partial(subprocess.run, cwd=checkout, capture_output=True, text=True)
+    own = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES")}
+    for wrong in ("MODLE=resnet18", "seed=3"):
+        run = refused(["make", "-n", "sweep", wrong], env=own)
+        assert (
+            run.returncode and f"unknown: {wrong.partition('=')[0]}; choose from PYTHON MODEL SEED ARGS" in run.stderr
+        )
+    run = refused(["make", "swep"], env=own)
+    assert run.returncode and "unknown: swep; these there are:\nmake " in run.stderr
+    assert "-p c=2" in make(checkout, "sweep", "ARGS=-p images 5 -p c=2", "MODEL=timm:a@b-=1"), "an = in a value"
 
 
 EXECUTED = ["sweep", "train", "attacks", "readings", "noise", "architectures", "depth", "curves", "claims", "stills"]

@@ -17,6 +17,7 @@ from lib.evaluation.sweep import TOLERANCE
 from lib.networks import Known
 from lib.store import data, parts
 from lib.store.files import ROOT, file_hash, read_arrays, recipe_hash, write_arrays
+from lib.store.parameters import LARGEST_SEED, each_once
 from lib.store.parts import Part
 
 IMAGES_TOGETHER = 50  # attacked in one block
@@ -29,7 +30,7 @@ class AttackPlan(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     model: Known
-    train_seed: int = Field(0, ge=0)
+    train_seed: int = Field(0, ge=0, le=LARGEST_SEED)
     attacks: list[str] = Field(None, min_length=1)  # None: all  # ty: ignore[invalid-assignment]
     images: int = Field(200, ge=1, le=10_000)  # the first of the test images
     fewer: dict[str, int] = {"boundary": 50}  # attack -> images, where they are to be fewer
@@ -46,7 +47,7 @@ class AttackPlan(BaseModel):
     @field_validator("attacks")
     @classmethod
     def _known_attacks(cls, names: list[str]) -> list[str]:
-        return [name for name in names if attacks.find(name)]
+        return each_once([name for name in names if attacks.find(name)])
 
     @field_validator("fewer", "steps")
     @classmethod

@@ -23,6 +23,7 @@ from lib.networks import Known
 from lib.paper import PAPER_NOISES
 from lib.store import data
 from lib.store.files import OUTPUTS, ROOT, visible
+from lib.store.parameters import each_once
 
 WHOLE = 10_000  # test images of a sweep of all of them
 
@@ -44,9 +45,7 @@ class Asked(Measured):
     @field_validator("models")
     @classmethod
     def _each_once(cls, models: list[str] | None) -> list[str] | None:
-        if models and len(set(models)) < len(models):
-            raise ValueError(f"each network once, not {models}")
-        return models
+        return models and each_once(models)
 
     def measure(self, usual: tuple[str, ...]) -> "Trainings":
         """The trainings of the networks asked for, of `usual` where none are named."""

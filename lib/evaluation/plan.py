@@ -13,6 +13,7 @@ from lib.noise import NOISES, SOURCES, Noise, deciding, default_c, find, perturb
 from lib.paper import LEVELS, PAPER_NOISES
 from lib.store.data import KnownSet
 from lib.store.files import ROOT, recipe_hash
+from lib.store.parameters import LARGEST_SEED, each_once
 from lib.store.parts import Part
 
 CLEAN = "none"  # the noise of level 0, which is measured once
@@ -37,11 +38,11 @@ class Plan(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     model: Known
-    train_seed: int = Field(0, ge=0)
+    train_seed: int = Field(0, ge=0, le=LARGEST_SEED)
     noises: list[str] = Field(None, min_length=1)  # None: the paper's four  # ty: ignore[invalid-assignment]
     levels: list[int] = Field(list(LEVELS), min_length=1)  # pixels attacked
     draws: int | None = Field(None, ge=1, le=MOST_DRAWS)  # None: those recorded, at least one
-    draw: int | None = Field(None, ge=0)  # this draw alone, counted from 0; None: the first `draws`
+    draw: int | None = Field(None, ge=0, le=LARGEST_SEED)  # this draw alone, counted from 0; None: the first `draws`
     dataset: KnownSet = "mnist"  # that on which the network was trained
     images: int = Field(10_000, ge=1, le=10_000)  # the first of the test images
     c: float | None = Field(None, gt=0, allow_inf_nan=False)  # None: each noise's own
@@ -62,7 +63,7 @@ class Plan(BaseModel):
     @field_validator("noises")
     @classmethod
     def _known_noises(cls, noises: list[str]) -> list[str]:
-        return [find(noise).name for noise in noises]
+        return each_once([find(noise).name for noise in noises])
 
     @field_validator("engine", "source")
     @classmethod

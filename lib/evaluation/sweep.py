@@ -41,6 +41,10 @@ class Predictions:
         wanted = {"predicted", "probability", "attacked"}
         if arrays.keys() - {"altered"} != wanted or not {"recipe", "model", "train_seed", "weights"} <= record.keys():
             raise ValueError(f"{path} holds no predictions but {', '.join(arrays)}; take it out of this folder")
+        shape = len(record["recipe"]["levels"]), record["recipe"]["images"]
+        kinds = {name: (array.shape, array.dtype.kind) for name, array in arrays.items()}
+        if wrong := [name for name, kind in kinds.items() if kind != (shape, "f" if name == "probability" else "u")]:
+            raise ValueError(f"{path} holds other arrays than its record tells: {wrong[0]}; take it out of this folder")
         return cls(**arrays, record=record)
 
     def write(self, path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -285,6 +286,8 @@ def read_record(path: Path) -> dict:
             return kept
         model, _, seed = path.stem.rpartition("-seed")
         command = f"make train MODEL={model}" + (f" SEED={seed}" if seed != "0" else "")
+        if (outputs := path.parents[1]) != OUTPUTS:
+            command += f" ARGS={shlex.quote(f'-p outputs {shlex.quote(str(outputs))}')}"
         raise FileNotFoundError(f"{model} with seed {seed} is not trained: no {path}; make it with: {command}")
     try:
         with safetensors.safe_open(path, framework="np") as file:

@@ -61,7 +61,7 @@ def build(model: str, seed: int = 0, *, normalize: str = "mnist", resize: str = 
             body = make()
             if isinstance(body, nn.Module):
                 _give_shapes(body, size)
-        except Exception as error:  # of anyone's code
+        except (Exception, SystemExit) as error:  # of anyone's code
             told = in_a_line(error)
             raise ValueError(f"{model} cannot be made for 1x{size}x{size} and {CLASSES} classes: {told}") from None
     if not isinstance(body, nn.Module):

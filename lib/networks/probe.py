@@ -13,6 +13,7 @@ from lib.paper import PAPER_NOISES
 from lib.store import data
 
 ROUNDING = 1e-4  # of the answers' range: other batches add up in another order
+TOGETHER = 100  # images a forward pass, as in a sweep
 SOME = slice(None, None, 3)  # of the digits, clean and noisy ones among them
 
 
@@ -42,6 +43,12 @@ def probed(net: Net, model: str) -> Net:
                 f"{model} answers a digit alone otherwise than among others; allowed are answers that follow from one "
                 "image each: no statistics of the batch in eval mode, as of BatchNorm2d(track_running_stats=False)"
             )
+        many = images.repeat(TOGETHER // len(images) + 1, 1, 1, 1)[:TOGETHER]
+        if not _alike(asked(net, model, many)[: len(images)], answers):
+            raise ValueError(
+                f"{model} answers digits otherwise among {TOGETHER} than among {len(images)}; allowed are answers that "
+                "follow from one image each"
+            )
         unread = unread_pixels(net, model, images)
     if unread.any():
         row, column = np.argwhere(unread)[0]
@@ -70,7 +77,7 @@ def asked(net: Net, model: str, images: Tensor) -> Tensor:
     number = len(images)
     try:
         answers = net(images)
-    except Exception as error:  # of anyone's code
+    except (Exception, SystemExit) as error:  # of anyone's code
         allowed = f"allowed is a network for any number of images, float32 of {net.reads}"
         told = in_a_line(error)
         raise ValueError(f"{model} cannot answer {number} image{'s' * (number > 1)}: {told}; {allowed}") from None

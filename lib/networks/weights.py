@@ -9,7 +9,8 @@ from torch import Tensor
 
 from lib.networks.architectures import architecture, damaged, read_record, weights_path
 from lib.networks.net import FOLDED, Net, build, fold, repeats_of
-from lib.store.files import OUTPUTS, write_atomically
+from lib.store.files import OUTPUTS, file_hash, write_atomically
+from lib.store.parts import kept_record
 
 
 def as_stored(net: Net) -> dict[str, Tensor]:
@@ -21,7 +22,7 @@ def as_stored(net: Net) -> dict[str, Tensor]:
     if repeats := repeats_of(net):
         weights[FOLDED] = fold(weights[FOLDED], repeats)
     return {
-        name: (value.half() if value.is_floating_point() and value.ndim > 1 else value).contiguous()
+        name: (value.half() if value.is_floating_point() and value.ndim > 1 else value.clone()).contiguous()
         for name, value in weights.items()
     }
 
@@ -47,7 +48,8 @@ def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS, dataset: str 
 
     Raises:
         FileNotFoundError: if it has not been trained; it names the command that does.
-        ValueError: if the file does not hold weights of this network, or it was trained on another data set.
+        ValueError: if the file does not hold weights of this network, is not the one that its kept record is of
+            (`training.fit.train`), or was trained on another data set.
     """
     architecture(model)
     path = weights_path(model, train_seed, outputs)
@@ -58,6 +60,12 @@ def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS, dataset: str 
         command = f"make train MODEL={model} SEED={train_seed}"
         raise FileNotFoundError(
             f"the weights of {model} with seed {train_seed} are not kept; make them anew with: {command}"
+        )
+    kept = kept_record(path)
+    if kept is not None and kept["weights"] != file_hash(path):
+        raise ValueError(
+            f"{path} is not the file that was trained: its hash is another than in {path.with_suffix('.json').name}; "
+            "restore it, or delete both and train the network again"
         )
     chosen = {name: recipe[name] for name in ("normalize", "resize", "size") if name in recipe}  # else as by default
     net = build(model, train_seed, **chosen)

@@ -94,12 +94,14 @@ def read_arrays(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     Raises:
         ValueError: if it is damaged.
     """
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder where a file of results belongs; take it away")
     content = io.BytesIO(path.read_bytes())
     try:
         with zipfile.ZipFile(content) as file:  # np.load leaves the end of a file, and so its checksum, unread
             members = {name.removesuffix(".npy"): io.BytesIO(file.read(name)) for name in file.namelist()}
         arrays = {name: np.lib.format.read_array(member, allow_pickle=False) for name, member in members.items()}
-        return json.loads(str(arrays.pop("record"))), arrays
+        return dict(json.loads(str(arrays.pop("record")))), arrays
     except Exception as error:  # from bytes in memory: whatever it is, they are not what was written
         told = f"{type(error).__name__}: {error}"
         raise ValueError(f"damaged file {path} ({told}); delete it and run the same command again") from None

@@ -124,6 +124,13 @@ def _typed(name: str) -> str | None:
     return found[-1] if found else None
 
 
+def each_once(names: list[str]) -> list[str]:
+    """Raises ValueError if one of them stands there twice."""
+    if len(set(names)) < len(names):
+        raise ValueError(f"each once, not {names}")
+    return names
+
+
 def named(stem: str, settings: BaseModel) -> str:
     """The name of a figure: `stem` where the notebook's parameters are the usual ones, else one of their own."""
     chosen = settings.model_dump(mode="json", exclude={"outputs", "recompute"}, exclude_defaults=True)

@@ -78,9 +78,11 @@ def train(recipe: Recipe, then: Recipe | None = None) -> dict:
         net, history = _fit(recipe, checkpoint)
         made_by = {"recipe": recipe.recorded, "recipe_version": recipe.VERSION, "device": _device()}
         record = {**made_by, **history, "threads": torch.get_num_threads(), **maker}
+        kept = recipe.weights.with_suffix(".json")  # against damage, and for where the weights are not kept
+        kept.unlink(missing_ok=True)  # of other weights
         networks.save_weights(net, recipe.weights, record)
-        kept = json.dumps(record | {"weights": file_hash(recipe.weights)}) + "\n"  # for where the weights are not kept
-        write_atomically(recipe.weights.with_suffix(".json"), lambda file: file.write(kept.encode()))
+        told = json.dumps(record | {"weights": file_hash(recipe.weights)}) + "\n"
+        write_atomically(kept, lambda file: file.write(told.encode()))
         if then is None or then.weights.is_file():
             checkpoint.unlink()
         else:

@@ -28,7 +28,7 @@ def rehearse(recipe: Recipe) -> None:
     try:
         copy.deepcopy(net)
         networks.restore(net, load(save(networks.as_stored(net))))
-    except Exception as error:  # of anyone's code
+    except (Exception, SystemExit) as error:  # of anyone's code
         raise ValueError(f"{model} cannot be copied and stored: {networks.in_a_line(error)}") from None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
