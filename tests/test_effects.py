@@ -152,14 +152,14 @@ def test_an_undecided_effect_is_near_if_five_trainings_would_decide_it():
 
 @pytest.mark.slow
 def test_five_trainings_where_three_leave_it_near_seldom_find_what_is_not_there():
-    """Looking twice costs something: with 95 % intervals, of effects that are 0 about one in 17 in place of one in 20."""
+    """Of effects that are 0, although they are looked at twice."""
     wrong = []
     for repeat in range(400):
         table = simulated("resolution", repeat, seeds=5)
         first, last = effects(table[table["seed"] < 3], "resolution"), effects(table, "resolution")
         judged = first["verdict"].mask(first["near"], last["verdict"])
         wrong += judged[first["noise"] == MEAN].isin(["higher", "lower"]).tolist()
-    assert np.mean(wrong) < 0.08
+    assert np.mean(wrong) <= 0.05
 
 
 def test_a_training_short_of_the_bound_is_no_evidence():
