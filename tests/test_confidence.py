@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import strange
 import torch
+from conftest import run_papermill, texts
 from pretend import pretend_training
 from scipy.stats import bootstrap
 from sklearn.metrics import roc_auc_score
@@ -16,6 +17,8 @@ from lib.analysis.confidence import auroc, calibration_error, refusing, risk_are
 from lib.analysis.trainings import measure_trainings
 from lib.noise import perturb
 from lib.paper import NETWORKS, PAPER_NOISES
+from lib.report import confidence_figures, confidence_tables
+from lib.report.tables import BOUND
 from lib.store import data
 from lib.store.files import OUTPUTS, file_hash, read_arrays, write_arrays
 
@@ -222,8 +225,41 @@ def test_without_ten_wrong_answers_there_is_no_auroc():
     answers.wrong[2, :] = [True] * 10 + [False] * 290
     found = confidence.scores(answers).auroc["softmax"]
     assert np.isnan(found[:2]).all() and np.isfinite(found[2:]).all()
-    none = confidence.judged({"fc": found[0]}, confidence.knowing)
+    none = confidence.judged({"fc": found[0]}, 8, confidence.knowing)
     assert none.loc["fc", "answer"] == "cannot be said" and np.isnan(none.loc["fc", "low"])
+
+
+def test_numbers_in_words():
+    table = pd.DataFrame(
+        {"value": [0.5, 0.9, math.nan], "low": [0.4, 0.8, math.nan], "high": [0.6, 0.95, math.nan]},
+        index=["fc", "vgg19", "resnet18"],
+    ).assign(answer=["undecided", "higher", "undecided"])
+    assert (
+        confidence_tables.ends(table).replace(BOUND, " ")
+        == "0.50 (0.40 to 0.60) for FC to 0.90 (0.80 to 0.95) for VGG-19"
+    )
+    assert confidence_tables.ends(table.iloc[2:]) == "not known"
+    assert confidence_tables.counted(table, "undecided") == "2 of 3"
+    told = confidence_tables.together({"a": confidence_tables.column(table, "+"), "b": pd.Series({"fc": "x"})})
+    assert told.loc["VGG-19"].str.replace(BOUND, " ").tolist() == ["+0.900 (+0.800 to +0.950) higher", "-"]
+    assert told.loc["ResNet-18", "a"] == "-" and told.index.tolist() == ["FC", "VGG-19", "ResNet-18"]
+
+
+def test_figures_show_the_scores():
+    found = confidence.scores(pretended())
+    panels = confidence_figures.auroc([found], ["softmax"]).axes
+    rows = [found.answers.row(PAPER_NOISES[1], level) for level in dropout.LEVELS]
+    np.testing.assert_allclose(panels[1].lines[1].get_ydata(), found.auroc["softmax"][rows, 0], atol=1e-6)
+    panels = confidence_figures.calibration([found]).axes
+    right = 100 * (1 - found.answers.wrong[rows].mean(axis=1))
+    np.testing.assert_allclose(panels[1].lines[1].get_xdata(), right)
+    (curve,) = confidence_figures.refusal([found], [200]).axes[1].lines
+    row = rows[-1]
+    assert curve.get_ydata()[-1] == pytest.approx(100 * found.answers.wrong[row].mean())
+    surest = np.argsort(found.answers.doubts["softmax"][row])[:150]
+    assert np.interp(50, curve.get_xdata(), curve.get_ydata()) == pytest.approx(
+        100 * found.answers.wrong[row, surest].mean()
+    )
 
 
 @pytest.mark.parametrize(
@@ -236,15 +272,17 @@ def test_what_counts_as_knowing(low, high, answer):
 
 def test_what_counts_as_confidently_wrong():
     bounds = [(0.11, 0.2), (0.05, 0.2), (0.05, 0.1), (math.nan, math.nan)]
-    assert [confidence.confident(*ends) for ends in bounds] == ["confidently wrong", "undecided", "no", "undecided"]
+    assert [confidence.confident(*ends) for ends in bounds] == ["confidently wrong", "undecided", "seldom", "undecided"]
 
 
 def test_the_mean_over_noises_is_over_all_four_and_differences_are_paired():
     found = confidence.scores(pretended())
     rows = [found.answers.rows.index((noise, 50)) for noise in PAPER_NOISES]
     np.testing.assert_allclose(found.mean(found.auroc["entropy"], 50), found.auroc["entropy"][rows].mean(axis=0))
-    same = confidence.judged({"fc": found.mean(found.auroc["softmax"] - found.auroc["softmax"], 50)})
+    softmax = confidence.means({"fc": found}, "auroc", "softmax", 50)
+    same = confidence.judged(confidence.less(softmax, softmax))
     assert same.loc["fc"].tolist() == [0, 0, 0, "undecided"]
+    assert confidence.means({"fc": found}, "auroc", "disagreement", 50) == {}, "it has no other training"
     clean = found.mean(found.auroc["softmax"], 0)
     np.testing.assert_array_equal(clean, found.auroc["softmax"][0])
 
@@ -296,6 +334,18 @@ def test_disagreement_is_the_share_of_other_trainings_that_answer_otherwise(aske
     np.testing.assert_array_equal(found.doubts["disagreement"], expected)
     assert found.others == 2 and found.measures == confidence.MEASURES
     np.testing.assert_array_equal(found.wrong, predicted != data.load().test_labels[:FEW])
+
+
+def test_the_notebook_answers_of_any_networks(asked):
+    executed = asked / "confidence.ipynb"
+    options = ("-y", f"models: ['{MODEL}']", "-p", "images", FEW, "-p", "outputs", asked)
+    run = run_papermill("notebooks/confidence.ipynb", executed, *options)
+    assert run.returncode == 0, run.stderr
+    shown = texts(executed)
+    assert "0 networks were asked, 1 found recorded; 51 of the recorded answers" in shown
+    assert "trained networks know when they are lost" in shown
+    assert len(list(asked.glob("figures/confidence-*.svg"))) == 3
+    assert len(pd.read_csv(asked / "confidence" / "scores.csv")) == 17 * (2 * len(confidence.MEASURES) + 2 + 1)
 
 
 def test_one_training_disagrees_with_nobody(asked):

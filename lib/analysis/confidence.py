@@ -107,10 +107,11 @@ def refusing(doubt: np.ndarray, wrong: np.ndarray, weights: np.ndarray) -> tuple
 def auroc(kept: np.ndarray, errors: np.ndarray) -> np.ndarray:
     """The chance that a wrong answer carries more doubt than a right one, equal doubts counted half: (samples,).
 
-    The area beside the curve of `refusing`, that of right answers kept against wrong ones.
+    The area beside the curve of `refusing`, that of right answers kept against wrong ones; nan without either.
     """
     right = kept - errors
-    return np.trapezoid(right, errors, axis=0) / (right[-1] * errors[-1])
+    with np.errstate(invalid="ignore"):
+        return np.trapezoid(right, errors, axis=0) / (right[-1] * errors[-1])
 
 
 def risk_area(kept: np.ndarray, errors: np.ndarray) -> np.ndarray:
@@ -198,25 +199,42 @@ def ends(sampled: np.ndarray, family: int = 1) -> tuple[float, float, float]:
     """The value, and the ends of its interval, which holds with 95 % together with the others of its `family`.
 
     Args:
-        sampled: (1 + samples,), the value first. Without a number in it the ends are nan.
+        sampled: (1 + samples,), the value first; if it is nan, so are the ends. A sample in which no answer is wrong
+            may be nan, and is left out.
     """
-    if np.isnan(sampled).any():
-        return float(sampled[0]), np.nan, np.nan
-    low, high = limits(sampled[1:], family)
-    return float(sampled[0]), float(low), float(high)
+    value, *samples = sampled
+    if np.isnan(value):
+        return np.nan, np.nan, np.nan
+    low, high = limits(np.array(samples)[~np.isnan(samples)], family)
+    return float(value), float(low), float(high)
+
+
+def means(found: dict[str, Scores], score: str, measure: str, attacks: int) -> dict[str, np.ndarray]:
+    """The mean over the noises of each network that has this measure: model -> (1 + samples,).
+
+    Args:
+        score: auroc, risk or calibration.
+    """
+    each = {model: (own, getattr(own, score)) for model, own in found.items()}
+    return {model: own.mean(values[measure], attacks) for model, (own, values) in each.items() if measure in values}
+
+
+def less(some: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What each of `some` has more than the other of its name, paired over the samples."""
+    return {name: values - other[name] for name, values in some.items()}
 
 
 def judged(
-    values: dict[str, np.ndarray], answer: Callable[[float, float], str] = verdict, family: int | None = None
+    values: dict[str, np.ndarray], family: int = 1, answer: Callable[[float, float], str] = verdict
 ) -> pd.DataFrame:
     """Numbers with their intervals and what these answer to a question: columns value, low, high, answer.
 
     Args:
         values: name -> (1 + samples,).
+        family: how many intervals there are on which the answers to this question rest.
         answer: of an interval's ends.
-        family: how many intervals there are on which the answers rest; None: these.
     """
-    rows = {name: ends(sampled, family or len(values)) for name, sampled in values.items()}
+    rows = {name: ends(sampled, family) for name, sampled in values.items()}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
     return table.assign(answer=[answer(row.low, row.high) for row in table.itertuples()])
 
@@ -230,7 +248,7 @@ def knowing(low: float, high: float) -> str:
 
 def confident(low: float, high: float) -> str:
     """Whether more than a tenth of the wrong answers are given confidently, from the interval of their share."""
-    return "confidently wrong" if low > TENTH else "no" if high <= TENTH else "undecided"
+    return "confidently wrong" if low > TENTH else "seldom" if high <= TENTH else "undecided"
 
 
 def table(all_scores: Iterable[Scores]) -> pd.DataFrame:

@@ -7,7 +7,6 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib import networks
 from lib.analysis.confidence import Scores, ends, refusing
 from lib.paper import PAPER_NOISES
 from lib.report.figures import ATTACKS_AXIS, STYLE, network_look, title
@@ -25,7 +24,7 @@ MEASURES = {  # as they are written out
 @style.context(STYLE)
 def auroc(found: Sequence[Scores], measures: Sequence[str]) -> Figure:
     """AUROC against attacks with its 95 % interval, a row of panels for each measure."""
-    figure, panels = _panels(found, measures, "AUROC of a wrong answer's doubt")
+    figure, panels = _panels(found, measures, "AUROC")
     for measure, noise, axes in panels:
         axes.axhline(0.5, color="0.5", linewidth=0.8)
         for place, own in enumerate(each for each in found if measure in each.auroc):
@@ -35,7 +34,10 @@ def auroc(found: Sequence[Scores], measures: Sequence[str]) -> Figure:
             look = network_look(own.answers.model) | {"linewidth": 1.2}
             axes.plot(beside, value, **look)
             axes.vlines(beside, low, high, color=look["color"], linewidth=1, alpha=0.7)
-        axes.set(ylim=(0.45, 1.01), xlabel=ATTACKS_AXIS)
+        axes.set(xlabel=ATTACKS_AXIS)
+    lowest = min(axes.get_ylim()[0] for axes in figure.axes)
+    for axes in figure.axes:
+        axes.set_ylim(lowest, 1.01)
     return _finished(figure, found, "Is a wrong answer given with more doubt? 0.5 is a coin, 1 never fails; bars: 95 %")
 
 
@@ -66,7 +68,9 @@ def refusal(found: Sequence[Scores], levels: Sequence[int]) -> Figure:
             kept, errors = refusing(own.answers.doubts["softmax"][row], wrong, np.ones((len(wrong), 1)))
             look = network_look(own.answers.model) | {"marker": ""}
             axes.plot(100 * kept[1:, 0] / len(wrong), 100 * errors[1:, 0] / kept[1:, 0], **look)
-        axes.set(xlim=(0, 100), ylim=(0, None), xlabel="digits kept, the surest first (%)")
+        axes.set(xlim=(0, 100), xlabel="digits kept, the surest first (%)")
+    for axes in figure.axes:
+        axes.set_ylim(bottom=0)
     return _finished(figure, found, "How wrong are the answers that are left when the least sure are refused?")
 
 
@@ -98,7 +102,3 @@ def _finished(figure: Figure, found: Sequence[Scores], heading: str) -> Figure:
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 8), fontsize=9)
     return figure
-
-
-def named(models: Sequence[str]) -> str:
-    return ", ".join(map(networks.title, models))
