@@ -9,6 +9,7 @@
 # make depth           Figure 8
 # make curves          the curves' shapes, foreground and background
 # make claims          what the paper says, each with a verdict
+# make confidence      whether a network knows when it is lost: softmax, dropout, disagreement of trainings
 # make explore         opens JupyterLab on the explorer: knobs for one digit, your own, all digits, a gallery
 # make app             the explorer as a web page on this machine, without the code
 # make stills          the explorer as an executed notebook, for readers without a kernel
@@ -65,7 +66,7 @@ each = failed=; for file in tests/test_*.py; do \
 	$(BIN)/python -m pytest -q -m "$(1)" $(ARGS) $$file || [ $$? -eq 5 ] || failed="$$failed $$file"; \
 	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
-.PHONY: help paper sweep train attacks readings noise architectures depth curves claims explore app stills lab site
+.PHONY: help paper sweep train attacks readings noise architectures depth curves claims confidence explore app stills lab site
 .PHONY: check test evidence test-slurm lint benchmark lock
 .DELETE_ON_ERROR:
 
@@ -92,7 +93,7 @@ attacks: $(READY)
 noise: $(READY)
 	$(call execute,noise,noise)
 
-architectures depth curves claims readings: $(READY)
+architectures depth curves claims confidence readings: $(READY)
 	$(call execute,$@,$@)
 
 lab: $(READY)

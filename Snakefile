@@ -48,6 +48,7 @@ STUDIES = {
     "depth": ["depth", "depth-areas"],
     "curves": ["curves-shapes", "curves-foreground"],
     "claims": [],
+    "confidence": ["confidence-auroc", "confidence-calibration", "confidence-refusal"],
     "readings": ["readings-noise"],
 }
 ATTACK_PLANS = {

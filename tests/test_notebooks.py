@@ -19,6 +19,7 @@ from pretend import pretend
 from pydantic import BaseModel
 
 from lib.adversarial.runs import AttackPlan
+from lib.analysis.confidence import Confidence
 from lib.analysis.trainings import Asked, Measured
 from lib.evaluation.plan import Plan
 from lib.explorer.one_digit import Opening
@@ -37,6 +38,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "sweep": Plan,
     "attacks": AttackPlan,
     "readings": Readings,
+    "confidence": Confidence,
 } | dict.fromkeys(COMPARISONS, Asked)
 KINDS["paper"] = Measured  # of all eight networks
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
