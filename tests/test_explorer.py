@@ -26,6 +26,7 @@ from lib.networks import predictor
 from lib.noise import NOISES, SOURCES, perturb, perturb_and_count
 from lib.report import figures
 from lib.store import data
+from lib.training.fit import train
 from lib.training.recipe import Recipe
 
 
@@ -162,6 +163,7 @@ def test_turning_the_noise_brings_its_own_c(state):
         ({"replacement": "yes"}, "replacement must be True or False, not 'yes'"),
         ({"source": "later"}, "unknown source 'later'; choose from clean, "),
         ({"noise": NOISES["white_to_black"]}, "noise must be a name"),
+        ({"dataset": "fashion"}, "unknown data set 'fashion'; choose from mnist, fashion-mnist"),
         ({"own": b"abc"}, "a digit has 28 x 28 brightnesses, not 3"),
     ],
 )
@@ -492,6 +494,28 @@ def test_every_network_on_disk_is_offered(state, trained, tmp_path, caplog):
     shutil.copy(networks.weights_path("fc"), weights / "another-seed0.safetensors")
     (weights / "pointer-seed0.safetensors").write_text("version https://git-lfs.github.com/spec/v1")
     assert one_digit.trained(tmp_path) == [] and "pointer-seed0.safetensors does not say" in caplog.text
+
+
+@pytest.mark.slow
+def test_a_network_of_another_data_set_is_shown_its_images_in_words(tmp_path):
+    articles, chosen = data.load("fashion-mnist"), {"dataset": "fashion-mnist", "outputs": tmp_path}
+    recipe = Recipe(model="tiny:conv_net@fashion", train_images=2000, max_epochs=1, **chosen)
+    train(recipe)
+    state = State(model=recipe.model, number=11, noise="black_to_white", attacks=5, **chosen)
+    names = dict(enumerate(data.CLASS_NAMES["fashion-mnist"]))
+    seen, before = look(state), networks.load(recipe.model, **chosen)
+    np.testing.assert_array_equal(state.image, articles.test_images[11])
+    expected = predictor(before)(perturb(articles.test_images[11:12], state.noise, 5, index=np.array([11])))
+    np.testing.assert_allclose(seen.after, expected[0], atol=1e-5)
+    assert state.label == articles.test_labels[11]
+    assert f"it is a {state.label} ({names[state.label]})" in in_words(seen)
+    *_, live = many_digits.live_curves(state, [recipe.model], images=50)
+    right = predictor(before)(articles.test_images[:50]).argmax(axis=1) == articles.test_labels[:50]
+    assert live.accuracy[recipe.model][0] == pytest.approx(100 * right.mean())
+    assert one_digit.trained(tmp_path, 0, "fashion-mnist") == [recipe.model] == one_digit.choices(state)
+    assert one_digit.trained(tmp_path) == []
+    with pytest.raises(ValueError, match="was trained on fashion-mnist: dataset must be fashion-mnist, not mnist"):
+        look(replace(state, dataset="mnist"))
 
 
 @pytest.mark.parametrize("change", [{"model": "cnn@slow"}, {"c": 3.3}, {"draw": 2_000_000}])

@@ -40,11 +40,12 @@ def next_wrong(state: State) -> Iterator[tuple[int, int | None]]:
     Yields:
         (digits searched so far, the number found or None), step by step; the find is the last.
     """
-    total = len(digits().test_labels)
+    labels = digits(state.dataset).test_labels
+    total = len(labels)
     order = (state.number + 1 + np.arange(total)) % total
     for start in range(0, total, IMAGES_A_STEP):
         numbers = order[start : start + IMAGES_A_STEP]
-        wrong = _answers(state, numbers, state.attacks) != digits().test_labels[numbers]
+        wrong = _answers(state, numbers, state.attacks) != labels[numbers]
         found = int(numbers[wrong.argmax()]) if wrong.any() else None
         yield start + len(numbers), found
         if found is not None:
@@ -58,7 +59,7 @@ def fooled(state: State, wanted: int = 24, most: int = 2_000) -> Iterator[Fooled
         wanted: stop after so many.
         most: search no more digits than these, 10,000 at most.
     """
-    labels = digits().test_labels
+    labels = digits(state.dataset).test_labels
     numbers, predicted, searched = [], [], 0
     while searched < most and len(numbers) < wanted:
         block = np.arange(searched, min(searched + IMAGES_A_STEP, most))
@@ -76,7 +77,7 @@ def live_curves(state: State, models: list[str], images: int = 500) -> Iterator[
 
     Paper: Figures 7 and 8, there at the default c. `model` and `attacks` of the state do not matter.
     """
-    labels = digits().test_labels[:images]
+    labels = digits(state.dataset).test_labels[:images]
     states = {model: replace(state, model=model) for model in models}
     accuracy: dict[str, list[float]] = {model: [] for model in models}
     done, total = 0, len(LEVELS) * len(models) * images
@@ -105,6 +106,7 @@ def recorded_curve(state: State, model: str) -> pd.DataFrame | None:
         noises=[state.noise],
         replacement=state.replacement,
         source=state.source,
+        dataset=state.dataset,
         outputs=state.outputs,
     )
     return results.curves(plan) if recorded(plan) else None
@@ -113,7 +115,7 @@ def recorded_curve(state: State, model: str) -> pd.DataFrame | None:
 def attacked_digits(state: State, numbers: list[int] | np.ndarray, attacks: int) -> np.ndarray:
     """Test images (n, 28, 28) uint8 after so many attacks of the state's noise (section 3.2)."""
     numbers = np.asarray(numbers, int)  # of no digits, too
-    return perturb(digits().test_images[numbers], attacks=attacks, index=numbers, **state.noise_arguments)
+    return perturb(digits(state.dataset).test_images[numbers], attacks=attacks, index=numbers, **state.noise_arguments)
 
 
 def _answers(state: State, numbers: np.ndarray, attacks: int) -> np.ndarray:

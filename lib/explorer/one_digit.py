@@ -49,10 +49,12 @@ class State:
     source: str = "clean"
     own: bytes | None = None  # a digit of one's own: 28 x 28 brightnesses, row by row; None: the test image
     train_seed: int = 0
+    dataset: str = "mnist"  # on which the network was trained
     outputs: Path = OUTPUTS
 
     def __post_init__(self):
         networks.architecture(self.model)
+        data.known_set(self.dataset)
         if not isinstance(self.noise, str):
             raise ValueError(f"noise must be a name, not {self.noise!r}")
         c = default_c(self.noise, self.c)
@@ -75,12 +77,17 @@ class State:
         """The clean digit, (28, 28) uint8."""
         if self.own is not None:
             return np.frombuffer(self.own, np.uint8).reshape(28, 28)
-        return digits().test_images[self.number]
+        return digits(self.dataset).test_images[self.number]
 
     @property
     def label(self) -> int | None:
         """What the digit is; None for one's own, which nobody has labelled."""
-        return int(digits().test_labels[self.number]) if self.own is None else None
+        return int(digits(self.dataset).test_labels[self.number]) if self.own is None else None
+
+    def called(self, number: int) -> str:
+        """A class in words: `7`, or `7 (sneaker)`."""
+        names = data.CLASS_NAMES.get(self.dataset)
+        return f"{number} ({names[number]})" if names else str(number)
 
     def turned(self, **changes) -> State:
         """The state after knobs were turned; another noise brings its own c."""
@@ -107,6 +114,7 @@ class Opening(BaseModel):
     draw: int = Field(0, ge=0, le=LARGEST["draw"])
     replacement: bool = True
     source: str = "clean"
+    dataset: data.KnownSet = "mnist"
     images: int = Field(500, ge=1, le=10_000)
     outputs: Path = Path("outputs")  # from the repository's root
 
@@ -156,32 +164,33 @@ class Strip:
 
 
 @lru_cache
-def digits() -> data.Digits:
-    """MNIST, read once."""
-    return data.load()
+def digits(dataset: str) -> data.Digits:
+    """A data set, read once."""
+    return data.load(dataset)
 
 
-def trained(outputs: Path = OUTPUTS, train_seed: int = 0) -> list[str]:
-    """The networks whose weights are on disk: the paper's in its order, then all others, recipes of one's own too.
+def trained(outputs: Path = OUTPUTS, train_seed: int = 0, dataset: str = "mnist") -> list[str]:
+    """The networks of a data set whose weights are on disk: the paper's in its order, then all others, recipes too.
 
     A file that does not say which network it holds is left out, with a warning in the log.
     """
     of_paper = [model for model in paper.NETWORKS if networks.weights_path(model, train_seed, outputs).is_file()]
-    found = set()
+    found = set(of_paper if dataset == "mnist" else [])
     for path in visible(outputs / "weights", f"*-seed{train_seed}.safetensors"):
         try:
-            model = networks.read_record(path)["recipe"]["model"]
+            recipe = networks.read_record(path)["recipe"]
+            model, own = recipe["model"], recipe.get("dataset", "mnist")
         except (OSError, KeyError, ValueError) as error:
             logging.getLogger(__name__).warning("%s does not say which network it holds: %r", path, error)
         else:
-            if networks.weights_path(model, train_seed, outputs) == path:  # not a copy under another name
+            if own == dataset and networks.weights_path(model, train_seed, outputs) == path:  # no copy by another name
                 found.add(model)
-    return sorted({*of_paper, *found}, key=_in_order)
+    return sorted(found, key=_in_order)
 
 
 def choices(state: State) -> list[str]:
     """The networks that a viewer offers: the trained ones and the state's own, be it trained or not."""
-    return sorted({*trained(state.outputs, state.train_seed), state.model}, key=_in_order)
+    return sorted({*trained(state.outputs, state.train_seed, state.dataset), state.model}, key=_in_order)
 
 
 def _in_order(model: str) -> tuple:
@@ -259,14 +268,14 @@ _loading = threading.Lock()
 
 def _network(state: State) -> tuple[networks.Predictor, Cut | None]:
     with _loading:  # two viewers may ask for the same network at once
-        return _loaded(state.model, state.train_seed, state.outputs)
+        return _loaded(state.model, state.train_seed, state.outputs, state.dataset)
 
 
 @lru_cache
-def _loaded(model: str, train_seed: int, outputs: Path) -> tuple[networks.Predictor, Cut | None]:
+def _loaded(model: str, train_seed: int, outputs: Path, dataset: str) -> tuple[networks.Predictor, Cut | None]:
     from lib.analysis import dropout  # with torch
 
-    net = networks.load(model, train_seed, outputs)
+    net = networks.load(model, train_seed, outputs, dataset)
     if model.partition("@")[0] not in networks.NETS:  # these are known to pass, and the probe doubles the wait
         networks.probed(net, model)
     forward = networks.predictor(net)

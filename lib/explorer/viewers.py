@@ -97,13 +97,13 @@ class AttackedDigit:
 
 def in_words(look: Look) -> str:
     """What a `Look` shows, in a sentence or two."""
-    before, after = int(look.before.argmax()), int(look.after.argmax())
+    before, after = (look.state.called(int(answers.argmax())) for answers in (look.before, look.after))
     made = "1 attack" if look.attacked == 1 else f"{look.attacked} attacks"
     text = (
         f"{look.state.model} reads the clean digit as {before} ({_sure(look, 0)}) "
         f"and after {made} as {after} ({_sure(look, 1)})"
     )
-    text += f"; it is a {look.state.label}." if look.state.label is not None else "."
+    text += f"; it is a {look.state.called(look.state.label)}." if look.state.label is not None else "."
     if look.altered < look.attacked:
         text += f" They altered {look.altered} pixels."
     if look.attacked < look.state.attacks:

@@ -77,7 +77,7 @@ def _give_shapes(body: nn.Module, size: int) -> None:
         body.train()
 
 
-def in_a_line(error: Exception) -> str:
+def in_a_line(error: BaseException) -> str:
     """What somebody else's code raised, and where: the last line outside torch."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if f"{Path(torch.__file__).parent}/" not in frame.filename] or frames

@@ -36,6 +36,21 @@ SETS = {
         "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
     },
 }
+# What the classes 0 to 9 are called, where it is not the digits themselves.
+CLASS_NAMES = {
+    "fashion-mnist": (
+        "T-shirt or top",
+        "trousers",
+        "pullover",
+        "dress",
+        "coat",
+        "sandal",
+        "shirt",
+        "sneaker",
+        "bag",
+        "ankle boot",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +82,7 @@ def load(name: str = "mnist", folder: Path = ROOT / "data") -> Digits:
             it names the file.
         FileNotFoundError: if a file is missing.
     """
-    _checked(name)
+    known_set(name)
     md5s, files = SETS[name], ", ".join(FILES.values())
     if md5s.keys() != set(FILES.values()):
         raise ValueError(f"data set {name!r} must have the files {files}, not {', '.join(md5s)}")
@@ -78,13 +93,14 @@ def load(name: str = "mnist", folder: Path = ROOT / "data") -> Digits:
     return digits
 
 
-def _checked(name: str) -> str:
+def known_set(name: str) -> str:
+    """The name itself; raises ValueError, with the choices, if there is no such data set."""
     if name not in SETS:
         raise ValueError(f"unknown data set {name!r}; choose from {', '.join(SETS)}")
     return name
 
 
-KnownSet = Annotated[str, AfterValidator(_checked)]  # a data set's name among a notebook's parameters
+KnownSet = Annotated[str, AfterValidator(known_set)]  # a data set's name among a notebook's parameters
 
 
 def _check_pair(images: np.ndarray, labels: np.ndarray, path: Path, more_than: int) -> None:
