@@ -269,9 +269,7 @@ def table(all_scores: Iterable[Scores]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def write_table(all_scores: Iterable[Scores], outputs: Path = OUTPUTS) -> Path:
-    """Write `table` where this user may; its path."""
-    path = outputs / "confidence" / "scores.csv"
+def write_table(all_scores: Iterable[Scores], path: Path) -> None:
+    """Write `table` as a CSV file where this user may."""
     content = table(all_scores).to_csv(index=False, lineterminator="\n").encode()
     write_derived(path, lambda file: file.write(content))
-    return path
