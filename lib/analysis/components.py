@@ -16,6 +16,7 @@ import pandas as pd
 from lib import networks
 from lib.analysis.trainings import recorded_parts
 from lib.evaluation.plan import Plan
+from lib.evaluation.results import write_accuracy
 from lib.evaluation.statistics import area_under_curve
 from lib.evaluation.sweep import Predictions, sweep
 from lib.networks import FAMILY, HIDDEN, Variant
@@ -211,3 +212,4 @@ def _scores(recipe: Recipe, parts: list[Predictions], images: int) -> list[dict]
 if __name__ == "__main__":
     for number in sys.argv[2:]:
         run(sys.argv[1], int(number))
+    write_accuracy()
