@@ -189,8 +189,9 @@ def record(model: str, outputs: Path = OUTPUTS, images: int = 2_000, recompute: 
         FileNotFoundError: if the network is not trained; it names the command that does.
         ValueError: if what is recorded does not follow from the weights, or dropout has no place in it (`Cut.of`).
     """
-    weights = networks.weights_path(model, SEED, outputs)
-    cut = Cut.of(networks.load(model, SEED, outputs), model, compiled=True)
+    weights, wanted = networks.weights_path(model, SEED, outputs), doubts_of(model, outputs, images)
+    compiled = recompute or not wanted.path.is_file()  # which takes longer than a sample
+    cut = Cut.of(networks.load(model, SEED, outputs), model, compiled)
     origin = parts.origin(model, SEED, weights)
 
     def make(part: Doubts, bar: tqdm) -> None:
@@ -202,7 +203,7 @@ def record(model: str, outputs: Path = OUTPUTS, images: int = 2_000, recompute: 
         write_arrays(part.path, origin | {"recipe": part.recipe}, {name: _small(each) for name, each in arrays.items()})
 
     return parts.complete(
-        [doubts_of(model, outputs, images)],
+        [wanted],
         origin["weights"],
         make,
         check=lambda part: _check(part, cut),
