@@ -13,17 +13,18 @@ SIDE = 28  # pixels a side of an MNIST image
 BOX = 20  # pixels of a digit's longer side
 CENTRE, OFF_CENTRE = 14, 0.55  # row and column of the centre of mass, and how far it may lie from there
 LEAST_INK, MOST_INK = 5_000, 79_500  # the sum of all brightnesses
-THINNEST, THICKEST = 2.0, 6.0  # pixels across a stroke, on average; all but few images
+THINNEST, USUAL, THICKEST = 2.0, 3.0, 6.0  # pixels across a stroke, on average; all but few images
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
 KINDS = f"choose a picture ({', '.join(FORMATS)})"
 LARGEST = 10_000  # pixels a side of an uploaded picture
 WORKED = 1_000  # pixels of the longer side in which the digit is looked for
 FINE = 400  # pixels of the longer side of the stencil of a digit
 NOTHING = "there is no digit on it"
+BLOT = f"{NOTHING}, only a blot"
 
 
 def from_strokes(strokes: list[list[tuple[float, float]]], side: float, width: float) -> np.ndarray:
-    """Strokes of a pen as an MNIST digit, (28, 28) uint8.
+    """Strokes of a pen as an MNIST digit, (28, 28) uint8; of a small one they become no thicker than MNIST's usual.
 
     Args:
         strokes: the points (x, y) of each stroke, in units of the canvas.
@@ -36,6 +37,11 @@ def from_strokes(strokes: list[list[tuple[float, float]]], side: float, width: f
     scale = FINE / side
     canvas = Image.new("L", (FINE, FINE))
     pen = ImageDraw.Draw(canvas)
+    strokes = [stroke for stroke in strokes if stroke]
+    places = np.clip([point for stroke in strokes for point in stroke] or [(0, 0)], 0, side)
+    extent = np.ptp(places, axis=0).max()
+    if extent > width:  # else a dot
+        width = min(width, extent * USUAL / (BOX - USUAL))
     radius = width * scale / 2
     for stroke in strokes:
         points = [(x * scale, y * scale) for x, y in stroke]
@@ -97,15 +103,22 @@ def _greys(content: bytes, name: str) -> list[np.ndarray]:
     picture.thumbnail((WORKED, WORKED), Image.Resampling.BOX)
     picture = picture.convert("RGBA")
     papers = [Image.new("RGBA", picture.size, colour) for colour in ("white", "black")]
-    return [np.asarray(Image.alpha_composite(paper, picture).convert("L")) for paper in papers]
+    return [_grey(Image.alpha_composite(paper, picture).convert("RGB")) for paper in papers]
+
+
+def _grey(picture: Image.Image) -> np.ndarray:
+    """The brightness, or where a digit hardly differs from its ground in that, the channel with far more contrast."""
+    bands = [np.asarray(band) for band in (picture.convert("L"), *picture.split())]
+    deviations = [band.std() for band in bands]
+    return bands[np.argmax(np.multiply(deviations, (2, 1, 1, 1)))]
 
 
 def ink_of(grey: np.ndarray) -> np.ndarray:
     """How much ink lies where in a picture (H, W) uint8, 0 to 1: what stands out from its ground.
 
-    Logarithms of the light are compared, so that ink stands out as much in a shadow as beside it. The ground is even at
-    first, and where that finds no digit, what remains without all that is narrower than a half, a quarter, an eighth of
-    the picture.
+    Logarithms of the light are compared, so that ink stands out as much in a shadow as beside it. The ground is smooth
+    at first, and where that finds no digit, what remains without all that is narrower than a half, a quarter, an eighth
+    of the picture.
 
     Raises:
         ValueError: if nothing stands out.
@@ -113,14 +126,17 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
     side = max(grey.shape)
     light = np.log(scipy.ndimage.gaussian_filter(grey.astype(np.float32), side / 800, mode="nearest") + 16)
     apart = max(1, side // 250)
+    if min(grey.shape) <= apart:
+        raise ValueError(NOTHING)
     grain = np.median(abs(light[:, apart:] - light[:, :-apart]))
     sign = _sign(light)
     for part in (1, 2, 4, 8):
-        above = sign * light - _ground(sign * light, part)
-        strokes = _strokes(above, max(0.06, 0.3 / part) + 6 * grain)
+        above = sign * light - _ground(sign * light, part, grain)
+        strokes = _strokes(above, *(max(0.06, least) + 6 * grain for least in (0, 0.3 / part)))
         if strokes.any() and not _shadow(strokes):
             ink = np.where(strokes, abs(np.expm1(sign * above)), 0)
-            return np.clip(ink / np.quantile(ink[strokes], 0.75), 0, 1)
+            around = scipy.ndimage.maximum_filter(ink, side // 100 + 3)  # a thin stroke is darker here than there
+            return np.where(strokes, ink / np.clip(around, 1e-6, np.quantile(ink[strokes], 0.75)), 0).clip(0, 1)
     raise ValueError(NOTHING)
 
 
@@ -132,26 +148,50 @@ def _sign(light: np.ndarray) -> int:
     return 1 if (light > (high + low) / 2)[near].mean() < 0.5 else -1
 
 
-def _ground(light: np.ndarray, part: int) -> np.ndarray | float:
-    """`light` without what is brighter and narrower than this part of it; one value for all of it where `part` is 1."""
+def _ground(light: np.ndarray, part: int, grain: float) -> np.ndarray | float:
+    """`light` without what is brighter and narrower than this part of it; where `part` is 1, a surface.
+
+    That is the curved one which most of it lies on but for the grain, or a level one if there is none.
+    """
     if part == 1:
-        return np.median(light)
+        y, x = np.meshgrid(*(np.linspace(-1, 1, length) for length in light.shape), indexing="ij")
+        terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+        some = slice(None, None, max(light.shape) // 50 + 1)
+        few, wanted = terms[some, some].reshape(-1, 6), light[some, some].ravel()
+        start = [np.median(light), 0, 0, 0, 0, 0]
+        fit = scipy.optimize.least_squares(lambda surface: few @ surface - wanted, start, loss="soft_l1", f_scale=0.05)
+        surface = terms @ fit.x
+        return surface if np.median(abs(light - surface)) < 0.04 + grain else np.median(light)
     size = 2 * (max(light.shape) // (2 * part)) + 1
     opened = scipy.ndimage.grey_opening(np.pad(light, size, mode="edge"), (size, size))
     return opened[size:-size, size:-size]
 
 
-def _strokes(above: np.ndarray, least: float) -> np.ndarray:
-    """Where a digit stands out (bool): the longest piece and all that is not far shorter, dust for instance.
+def _strokes(above: np.ndarray, faintest: float, least: float) -> np.ndarray:
+    """Where a digit stands out (bool): the longest piece, and those that lie near it or look like it.
 
-    None at all if they are tiny, or so many as in noise.
+    So not dust, a hair or the edge of a scan. What stands out by `least` tells how dark the ink is; a quarter of that,
+    but at least `faintest`, is ink too. None at all if they are tiny, or so many as in noise.
     """
-    pieces = skimage.measure.label(above > np.quantile(above, 0.35) + least, connectivity=2)
-    found = skimage.measure.regionprops(pieces)
-    lengths = {piece.label: max(np.subtract(piece.bbox[2:], piece.bbox[:2])) for piece in found}
-    longest = max(lengths.values(), default=0)
-    chosen = [number for number, length in lengths.items() if length > longest / 5]
-    return np.isin(pieces, chosen if longest >= max(above.shape) / 20 and len(chosen) <= 8 else [])
+    above = above - np.quantile(above, 0.35)
+    if not (above > least).any():
+        return above > least
+    inked = above > np.clip(np.median(above[above > least]) / 4, faintest, least)
+    pieces, count = scipy.ndimage.label(inked, np.ones((3, 3)))
+    boxes = np.array([[(part.start, part.stop) for part in box] for box in scipy.ndimage.find_objects(pieces)])
+    length = np.ptp(boxes, axis=2).max(1)
+    inside = np.ones_like(inked)
+    deep, thick = (scipy.ndimage.distance_transform_edt(np.pad(where, 1))[1:-1, 1:-1] for where in (inside, inked))
+    depth, thickness = (scipy.ndimage.maximum(far, pieces, range(1, count + 1)) for far in (deep, thick))
+    at_edge = depth < min(inked.shape) / 20
+    digit = np.argmax(np.where(at_edge, length / 8, length))
+    large = length > length[digit] / 5
+    if length[digit] < max(inked.shape) / 20 or large.sum() > 8:
+        return np.zeros_like(inked)
+    gap = np.maximum(boxes[:, :, 0] - boxes[digit, :, 1], boxes[digit, :, 0] - boxes[:, :, 1]).max(1)
+    near = (gap <= length[digit] / 4) & (length <= length[digit])
+    alike = ~at_edge & (length > length[digit] / 3) & (thickness > thickness[digit] / 2)
+    return np.isin(pieces, 1 + np.flatnonzero(large & (near | alike)))
 
 
 def _shadow(strokes: np.ndarray) -> bool:
@@ -186,7 +226,7 @@ def as_digit(ink: np.ndarray) -> np.ndarray:
     digit[top : top + small.shape[0], left : left + small.shape[1]] = small
     total = digit.sum(dtype=int)
     if not LEAST_INK <= total <= MOST_INK:
-        raise ValueError(f"{NOTHING}, only {'a blot' if total > MOST_INK else 'specks'}")
+        raise ValueError(BLOT if total > MOST_INK else f"{NOTHING}, only specks")
     return digit
 
 
@@ -206,10 +246,12 @@ def _resized(ink: np.ndarray, longer: int) -> np.ndarray:
 def _as_thick(stencil: np.ndarray) -> np.ndarray:
     """A stencil (bool) with strokes as thick as MNIST's once its longer side is scaled to 20 pixels."""
     length = max(stencil.shape)
+    if 2 * scipy.ndimage.distance_transform_edt(np.pad(stencil, 1)).max() > 0.6 * length:
+        raise ValueError(BLOT)
     across = stencil.sum() / max(1, skimage.morphology.skeletonize(stencil).sum())
     thickness = BOX * across / length
     wanted = np.clip(thickness, THINNEST, THICKEST)
-    if wanted == thickness or across >= length:
+    if wanted == thickness:
         return stencil
     more = (wanted * (length - across) / (BOX - wanted) - across) / 2  # on either side of a stroke
     wide = np.pad(stencil, length // 4)
