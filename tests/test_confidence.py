@@ -15,6 +15,8 @@ from lib import networks
 from lib.analysis import confidence, dropout
 from lib.analysis.confidence import auroc, calibration_error, refusing, risk_area
 from lib.analysis.trainings import measure_trainings
+from lib.evaluation.plan import Plan
+from lib.evaluation.sweep import sweep
 from lib.noise import perturb
 from lib.paper import NETWORKS, PAPER_NOISES
 from lib.report import confidence_figures, confidence_tables
@@ -289,9 +291,10 @@ def test_the_mean_over_noises_is_over_all_four_and_differences_are_paired():
 
 @pytest.fixture
 def asked(trained, tmp_path):
-    """A folder with a tiny trained network, asked with dropout, and the recorded sweeps of three trainings of it."""
+    """A folder with a tiny trained network, swept and asked with dropout, and sweeps of two further trainings of it."""
     (tmp_path / "weights").symlink_to(trained / "weights")
-    for seed in range(3):
+    sweep(Plan(model=MODEL, images=FEW, outputs=tmp_path))
+    for seed in (1, 2):
         pretend_training(tmp_path, MODEL, FEW, seed)
     assert dropout.record(MODEL, tmp_path, FEW) == {"computed": 1, "reused": 0, "checked": 0}
     return tmp_path

@@ -223,7 +223,7 @@ def test_words_say_how_sure_the_network_is_with_dropout_too(state):
     """With dropout by the mean of thirty passes, in which some of the inputs of the last layer are missing."""
     seen = look(state)
     passes = Cut.of(networks.load("fc"), "fc").ask(np.stack([seen.state.image, seen.noisy]))[1]
-    assert passes.shape == (30, 2, 10)
+    assert passes.shape == (30, 2, 10) and seen.dropped is not None
     np.testing.assert_allclose(seen.dropped, passes.mean(axis=0), atol=1e-6)
     chances = np.full((3, 10), 0.01)
     chances[0, 2], chances[1, 8], chances[2, 8] = 0.91, 0.63, 0.38
