@@ -31,7 +31,7 @@ if "networks" not in config:
 
 
 LIB = [path for path in glob("lib/**/*.*", recursive=True) if "__pycache__" not in path]
-SOURCES = ["workflow/execute", *LIB, *glob("data/mnist/*")]
+SOURCES = ["workflow/execute", *LIB, *glob("data/*/*")]
 NETWORKS = {
     networks.file_stem(model, seed): {"model": model, "seed": seed, "draws": 1, "attacks": False, "recipe": {}} | choices
     for model, choices in config["networks"].items()

@@ -19,7 +19,7 @@ def progress(printed: Iterable[str], entries: int) -> Iterator[str]:
         elif large := re.match(r" +(?:Downloading|Using cached) (\w+)-([\d.]+).* \((\d\d+\.\d MB|.* GB)\)", line):
             yield f"  {large[1]} {large[2]}, {large[3]}"
         elif line.startswith("Installing collected packages"):
-            yield "  all is here; unpacking it takes a minute or two, more on a busy machine, and tells nothing on the way"
+            yield "  all is here; unpacking it takes a minute or two, longer on a busy machine, and tells nothing"
 
 
 if __name__ == "__main__":

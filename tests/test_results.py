@@ -97,20 +97,14 @@ def test_a_file_of_something_else_among_the_predictions_is_named(tmp_path):
 def test_a_file_of_other_shapes_than_it_tells_is_named(tmp_path, change):
     path = tmp_path / "other.npz"
     shape = (20, 10)
-    arrays = {"predicted": np.zeros(shape, np.uint8), "probability": np.zeros(shape, np.float16)}
-    arrays |= {"attacked": np.zeros(shape, np.uint16), "altered": np.zeros(shape, np.uint16)}
+    kinds = {"predicted": np.uint8, "probability": np.float16, "attacked": np.uint16, "altered": np.uint16}
+    arrays = {name: np.zeros(shape, kind) for name, kind in kinds.items()}
     record = {"recipe": {"levels": list(range(20)), "images": 10}, "model": "fc", "train_seed": 0, "weights": "a"}
     write_arrays(path, record, arrays)
     assert results.Predictions.read(path).predicted.shape == shape
     write_arrays(path, record, arrays | change)
     with pytest.raises(ValueError, match=f"other.npz holds other arrays.*: {next(iter(change))}"):
         results.Predictions.read(path)
-
-
-def test_a_folder_in_the_place_of_a_file_is_told(tmp_path):
-    (tmp_path / "a.npz").mkdir()
-    with pytest.raises(ValueError, match=r"a.npz is a folder where a file of results belongs"):
-        results.Predictions.read(tmp_path / "a.npz")
 
 
 def test_the_paper_table_is_the_papers():

@@ -94,8 +94,6 @@ def read_arrays(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     Raises:
         ValueError: if it is damaged.
     """
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder where a file of results belongs; take it away")
     content = io.BytesIO(path.read_bytes())
     try:
         with zipfile.ZipFile(content) as file:  # np.load leaves the end of a file, and so its checksum, unread

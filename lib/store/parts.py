@@ -65,7 +65,7 @@ def weights_hash(weights: Path) -> str | None:
     if weights.is_file():
         return file_hash(weights)
     record = kept_record(weights)
-    return record and record["weights"]
+    return record["weights"] if record else None
 
 
 def kept_record(weights: Path) -> dict | None:
