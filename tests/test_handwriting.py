@@ -154,6 +154,8 @@ def test_what_is_said_of_mnist_is_so(mnist):
     assert handwriting.LEAST_INK < mnist["ink"][0] < 1.02 * handwriting.LEAST_INK
     assert mnist["ink"][1] < handwriting.MOST_INK < 1.001 * mnist["ink"][1]
     assert mnist["thickness"][0] < handwriting.THINNEST < handwriting.THICKEST < mnist["thickness"][1]
+    usual = np.quantile([thickness(digit) for digit in data.load().train_images[:500]], [0.25, 0.75])
+    assert usual[0] < handwriting.USUAL < usual[1]
 
 
 SCANS = [(28, 2), (28, 4), (60, 2), (60, 9), (100, 2), (100, 12), (300, 3), (300, 30), (1000, 4), (1000, 100)]
@@ -297,7 +299,7 @@ def test_dust_is_no_part_of_the_digit(fits, size, pen, radius, specks):
         clean = taken(drawn(number, size, pen))
         digit = taken(dusty(drawn(number, size, pen), radius, specks, seed=number))
         fits(digit, number)
-        np.testing.assert_array_equal(digit, clean)
+        np.testing.assert_allclose(digit, clean, atol=2)
 
 
 @pytest.mark.parametrize("box", [(0.1, 0.1, 0.15), (0.7, 0.6, 0.25), (0.0, 0.5, 0.45), (-0.2, -0.15, 1.3)])
@@ -439,12 +441,19 @@ def blank_pages():
     ramp = np.tile(np.linspace(60, 250, 400), (300, 1)).astype(np.uint8)
     yield "ramp", Image.fromarray(ramp)
     yield "upright ramp", Image.fromarray(ramp.T.copy())
+    yield "ramp from black", Image.fromarray(np.tile(np.linspace(0, 240, 400), (400, 1)).astype(np.uint8))
     for deviation, side in itertools.product((3, 20, 90), (28, 60, 500)):
         noise = 150 + random.normal(0, deviation, (side, side))
         yield f"noise {deviation}, {side}", Image.fromarray(noise.clip(0, 255).astype(np.uint8))
         yield f"even noise, {side}", Image.fromarray(random.integers(0, 256, (side, side)).astype(np.uint8))
     paper = Image.new("L", (500, 400), 230)
-    for light, vignette, grain, shadow in ((0.7, 0, 4, None), (0.1, 0.9, 5, None), (0.3, 0.3, 5, 0.5), (0, 0, 0, 0.9)):
+    for light, vignette, grain, shadow in (
+        (0.7, 0, 4, None),
+        (0.1, 0.9, 5, None),
+        (0.2, 0.8, 10, None),
+        (0.3, 0.3, 5, 0.5),
+        (0, 0, 0, 0.9),
+    ):
         yield f"page lit by {light}, {vignette}, {shadow}", photographed(paper, light, vignette, grain, shadow)
     yield "dust", dusty(paper, 4, 12)
     for size in ((1, 1), (1, 900), (900, 1), (3, 900)):

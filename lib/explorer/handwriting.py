@@ -155,13 +155,13 @@ def _ground(light: np.ndarray, part: int, grain: float) -> np.ndarray | float:
     """
     if part == 1:
         y, x = np.meshgrid(*(np.linspace(-1, 1, length) for length in light.shape), indexing="ij")
-        terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+        terms = np.polynomial.polynomial.polyvander2d(x, y, [2, 2])
         some = slice(None, None, max(light.shape) // 50 + 1)
-        few, wanted = terms[some, some].reshape(-1, 6), light[some, some].ravel()
-        start = [np.median(light), 0, 0, 0, 0, 0]
+        few, wanted = terms[some, some].reshape(-1, terms.shape[-1]), light[some, some].ravel()
+        start = np.median(light) * np.eye(terms.shape[-1])[0]
         fit = scipy.optimize.least_squares(lambda surface: few @ surface - wanted, start, loss="soft_l1", f_scale=0.05)
         surface = terms @ fit.x
-        return surface if np.median(abs(light - surface)) < 0.04 + grain else np.median(light)
+        return surface if np.median(abs(light - surface)) < 0.03 + grain else np.median(light)
     size = 2 * (max(light.shape) // (2 * part)) + 1
     opened = scipy.ndimage.grey_opening(np.pad(light, size, mode="edge"), (size, size))
     return opened[size:-size, size:-size]
@@ -183,10 +183,11 @@ def _strokes(above: np.ndarray, faintest: float, least: float) -> np.ndarray:
     inside = np.ones_like(inked)
     deep, thick = (scipy.ndimage.distance_transform_edt(np.pad(where, 1))[1:-1, 1:-1] for where in (inside, inked))
     depth, thickness = (scipy.ndimage.maximum(far, pieces, range(1, count + 1)) for far in (deep, thick))
-    at_edge = depth < min(inked.shape) / 20
-    digit = np.argmax(np.where(at_edge, length / 8, length))
+    at_edge = depth < min(inked.shape) / 10
+    weight = np.where(at_edge, length / 8, length)
+    digit = np.argmax(weight)
     large = length > length[digit] / 5
-    if length[digit] < max(inked.shape) / 20 or large.sum() > 8:
+    if weight[digit] < max(inked.shape) / 20 or large.sum() > 8:
         return np.zeros_like(inked)
     gap = np.maximum(boxes[:, :, 0] - boxes[digit, :, 1], boxes[digit, :, 0] - boxes[:, :, 1]).max(1)
     near = (gap <= length[digit] / 4) & (length <= length[digit])
