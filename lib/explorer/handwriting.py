@@ -190,8 +190,9 @@ def _strokes(above: np.ndarray, faintest: float, least: float) -> np.ndarray:
     if weight[digit] < max(inked.shape) / 20 or large.sum() > 8:
         return np.zeros_like(inked)
     gap = np.maximum(boxes[:, :, 0] - boxes[digit, :, 1], boxes[digit, :, 0] - boxes[:, :, 1]).max(1)
-    near = (gap <= length[digit] / 4) & (length <= length[digit])
-    alike = ~at_edge & (length > length[digit] / 3) & (thickness > thickness[digit] / 2)
+    as_thick = thickness > 0.6 * thickness[digit]
+    near = (gap <= length[digit] / 4) & (as_thick | (length <= length[digit]))
+    alike = ~at_edge & (length > length[digit] / 3) & as_thick
     return np.isin(pieces, 1 + np.flatnonzero(large & (near | alike)))
 
 
