@@ -53,7 +53,7 @@ endif
 
 # A misspelt variable would be none at all.
 KNOWN := PYTHON MODEL SEED ARGS
-UNKNOWN := $(filter-out $(KNOWN),$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
+UNKNOWN := $(filter-out $(KNOWN) BIN,$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 ifneq ($(UNKNOWN),)
 $(error unknown: $(UNKNOWN); choose from $(KNOWN))
 endif
