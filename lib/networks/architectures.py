@@ -285,16 +285,23 @@ def read_record(path: Path) -> dict:
         if kept := kept_record(path):
             return kept
         model, _, seed = path.stem.rpartition("-seed")
-        command = f"make train MODEL={model}" + (f" SEED={seed}" if seed != "0" else "")
-        if (outputs := path.parents[1]) != OUTPUTS:
-            command += f" ARGS={shlex.quote(f'-p outputs {shlex.quote(str(outputs))}')}"
-        raise FileNotFoundError(f"{model} with seed {seed} is not trained: no {path}; make it with: {command}")
+        told = f"{model} with seed {seed} is not trained: no {path}"
+        raise FileNotFoundError(f"{told}; make it with: {training_command(path)}")
     try:
         with safetensors.safe_open(path, framework="np") as file:
             record = json.loads(file.metadata()["record"])
         return record | {"recipe": dict(record["recipe"])}
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise damaged(path, error) from None
+
+
+def training_command(path: Path) -> str:
+    """What makes this weights file."""
+    model, _, seed = path.stem.rpartition("-seed")
+    command = f"make train MODEL={model}" + (f" SEED={seed}" if seed != "0" else "")
+    if (outputs := path.parents[1]) != OUTPUTS:
+        command += f" ARGS={shlex.quote(f'-p outputs {shlex.quote(str(outputs))}')}"
+    return command
 
 
 def damaged(path: Path, error: Exception) -> ValueError:

@@ -7,7 +7,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from lib.networks.architectures import architecture, damaged, read_record, weights_path
+from lib.networks.architectures import architecture, damaged, read_record, training_command, weights_path
 from lib.networks.net import FOLDED, Net, build, fold, repeats_of
 from lib.store.files import OUTPUTS, file_hash, write_atomically
 from lib.store.parts import kept_record
@@ -57,10 +57,8 @@ def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS, dataset: str 
     if (own := recipe.get("dataset", "mnist")) != dataset:
         raise ValueError(f"{model} with seed {train_seed} was trained on {own}: dataset must be {own}, not {dataset}")
     if not path.is_file():
-        command = f"make train MODEL={model} SEED={train_seed}"
-        raise FileNotFoundError(
-            f"the weights of {model} with seed {train_seed} are not kept; make them anew with: {command}"
-        )
+        told = f"the weights of {model} with seed {train_seed} are not kept"
+        raise FileNotFoundError(f"{told}; make them anew with: {training_command(path)}")
     kept = kept_record(path)
     if kept is not None and kept["weights"] != file_hash(path):
         raise ValueError(
