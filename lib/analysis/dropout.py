@@ -6,7 +6,6 @@ image depend neither on the batch nor on the images beside it.
 """
 
 import copy
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -110,15 +109,9 @@ def _last_layer(net: nn.Module, images: Tensor) -> tuple[str, tuple[int, ...]]:
 
 
 def _openvino(net: nn.Module) -> Callable[[Tensor], Tensor]:
-    """The same network in float32, without the warnings of its translation."""
-    import openvino  # only where it is asked for: it loads for a second
-
-    size = data.load().test_images.shape[1:]
-    with warnings.catch_warnings(action="ignore", category=torch.jit.TracerWarning):
-        graph = openvino.convert_model(net, example_input=torch.zeros(2, 1, *size), input=[-1, 1, *size])
-    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.Core().compile_model(graph, "CPU", settings)
-    return lambda pixels: torch.from_numpy(compiled(pixels.numpy())[0].copy())
+    """The same network, which comes to features, three times as fast."""
+    forward = networks.compiled(net, data.load().test_images.shape[-1])
+    return lambda pixels: torch.from_numpy(forward(pixels.numpy()))
 
 
 def doubts(plain: np.ndarray, passes: np.ndarray) -> dict[str, np.ndarray]:

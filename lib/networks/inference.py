@@ -86,7 +86,7 @@ def _openvino_as_torch(small: nn.Module, net: Net, size: int) -> Forward | str:
     if reading.seen:
         return "OpenVINO cannot follow this network, which takes values out of its tensors"
     try:
-        forward = _openvino(small, size)
+        forward = compiled(small, size)
         found = np.concatenate([forward(images[:1]), forward(images[1:])])
     except Exception as error:  # whatever the network's own code may raise when it is traced
         return f"OpenVINO cannot run this network: {in_a_line(error)}"
@@ -118,7 +118,8 @@ def _collapsed(net: Net) -> nn.Module:
     return nn.Sequential(flatten, collapsed, *rest)
 
 
-def _openvino(net: nn.Module, size: int) -> Forward:
+def compiled(net: nn.Module, size: int) -> Forward:
+    """The network by OpenVINO, from images (n, 1, size, size) float32; without the warnings of its translation."""
     import openvino  # only where it is asked for: it loads for a second
 
     example = torch.zeros(2, 1, size, size)
@@ -126,8 +127,8 @@ def _openvino(net: nn.Module, size: int) -> Forward:
         graph = openvino.convert_model(net, example_input=example, input=[-1, 1, size, size])
     # float32 throughout: some processors would otherwise compute in bfloat16
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.Core().compile_model(graph, "CPU", settings)
-    return lambda images: compiled(images)[0].copy()
+    forward = openvino.Core().compile_model(graph, "CPU", settings)
+    return lambda images: forward(images)[0].copy()
 
 
 def _torch(net: nn.Module, bfloat16: bool = False) -> Forward:
