@@ -8,6 +8,7 @@ from unittest import mock
 import pytest
 from click.testing import CliRunner
 from papermill import cli
+from papermill.translators import PythonTranslator
 
 from lib.store.files import ROOT
 from lib.training.fit import train
@@ -74,3 +75,14 @@ def trained(tmp_path_factory) -> Path:
     outputs = tmp_path_factory.mktemp("trained")
     train(Recipe(model="tiny:conv_net@quick", train_images=4000, max_epochs=2, learning_rate=0.05, outputs=outputs))
     return outputs
+
+
+def run_cells(notebook: str, *arguments) -> dict:
+    """The variables of a notebook whose cells ran in this process, papermill's own with these arguments among them."""
+    given = PythonTranslator.codify(papermill_parameters(f"{notebook}.ipynb", *arguments))
+    notebook_cells = json.loads((ROOT / "notebooks" / f"{notebook}.ipynb").read_text())["cells"]
+    first, *others = ["".join(cell["source"]) for cell in notebook_cells if cell["cell_type"] == "code"]
+    variables = {"In": [first, given]}
+    for source in [first, given, *others]:
+        exec(source.replace("%matplotlib inline", ""), variables)
+    return variables

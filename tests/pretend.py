@@ -1,12 +1,14 @@
 """Recorded predictions of networks that do not exist: whether an answer is right is drawn with a chance given here."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from torch import nn
 
 from lib import networks
+from lib.analysis.components import Cell, plan
 from lib.evaluation.plan import CLEAN, Plan
 from lib.evaluation.sweep import Predictions
 from lib.store import data
@@ -37,6 +39,33 @@ def pretend(
         Predictions(predicted, probability, altered.astype(np.uint16), made_by | {"recipe": part.recipe}).write(
             part.path
         )
+
+
+def pretend_all(outputs: Path, models: Sequence[str]) -> None:
+    """Sweeps of networks that do not exist."""
+    for number, model in enumerate(models):
+        pretend(outputs, model, lambda noise, x, n=number: 0.98 - (0.4 + n / 20) * x / 200, images=60)
+
+
+def pretend_cell(outputs: Path, cell: Cell, seed: int, images: int, strength: float) -> None:
+    """The record and the predictions of a training of `components`, of which no weights are kept.
+
+    Args:
+        strength: chance of a right answer after 200 attacks, from 1 without.
+    """
+    recipe = cell.training(seed, outputs)
+    recipe.weights.parent.mkdir(parents=True, exist_ok=True)
+    record = {"recipe": recipe.recorded, "weights": "hash", "epochs": [{"epoch": 1, "accuracy": 99.1}]}
+    recipe.weights.with_suffix(".json").write_text(json.dumps(record))
+    random = np.random.default_rng([seed, *cell.name.encode()])
+    labels = data.load(recipe.dataset).test_labels[:images]
+    for part in plan(recipe, images).parts():
+        levels = np.array(part.recipe["levels"])
+        right = random.random((len(levels), images)) < 1 - (1 - strength) * levels[:, None] / 200
+        predicted = np.where(right, labels, (labels + 1) % 10).astype(np.uint8)
+        made_by = {"model": cell.name, "train_seed": seed, "weights": "hash", "recipe": part.recipe}
+        nothing = np.zeros(predicted.shape, np.uint16)
+        Predictions(predicted, nothing.astype(np.float16), nothing, made_by).write(part.path)
 
 
 def pretend_training(outputs: Path, model: str, images: int, seed: int = 0, **reading) -> None:

@@ -3,6 +3,8 @@ import json
 
 import numpy as np
 import pytest
+from conftest import run_cells
+from pretend import pretend_all, pretend_cell
 
 from lib import networks
 from lib.analysis import components
@@ -11,7 +13,7 @@ from lib.evaluation.plan import Plan
 from lib.evaluation.statistics import area_under_curve
 from lib.evaluation.sweep import Predictions
 from lib.networks import FAMILY, HIDDEN
-from lib.paper import LEVELS, PAPER_NOISES
+from lib.paper import LEVELS, NETWORKS, PAPER_NOISES
 from lib.store import data
 
 FEW = 60  # test images
@@ -117,3 +119,23 @@ def test_one_that_does_not_reach_the_bound_is_short(accuracy, tmp_path):
     path.parent.mkdir()
     path.write_text(json.dumps(record))
     assert components._about(cell, recipe)["short"] == (accuracy < 99)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+@pytest.mark.parametrize("notebook", components.EXPERIMENTS)
+def test_notebooks_run_with_what_is_recorded(tmp_path, notebook, seeds):
+    """Of pretended trainings; with one of each network nothing is decided."""
+    for number, cell in enumerate(cells(notebook)):
+        for seed in seeds:
+            pretend_cell(tmp_path, cell, seed, FEW, 0.2 + 0.03 * number)
+    pretend_all(tmp_path, [model for model in NETWORKS if model != "fc"] if notebook == "components" else [])
+    variables = run_cells(notebook, "-p", "images", FEW, "-p", "outputs", tmp_path)
+    assert len(list(tmp_path.glob(f"figures/{notebook}-*.svg"))) == (2 if notebook == "resolution" else 3)
+    found = variables["found"]["area"] if notebook == "complexity" else variables["found"]
+    assert (found["verdict"] == "undecided").all() == (len(seeds) == 1)
+
+
+def test_a_notebook_says_what_records_its_trainings(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"python -m lib\.analysis\.components resolution 0 1 2 records"):
+        run_cells("resolution", "-p", "images", 50, "-p", "outputs", tmp_path)

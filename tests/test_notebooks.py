@@ -7,18 +7,17 @@ import runpy
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
-from conftest import papermill_parameters, run_papermill, texts
-from papermill.translators import PythonTranslator
-from pretend import pretend
+from conftest import run_cells, run_papermill, texts
+from pretend import pretend_all
 from pydantic import BaseModel
 
 from lib.adversarial.runs import AttackPlan
+from lib.analysis.components import Varied
 from lib.analysis.confidence import Confidence
 from lib.analysis.trainings import Asked, Measured
 from lib.evaluation.plan import Plan
@@ -39,6 +38,9 @@ KINDS: dict[str, type[BaseModel]] = {
     "attacks": AttackPlan,
     "readings": Readings,
     "confidence": Confidence,
+    "components": Varied,
+    "resolution": Varied,
+    "complexity": Measured,
 } | dict.fromkeys(COMPARISONS, Asked)
 KINDS["paper"] = Measured  # of all eight networks
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -218,16 +220,6 @@ def test_the_explorer_reads_well_without_a_kernel_and_without_network():
     assert "widget" not in json.dumps([json.loads((OUTPUTS / "explore.ipynb").read_text())["metadata"], shown])
 
 
-def run_cells(notebook: str, *arguments) -> dict:
-    """The variables of a notebook whose cells ran in this process, papermill's own with these arguments among them."""
-    given = PythonTranslator.codify(papermill_parameters(f"{notebook}.ipynb", *arguments))
-    first, *others = ["".join(cell["source"]) for cell in cells(ROOT / "notebooks" / f"{notebook}.ipynb")]
-    variables = {"In": [first, given]}
-    for source in [first, given, *others]:
-        exec(source.replace("%matplotlib inline", ""), variables)
-    return variables
-
-
 def quick_run(name: str, outputs: Path, *arguments: str) -> str:
     """What a notebook shows that ran with its quick parameters."""
     executed = outputs / f"{name}.ipynb"
@@ -290,12 +282,6 @@ def test_a_sweep_from_the_notebooks_own_folder_to_standard_output(quick):
 @pytest.mark.evidence
 def test_the_noise_notebook_runs_with_the_quick_parameters(tmp_path):
     assert "Over 50 test images" in quick_run("noise", tmp_path)
-
-
-def pretend_all(outputs: Path, models: Sequence[str]) -> None:
-    """Sweeps of networks that do not exist."""
-    for number, model in enumerate(models):
-        pretend(outputs, model, lambda noise, x, n=number: 0.98 - (0.4 + n / 20) * x / 200, images=60)
 
 
 @pytest.fixture(scope="module")

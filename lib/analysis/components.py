@@ -9,12 +9,13 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from lib import networks
-from lib.analysis.trainings import recorded_parts
+from lib.analysis.trainings import Measured, recorded_parts
 from lib.evaluation.plan import Plan
 from lib.evaluation.results import write_accuracy
 from lib.evaluation.statistics import area_under_curve
@@ -37,6 +38,12 @@ SLOW = {"decay": 0.5, "max_epochs": 8}
 # Fashion-MNIST: 99 % is out of reach, so that every network is trained four epochs, as many as the paper's rule allows,
 # with the same learning rates; its images are normalised by their own mean and deviation, as MNIST's are by theirs.
 FASHION = {"decay": 0.5, "max_epochs": 4, "target": 100, "dataset": "fashion-mnist", "normalize": "fashion-mnist"}
+
+
+class Varied(Measured):
+    """The parameters of `components.ipynb` and `resolution.ipynb`."""
+
+    score: Literal["area", "relative", "initial"] = "area"  # a column of `measure`
 
 
 @dataclass(frozen=True)
@@ -183,7 +190,8 @@ def measure(
             rows += [_about(cell, recipe) | row for row in _scores(recipe, parts, images)]
     if not rows:
         command = f"python -m lib.analysis.components {experiment} 0 1 2"
-        raise FileNotFoundError(f"nothing of {experiment} is recorded under {outputs}; make it with: {command}")
+        told = f"nothing of {experiment} is recorded under {outputs} on the first {images:,} test images"
+        raise FileNotFoundError(f"{told}; {command} records it on {IMAGES:,}")
     return pd.DataFrame(rows)
 
 

@@ -42,14 +42,15 @@ def trained(trainings: Trainings, outputs: Path = OUTPUTS) -> pd.DataFrame:
         rows[networks.title(model)] = {
             "parameters": f"{networks.parameters(model) / 1e6:.1f} million",
             "trainings": len(seeds),
-            "epochs": _range([len(record["epochs"]) for record in records], 0),
-            "validation %": _range(reached, 1) + (f" ({short} under {PAPER_TARGET})" if short else ""),
-            "test % without noise": _range(trainings.accuracy[model][:, 0, 0], 1),
+            "epochs": extremes([len(record["epochs"]) for record in records], 0),
+            "validation %": extremes(reached, 1) + (f" ({short} under {PAPER_TARGET})" if short else ""),
+            "test % without noise": extremes(trainings.accuracy[model][:, 0, 0], 1),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _range(values: Iterable[float], digits: int) -> str:
+def extremes(values: Iterable[float], digits: int) -> str:
+    """`98.9 to 99.2`, the least and the most; one number where both print alike."""
     values = list(values)
     ends = dict.fromkeys(f"{end:.{digits}f}" for end in (min(values), max(values)))
     return " to ".join(ends).replace(" ", BOUND)
@@ -109,7 +110,7 @@ def summary(trainings: Trainings, areas: pd.DataFrame, order: pd.DataFrame) -> p
         each = trainings.accuracy[own.model][:, PAPER_NOISES.index(own.noise)]
         rows[title(own.noise), networks.title(own.model)] = {
             "area under the curve (%)": told(own.mean, own.low, own.high),
-            "attacks until 50 %": _range(attacks_until(each, trainings.attacks), 0).replace("inf", "not reached"),
+            "attacks until 50 %": extremes(attacks_until(each, trainings.attacks), 0).replace("inf", "not reached"),
             "rank": f"{own.rank}" if len(each) > 1 else f"({own.rank})",
             "could be": f"{own.best} to {own.worst}" if own.best < own.worst else "that alone",
             "paper's rank": f"{theirs.get((own.noise, own.model), '-')}",
