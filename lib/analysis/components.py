@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from lib import networks
-from lib.analysis.trainings import Measured, recorded_parts
+from lib.analysis.trainings import Measured, accuracies, recorded_parts
 from lib.evaluation.plan import Plan
 from lib.evaluation.results import write_accuracy
 from lib.evaluation.statistics import area_under_curve
@@ -205,16 +205,11 @@ def _about(cell: Cell, recipe: Recipe) -> dict:
 
 def _scores(recipe: Recipe, parts: list[Predictions], images: int) -> list[dict]:
     labels = data.load(recipe.dataset).test_labels[:images]
-    clean, *noisy = (100 * (part.predicted[:, :images] == labels).mean(axis=1) for part in parts)  # (levels,) each
+    curves = accuracies(parts, labels)  # (noises, levels)
     attacks = np.array([0, *parts[1].record["recipe"]["levels"]])
-    rows = []
-    for noise, accuracy in zip(PAPER_NOISES, noisy, strict=True):
-        curve = np.concatenate([clean, accuracy])
-        area = float(area_under_curve(curve, attacks))
-        initial = float(curve[attacks == INITIAL][0])
-        relative = 100 * area / clean[0]
-        rows.append({"noise": noise, "clean": clean[0], "area": area, "initial": initial, "relative": relative})
-    return rows
+    columns = {"noise": PAPER_NOISES, "clean": curves[:, 0], "area": area_under_curve(curves, attacks)}
+    table = pd.DataFrame(columns | {"initial": curves[:, attacks == INITIAL][:, 0]})
+    return table.assign(relative=100 * table["area"] / table["clean"]).to_dict("records")
 
 
 if __name__ == "__main__":

@@ -87,8 +87,7 @@ def measure_trainings(
             plan = Plan(model=model, train_seed=seed, images=images, replacement=replacement, source=source)
             parts = recorded_parts(plan.model_copy(update={"outputs": outputs}))
             if parts and len({part.record["weights"] for part in parts}) == 1:
-                right = [100 * (part.predicted[:, :images] == labels).mean(axis=-1) for part in parts]
-                found[seed] = [np.concatenate([right[0], noisy]) for noisy in right[1:]]
+                found[seed] = accuracies(parts, labels)
         if found:
             seeds[model], accuracy[model] = tuple(found), np.array([*found.values()])
         else:
@@ -116,6 +115,16 @@ def recorded_parts(plan: Plan) -> list[Predictions]:
             return []
         paths.append(there[0])
     return [Predictions.read(path) for path in paths]
+
+
+def accuracies(parts: list[Predictions], labels: np.ndarray) -> np.ndarray:
+    """Percent of the first `labels` that a training got right, (noises, levels), 0 attacks first.
+
+    Args:
+        parts: `recorded_parts`.
+    """
+    clean, *noisy = (100 * (part.predicted[:, : len(labels)] == labels).mean(axis=-1) for part in parts)
+    return np.array([np.concatenate([clean, curve]) for curve in noisy])
 
 
 def areas(trainings: Trainings) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import AfterValidator
 
-from lib.store.files import OUTPUTS
+from lib.store.files import OUTPUTS, in_short
 from lib.store.parameters import imported
 from lib.store.parts import kept_record
 
@@ -306,5 +306,5 @@ def training_command(path: Path) -> str:
 
 def damaged(path: Path, error: Exception) -> ValueError:
     """What is said of a file that does not hold the weights of a network that was trained here."""
-    told = " ".join(f"{type(error).__name__}: {error}".split())
-    return ValueError(f"no weights in {path} ({told}); restore the file, or delete it and train the network again")
+    told = f"no weights in {path} ({in_short(error)})"
+    return ValueError(f"{told}; restore the file, or delete it and train the network again")

@@ -1,7 +1,6 @@
 """A network as it is trained and asked: normalisation and upscaling before the architecture."""
 
 import math
-import textwrap
 import traceback
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch.nn import functional
 from torch.nn.parameter import is_lazy
 
 from lib.networks.architectures import CLASSES, NETS, NORMALIZE, RESIZE, SIZE, architecture, check_size
+from lib.store.files import in_short
 
 FOLDED = "body.classifier.0.weight"  # in VGG
 LIBRARIES = ("torch", "torchvision", "timm", "lib")  # whose modules take images in any memory format
@@ -81,8 +81,7 @@ def in_a_line(error: BaseException) -> str:
     """What somebody else's code raised, and where: the last line outside torch."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if f"{Path(torch.__file__).parent}/" not in frame.filename] or frames
-    words = textwrap.shorten(f"{type(error).__name__}: {error}".removesuffix(": "), 300)
-    return f"{words} ({Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line})"
+    return f"{in_short(error)} ({Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line})"
 
 
 @cache

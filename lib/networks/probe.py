@@ -50,6 +50,11 @@ def probed(net: Net, model: str) -> Net:
                 "follow from one image each"
             )
         unread = unread_pixels(net, model, images)
+    if unread.all():
+        raise ValueError(
+            f"{model} answers every digit alike; allowed is a network whose answers follow from its images: if it is "
+            "trained, its training has failed, and a lower learning rate may help"
+        )
     if unread.any():
         row, column = np.argwhere(unread)[0]
         raise ValueError(

@@ -101,7 +101,8 @@ def run(
     weights, digits = networks.weights_path(model, seed, outputs), data.load()
 
     def begin() -> Ask:
-        probabilities = _asked_once(networks.predictor(networks.probed(networks.load(model, seed, outputs), model)))
+        # not probed: these are networks of `NETS`, and one whose training has failed is recorded, too
+        probabilities = _asked_once(networks.predictor(networks.load(model, seed, outputs)))
         record = origin(model, seed, weights)
         asked = digits.test_images[:images], digits.test_labels[:images]
         return lambda part, bar: predict(part, probabilities, *asked, record, bar)

@@ -10,6 +10,7 @@ import logging
 import os
 import subprocess
 import tempfile
+import textwrap
 import zipfile
 from collections.abc import Callable
 from importlib.metadata import version
@@ -101,8 +102,12 @@ def read_arrays(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
         arrays = {name: np.lib.format.read_array(member, allow_pickle=False) for name, member in members.items()}
         return dict(json.loads(str(arrays.pop("record")))), arrays
     except Exception as error:  # from bytes in memory: whatever it is, they are not what was written
-        told = f"{type(error).__name__}: {error}"
-        raise ValueError(f"damaged file {path} ({told}); delete it and run the same command again") from None
+        raise ValueError(f"damaged file {path} ({in_short(error)}); delete it and run the same command again") from None
+
+
+def in_short(error: BaseException) -> str:
+    """`ValueError: what it says`, shortened to 300 characters."""
+    return textwrap.shorten(f"{type(error).__name__}: {error}".removesuffix(": "), 300)
 
 
 def lock(path: Path, timeout: float = -1) -> FileLock:

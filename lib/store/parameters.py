@@ -6,7 +6,6 @@ import difflib
 import importlib
 import os
 import sys
-import textwrap
 import traceback
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from lib.store.files import ROOT, recipe_hash
+from lib.store.files import ROOT, in_short, recipe_hash
 
 Settings = TypeVar("Settings", bound=BaseModel)
 INJECTED = "# Parameters"  # the first line of the cell that papermill adds
@@ -149,10 +148,9 @@ def imported(reference: str) -> Any:
     try:
         return getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:  # of anyone's code
-        told = textwrap.shorten(f"{type(error).__name__}: {error}".removesuffix(": "), 300)
         lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name == "<module>"]
         where = f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno}: {lines[-1].line})" if lines else ""
-        raise ValueError(f"cannot import {reference!r}: {told}{where}") from None
+        raise ValueError(f"cannot import {reference!r}: {in_short(error)}{where}") from None
 
 
 def _told(problem: ErrorDetails) -> str:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from filelock import Timeout
 from tqdm import tqdm
 
-from lib.store.files import file_hash, lock, provenance, read_arrays, recipe_hash
+from lib.store.files import file_hash, in_short, lock, provenance, read_arrays, recipe_hash
 from lib.store.progress import progress_bar
 
 
@@ -81,8 +81,8 @@ def kept_record(weights: Path) -> dict | None:
         record = json.loads(path.read_bytes())
         return record | {name: record[name] for name in ("recipe", "weights")}
     except (KeyError, TypeError, ValueError) as error:
-        told = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ValueError(f"no record of a training in {path} ({told}); restore the file, or delete it") from None
+        told = f"no record of a training in {path} ({in_short(error)})"
+        raise ValueError(f"{told}; restore the file, or delete it") from None
 
 
 def recorded(parts: Sequence[Part], weights: Path) -> bool:
