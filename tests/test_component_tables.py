@@ -75,7 +75,14 @@ def test_claims_that_questions_name_are_claims(experiment):
 def scores(short: bool) -> pd.DataFrame:
     """Two trainings at each of two depths; the second of depth 18 is short of the bound, or none is."""
     rows = [
-        {"depth": depth, "skips": skips, "seed": seed, "noise": noise, "short": short and (depth, seed) == (18, 1)}
+        {
+            "depth": depth,
+            "skips": skips,
+            "seed": seed,
+            "noise": noise,
+            "model": f"{skips}{depth}",
+            "short": short and (depth, seed) == (18, 1),
+        }
         | {"area": depth + 2 * seed + (skips == "none") * 20 + place}
         for depth in (10, 18)
         for skips in ("residual", "none")
@@ -99,6 +106,15 @@ def test_a_figure_holds_each_training_and_the_means_of_those_that_count(short):
     assert mean["residual"] == [12.5, late + 1.5], "the mean of the noises"
     legend = [text.get_text() for text in figure.axes[5].get_legend().get_texts()]
     assert legend == ["residual, mean", "plain, mean", "one training"] + ["one training, under 99.0 %"] * short
+
+
+def test_a_figure_says_how_many_trainings_it_shows(found):
+    figure = component_figures.against(scores(False), "depth", None, {}, "above", "layers", "area")
+    assert figure.get_suptitle() == "above; 2 trainings of each network"
+    assert (
+        component_figures.effects(found, COMPONENTS, "above").get_suptitle()
+        == "above; 0\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}3 trainings of each network"
+    )
 
 
 def test_a_figure_of_effects_has_a_line_for_each_question_and_greys_what_is_open(found):

@@ -52,8 +52,8 @@ def probed(net: Net, model: str) -> Net:
         unread = unread_pixels(net, model, images)
     if unread.all():
         raise ValueError(
-            f"{model} answers alike whatever pixels are changed; allowed is a network that every pixel can change: if it "
-            "is trained, its training has failed, and a lower learning rate may help"
+            f"{model} answers alike whatever pixels are changed; allowed is a network that every pixel can change: if "
+            "it is trained, its training has failed, and a lower learning rate may help"
         )
     if unread.any():
         row, column = np.argwhere(unread)[0]

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from lib.analysis.effects import MARGIN, MEAN, Question
 from lib.paper import PAPER_NOISES
+from lib.report.comparison_tables import extremes
 from lib.report.figures import STYLE, title
 
 LOOKS = [
@@ -67,8 +68,13 @@ def against(
         panel.set_xlabel(axis)
     figure.axes[2].tick_params(labelbottom=True)
     _explain(figure, figure.axes[0], bool(table["short"].any()))
-    figure.suptitle(what, fontsize=10)
+    figure.suptitle(_heading(what, table.groupby("model")["seed"].nunique()), fontsize=10)
     return figure
+
+
+def _heading(what: str, trainings: pd.Series) -> str:
+    """`what`, and how many trainings of each network."""
+    return f"{what}; {extremes(trainings, 0)} trainings of each network"
 
 
 def _of(table: pd.DataFrame, noise: str, along: str, score: str) -> pd.DataFrame:
@@ -121,5 +127,7 @@ def effects(found: pd.DataFrame, questions: Mapping[str, Question], what: str) -
         panel.set_title(_noise_title(noise), fontsize=9)
         panel.set_xlabel("points")
     panels[0].set_yticks(list(places.values()), list(places))
-    figure.suptitle(what, fontsize=10)
+    panels[0].set_ylim(0.5 - len(questions), 0.5)
+    shown = found[found["question"].isin(places)]
+    figure.suptitle(_heading(what, shown["trainings"]), fontsize=10)
     return figure
