@@ -13,6 +13,7 @@ from lib.paper import read_table_1
 from lib.readings import matrix, trainings
 from lib.readings.answers import AnswerFile
 from lib.readings.trainings import BEGINNINGS, VALUES, Training
+from lib.report import reading_tables
 from lib.store import data
 from lib.training.fit import train
 from lib.training.recipe import Recipe
@@ -114,6 +115,22 @@ def test_distances_are_those_computed_by_hand():
     (found,) = trainings.distances(pd.DataFrame(rows)).to_dict("records")
     assert (found["distance"], found["least"], found["most"]) == pytest.approx((1, 1, 3)) and found["seeds"] == 2
     assert found["clean"] == pytest.approx(paper.query("attacks == 0")["accuracy"].mean() + 1)
+
+
+def test_the_nearest_way_of_training_is_told_with_those_that_it_is_not_told_apart_from():
+    columns = ["beginning", "change", "distance", "least", "most", "clean", "seeds"]
+    rows = [
+        ("ours", "", 15, 14, 16, 97, 3),
+        ("fast", "", 10, 9, 11.5, 94, 3),
+        ("fast", "epochs 2", 9, 8, 10, 89, 3),
+        ("fast", "epochs 4", 12, 10.5, 13, 95, 3),
+    ]
+    found = pd.DataFrame(rows, columns=columns).assign(replacement=True, source="clean")
+    other = found.assign(source="current", distance=1)
+    said = reading_tables.nearest_training(pd.concat([found, other], ignore_index=True), matrix.DEFAULT)
+    fast = "SGD at 0.1, batches of 64, no normalisation, 1 epoch"
+    assert f"**{fast}, but epochs 2**: 9.0 (8.0 to 10.0) points, where our rule has 15.0 (14.0 to 16.0)" in said
+    assert said.endswith(f"lies as near: {fast}, 10.0 (9.0 to 11.5), 94.0 % without noise.")
 
 
 @pytest.mark.slow
