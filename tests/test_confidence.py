@@ -35,6 +35,7 @@ LAST = {  # network -> its last layer, where a reader of its code finds it
     "timm:convnext_atto": "body.head.fc",
 }
 
+SOME = [0, 7, 29]  # of the thirty passes
 NOT_CUT = {"log_softmax", "one_by_one"}  # of `strange.FIT`
 
 
@@ -42,7 +43,7 @@ def some_images(number: int) -> np.ndarray:
     return data.load().test_images[:number]
 
 
-def answers_with_dropout(net: nn.Module, layer: nn.Module, images: np.ndarray) -> np.ndarray:
+def answers_with_dropout(net: nn.Module, layer: nn.Module, images: np.ndarray, passes=range(30)) -> np.ndarray:
     """Class probabilities (passes, n, 10), by a whole forward pass for each mask, one image at a time."""
     pixels = [torch.from_numpy(image[None, None].copy()) / 255 for image in images]
 
@@ -57,7 +58,7 @@ def answers_with_dropout(net: nn.Module, layer: nn.Module, images: np.ndarray) -
         return found
 
     with torch.inference_mode():
-        return torch.stack([one_pass(number) for number in range(30)]).numpy()
+        return torch.stack([one_pass(number) for number in passes]).numpy()
 
 
 @pytest.mark.parametrize("model", LAST)
@@ -71,7 +72,7 @@ def test_dropout_falls_before_the_last_layer_whatever_the_network(model, compile
         pixels = torch.from_numpy(some_images(3)[:, None].copy()) / 255
         np.testing.assert_allclose(plain, net(pixels).softmax(dim=1).numpy(), atol=1e-4)
     layer = net.get_submodule(LAST[model])
-    np.testing.assert_allclose(passes, answers_with_dropout(net, layer, some_images(3)), atol=1e-4)
+    np.testing.assert_allclose(passes[SOME], answers_with_dropout(net, layer, some_images(3), SOME), atol=1e-4)
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items()), "it is left as it is"
 
 
@@ -80,7 +81,7 @@ def test_vgg_is_cut_before_its_last_layer_though_it_is_folded():
     net = networks.build("vgg19").eval()
     _, passes = dropout.Cut.of(net, "vgg19").ask(some_images(2))
     layer = net.get_submodule("body.classifier.6")
-    np.testing.assert_allclose(passes, answers_with_dropout(net, layer, some_images(2)), atol=1e-4)
+    np.testing.assert_allclose(passes[SOME], answers_with_dropout(net, layer, some_images(2), SOME), atol=1e-4)
 
 
 def test_a_network_that_ends_otherwise_is_refused_with_a_line():
