@@ -26,7 +26,7 @@ def found():
 
 
 def test_an_answer_says_what_how_much_how_sure_and_from_how_many_trainings(found):
-    said = str(component_tables.answer(found, {name: name for name in ROWS}).data).replace("\N{NO-BREAK SPACE}", " ")
+    said = component_tables.answer(found, {name: name for name in ROWS}).replace("\N{NO-BREAK SPACE}", " ")
     assert said.splitlines() == [
         "- shortcuts: **lower**, -3.2 (-5.0 to -1.4); 3 trainings of each network",
         "- pre-activation: **higher**, +7.0 (+5.5 to +8.5); 3 trainings of each network",

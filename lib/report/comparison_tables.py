@@ -1,7 +1,7 @@
 """Comparisons of networks over their trainings as tables and sentences."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -26,8 +26,8 @@ def named(models: Iterable[str]) -> str:
 
 
 def told(value: float, low: float, high: float, digits: int = 1, sign: str = "") -> str:
-    """`68.9 (66.4 to 71.4)`; of one training `68.9 (one training)`."""
-    if math.isnan(low):
+    """`68.9 (66.4 to 71.4)`; of one training `68.9 (one training)`, of none a dash."""
+    if math.isnan(low) and not math.isnan(value):
         return f"{value:{sign}z.{digits}f} ({ALONE})".replace(" ", BOUND)
     return spread(value, low, high, digits, sign)
 
@@ -39,14 +39,27 @@ def trained(trainings: Trainings, outputs: Path = OUTPUTS) -> pd.DataFrame:
         records = [networks.read_record(networks.weights_path(model, seed, outputs)) for seed in seeds]
         reached = [record["epochs"][-1]["accuracy"] for record in records]
         short = sum(accuracy < PAPER_TARGET for accuracy in reached) if paper_target(model) <= 100 else 0
-        rows[networks.title(model)] = {
-            "parameters": f"{networks.parameters(model) / 1e6:.1f} million",
-            "trainings": len(seeds),
-            "epochs": extremes([len(record["epochs"]) for record in records], 0),
-            "validation %": extremes(reached, 1) + (f" ({short} under {PAPER_TARGET})" if short else ""),
-            "test % without noise": extremes(trainings.accuracy[model][:, 0, 0], 1),
-        }
+        epochs, clean = [len(record["epochs"]) for record in records], trainings.accuracy[model][:, 0, 0]
+        told_short = f"{short} under {PAPER_TARGET}" if short else ""
+        rows[networks.title(model)] = trained_row(model, epochs, reached, clean, told_short)
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def trained_row(
+    model: str, epochs: Collection[int], reached: Iterable[float], clean: Iterable[float], short: str
+) -> dict:
+    """What is said of a network's trainings, each with a number of epochs, and percent reached and without noise.
+
+    Args:
+        short: what is said of those that did not reach what they were to.
+    """
+    return {
+        "parameters": f"{networks.parameters(model) / 1e6:.1f} million",
+        "trainings": len(epochs),
+        "epochs": extremes(epochs, 0),
+        "validation %": extremes(reached, 1) + (f" ({short})" if short else ""),
+        "test % without noise": extremes(clean, 1),
+    }
 
 
 def extremes(values: Iterable[float], digits: int) -> str:

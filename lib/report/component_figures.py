@@ -54,12 +54,12 @@ def against(
     figure = Figure(figsize=(9.5, 6.4), layout="constrained")
     panels = figure.subplots(2, 3, sharex=True, sharey=True).flat
     kinds = {names[value]: table[table[by] == value] for value in names} if by else {"trainings": table}
+    values = sorted(table[along].unique())
     for panel, noise in zip(panels, (MEAN, *PAPER_NOISES), strict=False):
         for number, (name, rows) in enumerate(kinds.items()):
             own = _of(rows, noise, along, score)
             _line(panel, own, ASIDE ** (number - (len(kinds) - 1) / 2), LOOKS[number] | {"label": name})
         panel.set(title=_noise_title(noise), xscale="log")
-        values = sorted(table[along].unique())
         panel.set_xticks(values, [f"{value:g}" for value in values], minor=False)
         panel.minorticks_off()
     for panel in (figure.axes[0], figure.axes[3]):
@@ -78,18 +78,17 @@ def _heading(what: str, trainings: pd.Series) -> str:
 
 
 def _of(table: pd.DataFrame, noise: str, along: str, score: str) -> pd.DataFrame:
-    """A row for each value and seed: the score on a noise, or its mean over the noises."""
+    """A row for each value and seed: the `score` on a noise, or its mean over the noises, and whether it is `short`."""
     own = table if noise == MEAN else table[table["noise"] == noise]
-    return own.groupby([along, "seed"], as_index=False).agg({score: "mean", "short": "any"}).set_index(along)
+    return own.groupby([along, "seed"]).agg(score=(score, "mean"), short=("short", "any")).droplevel("seed")
 
 
 def _line(axes: Axes, own: pd.DataFrame, factor: float, look: dict) -> None:
     """Ticks, crosses and the line of the means of one kind."""
-    score = own.columns.difference(["seed", "short"])[0]
-    good, short = own[~own["short"]], own[own["short"]]
-    means = good[score].groupby(level=0).mean()
-    axes.plot(good.index * factor, good[score], color=look["color"], linestyle="", marker="_", markersize=9)
-    axes.plot(short.index * factor, short[score], color=look["color"], linestyle="", marker=SHORT, markersize=5)
+    good, short = own.loc[~own["short"], "score"], own.loc[own["short"], "score"]
+    means = good.groupby(level=0).mean()
+    axes.plot(good.index * factor, good, color=look["color"], linestyle="", marker="_", markersize=9)
+    axes.plot(short.index * factor, short, color=look["color"], linestyle="", marker=SHORT, markersize=5)
     axes.plot(means.index * factor, means, **look | {"markersize": 6, "linewidth": 1.6})
 
 

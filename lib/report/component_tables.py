@@ -4,14 +4,13 @@ import math
 from collections.abc import Mapping
 
 import pandas as pd
-from IPython.display import Markdown
 
 from lib import networks
 from lib.analysis.claims import CLAIMS
 from lib.analysis.effects import MEAN, Question
 from lib.noise import NOISES
 from lib.paper import PAPER_NOISES
-from lib.report.comparison_tables import extremes, told
+from lib.report.comparison_tables import told, trained_row
 
 ANSWERS = {"higher": "higher", "lower": "lower", "same": "no difference", "undecided": "undecided"}  # of a verdict
 BESIDE = {  # whether the effect is what a claim lets one expect, or its verdict
@@ -34,13 +33,11 @@ def trained(table: pd.DataFrame, score: str = "area") -> pd.DataFrame:
         once = own.drop_duplicates("seed")
         short = once["short"].sum()
         means = own[~own["short"]].groupby("noise")[score].mean()
-        rows[networks.title(model)] = {
-            "parameters": f"{networks.parameters(model) / 1e6:.1f} million",
-            "trainings": len(once),
-            "epochs": extremes(once["epochs"], 0),
-            "validation %": extremes(once["validation"], 1) + (f" ({short} short)" if short else ""),
-            "test % without noise": extremes(once["clean"], 1),
-        } | {NOISES[noise].short: f"{means[noise]:.1f}" if noise in means else "-" for noise in PAPER_NOISES}
+        told_short = f"{short} short" if short else ""
+        row = trained_row(model, once["epochs"], once["validation"], once["clean"], told_short)
+        rows[networks.title(model)] = row | {
+            NOISES[noise].short: f"{means[noise]:.1f}" if noise in means else "-" for noise in PAPER_NOISES
+        }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -58,7 +55,7 @@ def effects(found: pd.DataFrame, questions: Mapping[str, Question]) -> pd.DataFr
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def answer(found: pd.DataFrame, names: Mapping[str, str]) -> Markdown:
+def answer(found: pd.DataFrame, names: Mapping[str, str]) -> str:
     """A line for each question: its answer in the mean of the four noises, and on how many trainings it rests.
 
     Args:
@@ -70,7 +67,7 @@ def answer(found: pd.DataFrame, names: Mapping[str, str]) -> Markdown:
         row = rows.loc[name]
         each = f"{row.trainings} training{'' if row.trainings == 1 else 's'} of each network"
         lines.append(f"- {subject}: **{_answer(row)}**, {_points(row)}; {each}")
-    return Markdown("\n".join(lines))
+    return "\n".join(lines)
 
 
 def on_single_noises(found: pd.DataFrame, names: Mapping[str, str]) -> str:
@@ -118,7 +115,7 @@ def _answer(row) -> str:
 
 def _points(row) -> str:
     """`+1.2 (0.3 to 2.1)`, a dash where a cell has no training."""
-    return "-" if math.isnan(row.estimate) else told(row.estimate, row.low, row.high, sign="+")
+    return told(row.estimate, row.low, row.high, sign="+")
 
 
 def _words(row) -> str:
