@@ -61,8 +61,9 @@ endif
 .DEFAULT:
 	@echo "unknown: $@; these there are:" >&2; $(MAKE) --no-print-directory help >&2; exit 2
 
-# $(call each,MARKERS): every file of tests in a process of its own, so that what native libraries leave behind stays there.
-each = failed=; for file in tests/test_*.py; do \
+# $(call each,MARKERS): every file that has such tests in a process of its own, so that what native libraries leave behind stays there.
+each = listed=$$($(BIN)/python -m pytest --collect-only -qq -m "$(1)" tests) || { echo "$$listed"; exit 1; }; failed=; \
+	for file in $$(echo "$$listed" | sed -n 's/^\(tests.*\): [0-9]*$$/\1/p'); do \
 	$(BIN)/python -m pytest -q -m "$(1)" $(ARGS) $$file || [ $$? -eq 5 ] || failed="$$failed $$file"; \
 	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 

@@ -61,15 +61,13 @@ def test_an_effect_stands_for_or_against_its_claim_as_the_claim_lets_one_expect(
 @pytest.mark.parametrize("experiment", QUESTIONS)
 def test_claims_that_questions_name_are_claims(experiment):
     """Whatever the question, its claim is found and its expectation is one of the verdicts."""
-    questions = {name: question for name, question in QUESTIONS[experiment].items() if question.paper}
+    questions = {name: question for name, question in QUESTIONS[experiment].items() if question.claim}
     rows = [(name, MEAN, 1.0, 0.5, 1.5, 3, "higher") for name in questions]
     found = pd.DataFrame(rows, columns=["question", "noise", "estimate", "low", "high", "trainings", "verdict"])
     table = component_tables.beside_claims(found, questions, {})
     for name, question in questions.items():
-        expected = "for the claim" if question.paper.startswith("higher") else "against the claim"
-        assert (
-            question.paper.startswith(("higher (claim ", "lower (claim ")) and table.loc[name, "which is"] == expected
-        )
+        expected = {"higher": "for the claim", "lower": "against the claim"}[question.expected]
+        assert table.loc[name, "which is"] == expected
 
 
 def scores(short: bool) -> pd.DataFrame:

@@ -38,7 +38,8 @@ class Question:
 
     says: str
     weights: Weights  # cell -> its weight in the sum; all of them together are 0
-    paper: str = ""  # "higher" or "lower", and the claim that says so
+    expected: str = ""  # "higher" or "lower", where a claim of the paper lets one expect it
+    claim: int | None = None  # its number
 
 
 def difference(first: list[str], second: list[str]) -> Weights:
@@ -80,19 +81,20 @@ _BILINEAR = [difference([f"{nearest}-bilinear"], [nearest]) for nearest in (USUA
 
 COMPONENTS = {
     "shortcuts": Question(
-        "residual minus plain, mean of the depths 10, 18 and 34", difference(RESNETS[:3], PLAIN[:3]), "lower (claim 8)"
+        "residual minus plain, mean of the depths 10, 18 and 34", difference(RESNETS[:3], PLAIN[:3]), "lower", 8
     ),
     "pre-activation": Question(
         "pre-activation minus residual, mean of the depths 10, 18 and 34",
         difference(PREACT[:3], RESNETS[:3]),
-        "higher (claim 4)",
+        "higher",
+        4,
     ),
     **{
         f"shortcuts, depth {depth}": Question(f"residual minus plain at depth {depth}", difference([one], [other]))
         for depth, one, other in zip(DEPTHS, RESNETS, PLAIN, strict=True)
     },
     "pre-activation, depth 50": Question(
-        "pre-activation minus residual at depth 50", difference(PREACT[3:], RESNETS[3:]), "higher (claim 4)"
+        "pre-activation minus residual at depth 50", difference(PREACT[3:], RESNETS[3:]), "higher", 4
     ),
     "shortcuts x depth": Question(
         "how much more residual gains over plain when the depth doubles (10, 18, 34)",
@@ -102,7 +104,7 @@ COMPONENTS = {
         "when the depth doubles (10, 18, 34), mean of the three kinds",
         summed(*((1 / 3, _deeper(skips)) for skips in KINDS)),
     ),
-    "depth, residual": Question("the same of residual networks", _deeper("residual"), "higher (claim 1)"),
+    "depth, residual": Question("the same of residual networks", _deeper("residual"), "higher", 1),
     "depth, plain": Question("the same of plain networks", _deeper("none")),
     "bottlenecks": Question(
         "50 layers of bottlenecks minus 34 of basic blocks, mean of the three kinds",
@@ -141,9 +143,7 @@ COMPLEXITY = {
         summed((1, _deeper("residual", "fashion")), (-1, _deeper("residual"))),
     ),
     "threshold, Fashion-MNIST": Question("the step to 50 layers over the mean of those to 34", _jump("fashion")),
-    "threshold, MNIST": Question(
-        "the step to 50 layers over the mean of those to 34", _jump("slow"), "higher (claim 2)"
-    ),
+    "threshold, MNIST": Question("the step to 50 layers over the mean of those to 34", _jump("slow"), "higher", 2),
     "threshold x data set": Question(
         "by how much that is larger on Fashion-MNIST", summed((1, _jump("fashion")), (-1, _jump("slow")))
     ),

@@ -96,13 +96,12 @@ def beside_claims(found: pd.DataFrame, questions: Mapping[str, Question], whole:
     """
     rows = {}
     for row in found[found["noise"] == MEAN].itertuples():
-        expected, _, claim = questions[row.question].paper.partition(" (claim ")
-        if claim:
-            number = int(claim.removesuffix(")"))
-            says = row.verdict if row.verdict in BESIDE else row.verdict == expected
+        question = questions[row.question]
+        if question.claim:
+            says = row.verdict if row.verdict in BESIDE else row.verdict == question.expected
             rows[row.question] = {
-                "claim": f"{number}: {CLAIMS[number].text}",
-                "whole architectures": whole.get(number, "-"),
+                "claim": f"{question.claim}: {CLAIMS[question.claim].text}",
+                "whole architectures": whole.get(question.claim, "-"),
                 "one part alone": _points(row),
                 "which is": BESIDE[says],
             }
