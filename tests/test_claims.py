@@ -218,7 +218,7 @@ def test_claims_in_a_table_and_in_a_sentence():
     found = {number: statements(number, world(TRUE, efficientnet_b1=1)) for number in (4, 9)}
     table = tables.claims(found)
     assert table["verdict"].tolist() == ["supported", "undecided"]
-    assert table.loc[9, "sure"] == "-" and table.loc[4, "sure"].endswith("%")
+    assert table.loc[9, "confidence"] == "-" and table.loc[4, "confidence"].endswith("%")
     assert table["hold, fail, undecided"].tolist() == ["5, 0, 0", "4, 0, 1"]
     assert tables.counted(dict(table["verdict"])) == "supported: 1 (4); undecided: 1 (9)"
     shown = tables.statements(found[9])

@@ -128,7 +128,7 @@ def test_table_2_names_all_that_a_row_needs(tried):
     row = table.loc[("boundary", 1.5)]
     assert (row["paper"], row["norm"], row["n"], row["steps"], row["seed"]) == (21.0, "L2", 6, 10, 0)
     row = table.loc[("edge_to_altered", 200)]
-    assert (row["paper"], row["norm"], row["n"]) == (39.7, "pixels attacked", 8)
+    assert (row["paper"], row["norm"], row["n"]) == (39.7, "attacks", 8)
     levels = robust_accuracy.at_levels(tried).set_index(["method", "attacks"])
     noisy = perturb(data.load().test_images[:8], "edge_to_altered", 200)
     change = (noisy.astype(float) - data.load().test_images[:8]) / 255

@@ -147,7 +147,7 @@ def table2(attack_plan: AttackPlan, outcomes: pd.DataFrame) -> pd.DataFrame:
     steps = [block.recipe["steps"] for name in attacks["method"] for block in attack_plan.blocks(name)[:1]]
     attacks = attacks.assign(norm="L2", bound=L2_BOUND, steps=steps, seed=attack_plan.seed)
     noises = at_levels(attack_plan).query("attacks in @TABLE_2_LEVELS").rename(columns={"attacks": "bound"})
-    noises = noises.assign(norm="pixels attacked", steps=noises["bound"], seed=0, unstarted=0)
+    noises = noises.assign(norm="attacks", steps=noises["bound"], seed=0, unstarted=0)
     rows = pd.concat([attacks, noises]) if len(noises) else attacks
     paper = read_table_2().rename(columns={"attacks": "bound", "accuracy": "paper"}).fillna({"bound": L2_BOUND})
     columns = ["method", "paper", "accuracy", "low", "high", "norm", "bound", "n", "steps", "seed", "unstarted"]

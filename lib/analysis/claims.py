@@ -295,7 +295,7 @@ CLAIMS = {
     6: Claim(
         "EfficientNet-B1 near the bottom",
         "EfficientNet-B1 is at or near the bottom on three noises of four, last on Black to White and Random Pixel "
-        "Invert, and there by 20 points or more under many attacks.",
+        "Invert, on Black to White by 20 points or more under many attacks.",
         "section 4.1",
         _efficientnet_is_low,
     ),

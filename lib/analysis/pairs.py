@@ -75,16 +75,6 @@ def ranking(apart: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["noise", "model", "rank", "best", "worst"])
 
 
-def neighbours(apart: pd.DataFrame, order: pd.DataFrame) -> pd.DataFrame:
-    """Each network and the next one in the `ranking`: the rows of `differences`, the better network second."""
-    rows = []
-    for noise in PAPER_NOISES:
-        own = apart[apart["noise"] == noise]
-        for better, worse in pairwise(order[order["noise"] == noise]["model"]):
-            rows.append((noise, worse, better, *lead(own, better, worse)))
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
 def lead(apart: pd.DataFrame, one: str, other: str) -> tuple[float, float, float]:
     """By how much `one` is above the `other` on one noise, from its rows of `differences`: gain, low, high."""
     pair = apart[apart["first"].isin((one, other)) & apart["second"].isin((one, other))].iloc[0]

@@ -7,11 +7,13 @@ import pandas as pd
 from lib import networks
 from lib.analysis import pairs
 from lib.analysis.claims import CLAIMS
-from lib.analysis.statements import Statement, area, combined, for_want_of_trainings, sureness, verdict
+from lib.analysis.statements import FAILS, Statement, area, combined, for_want_of_trainings, sureness, verdict
 from lib.analysis.trainings import Trainings
 from lib.paper import PAPER_NOISES
 from lib.report.comparison_tables import surely_above, told
-from lib.report.tables import sure
+from lib.report.tables import statements, sure
+
+VERDICTS = ("supported", "contradicted", "undecided")
 
 
 def survival(trainings: Trainings) -> pd.DataFrame:
@@ -46,8 +48,7 @@ def survivors(trainings: Trainings) -> str:
     first = "No network is surely better than another"
     if gap[1] > 0:
         best, worst = [each for each in best if each not in worst], [each for each in worst if each not in best]
-        verbs = ("survive" if len(best) > 1 else "survives"), ("fall" if len(worst) > 1 else "falls")
-        first = f"{joined(best)} {verbs[0]} the noises best, {joined(worst)} {verbs[1]} most"
+        first = f"{joined(best)} {_verb('keep', best)} most, {joined(worst)} {_verb('keep', worst)} least"
     each = "; ".join(
         f"{networks.title(row.model)} {told(row.mean, row.low, row.high)}, {row.trainings} trainings"
         for row in several.itertuples()
@@ -57,20 +58,33 @@ def survivors(trainings: Trainings) -> str:
         f"{networks.title(model)} above {joined(above[model])}" for model in models if model in above
     )
     text = (
-        f"**{first}.** Mean accuracy in percent over the four noises and 0 to 200 attacks, with its 95 % interval over "
+        f"How much accuracy does a network keep on MNIST's digits under up to {trainings.attacks[-1]} attacks on "
+        f"pixels drawn at random? **Of {len(several)} networks that were trained several times {first}.** In percent, "
+        f"the mean over the paper's four noises and 0 to {trainings.attacks[-1]} attacks, with its 95 % interval over "
         f"trainings: {each}. Between {networks.title(models[0])} and {networks.title(models[-1])} lie {told(*gap)} "
-        f"points. Of these networks' {len(apart)} pairs {sum(map(len, above.values()))} can be told apart, at 95 % for "
-        f"all pairs together" + (f": {pairs_apart}." if above else ".")
+        f"points. In this mean {sum(map(len, above.values()))} of the {len(apart)} pairs of these networks can be told "
+        f"apart, at 95 % for all pairs together" + (f": {pairs_apart}." if above else ".")
     )
     if len(alone):
         once = joined(alone["model"], [f" ({mean:.1f})" for mean in alone["mean"]])
-        text += f" {once} {'has one training' if len(alone) == 1 else 'have one training each'}, which settles nothing."
+        text += (
+            f" {once} {_verb('have', alone['model'])} one training{' each' * (len(alone) > 1)}, which settles nothing."
+        )
     return text
+
+
+def _verb(plural: str, models) -> str:
+    singular = {"keep": "keeps", "have": "has"}
+    return plural if len(models) > 1 else singular[plural]
 
 
 def joined(models, behind: list[str] | None = None) -> str:
     """`FC, VGG-19 and ResNet-50`, with something behind each name."""
-    names = [networks.title(model) + (behind[place] if behind else "") for place, model in enumerate(models)]
+    return enumerated([networks.title(model) + (behind[place] if behind else "") for place, model in enumerate(models)])
+
+
+def enumerated(names: list[str]) -> str:
+    """`a, b and c`."""
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
@@ -80,20 +94,45 @@ def _undecided(apart: pd.DataFrame, one: str, other: str) -> bool:
 
 
 def judged(found: Mapping[int, list[Statement]]) -> str:
-    """What became of the paper's claims: which are supported, contradicted, undecided, and how sure each is."""
-    once = "undecided while a network has one training"
-    groups: dict[str, list[str]] = {word: [] for word in ("supported", "contradicted", "undecided", once)}
-    for number, own in found.items():
-        word, share = verdict(own), sureness(own)
-        behind = f"{number}, {sure(share)}" if share == share else f"{number}"
-        groups[once if word == "undecided" and for_want_of_trainings(own) else word].append(
-            f"{CLAIMS[number].name} ({behind})"
-        )
-    lines = [f"- **{word}**: {'; '.join(names) or 'none'}." for word, names in groups.items()]
-    return (
-        f"The paper's {len(found)} claims, each in the form that the paper's own tables bear out; in brackets its "
-        "number in section 3.5 and the confidence at which its verdict still holds:\n\n" + "\n".join(lines)
+    """What became of the paper's claims: which are supported, contradicted and by what, undecided, and how sure."""
+    own = {word: [number for number in found if verdict(found[number]) == word] for word in VERDICTS}
+    supported = (f"{CLAIMS[number].name} ({number}, {sure(sureness(found[number]))})" for number in own["supported"])
+    undecided = (f"{CLAIMS[number].name} ({number})" for number in own["undecided"])
+    text = (
+        f"The paper's {len(found)} claims, as it words them less what its own tables do not bear out, each in one or "
+        "more statements; in brackets its number in section 3.5 and the confidence up to which the verdict "
+        "stands:\n\n"
+        f"- **supported**: {'; '.join(supported) or 'none'}.\n"
+        "- **contradicted**, since at least one statement fails:"
+        + "".join(f"\n    - {_failing(number, found[number])}." for number in own["contradicted"])
+        + f"\n- **undecided**: {'; '.join(undecided) or 'none'}."
     )
+    alone = [number for number in own["undecided"] if for_want_of_trainings(found[number])]
+    if alone:
+        numbers = enumerated([f"{number}" for number in alone])
+        text += (
+            f"\n\nOf the undecided claims {numbers} {'rest' if len(alone) > 1 else 'rests'} in part on a network with "
+            "one training, and could not be supported whatever its numbers."
+        )
+    return text
+
+
+def _failing(number: int, own: list[Statement]) -> str:
+    """A contradicted claim: how sure that is, how many statements fail, and the one that fails most surely."""
+    failing = sorted((statement for statement in own if statement.verdict == FAILS), key=lambda each: each.error)
+    row = statements(failing).iloc[0]
+    counted = f"{len(failing)} of {len(own)} statements {'fail, above all' if len(failing) > 1 else 'fails'}"
+    return (
+        f"{CLAIMS[number].name} ({number}, {sure(sureness(own))}): {counted}: *{row.name}* is {row['number']}, "
+        f"claimed {row['claimed']}"
+    )
+
+
+def turned(found: Mapping[int, list[Statement]], otherwise: Mapping[int, list[Statement]]) -> str:
+    """Which claims have another verdict under another reading of the noises, and which."""
+    verdicts = {number: (verdict(found[number]), verdict(own)) for number, own in otherwise.items()}
+    each = [f"claim {number} is {other} instead of {one}" for number, (one, other) in verdicts.items() if one != other]
+    return enumerated(each) if each else "no claim has another verdict"
 
 
 def by_reading(measured: Mapping[str, Trainings]) -> pd.DataFrame:

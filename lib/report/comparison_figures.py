@@ -42,11 +42,12 @@ def panels(trainings: Trainings, what: str) -> Figure:
         for model in trainings.models:
             _curves(panel, trainings, table, model, noise)
         panel.set(title=title(noise), ylim=(0, 101))
+        panel.tick_params(labelleft=True)  # on a narrow screen one panel is seen at a time
     for panel in axes[1]:
         panel.set_xlabel(ATTACKS_AXIS)
     for panel in axes[:, 0]:
         panel.set_ylabel(ACCURACY_AXIS)
-    _explain(axes.flat[0], trainings)
+    _explain(axes.flat[0])
     _finish(figure, axes.flat[0], heading(trainings, what))
     return figure
 
@@ -67,7 +68,7 @@ def beside_paper(trainings: Trainings, paper: pd.DataFrame, what: str) -> Figure
         panel.plot(points["attacks"], points["accuracy"], **PAPER)
     first = figure.axes[0]
     first.plot([], [], color="0.4", linewidth=2.2, label="ours, mean of the trainings")
-    _explain(first, trainings)
+    _explain(first)
     first.plot([], [], **PAPER, label="the paper, Table 1")
     _finish(figure, first, heading(trainings, what))
     return figure
@@ -92,7 +93,7 @@ def areas(trainings: Trainings, each: pd.DataFrame, table: pd.DataFrame, what: s
         panel.set(title=title(noise), ylim=(-0.6, count - 0.4))
     for panel in axes[1]:
         panel.set_xlabel("area under the curve (%)")
-    _explain_dots(axes.flat[0], trainings)
+    _explain_dots(axes.flat[0])
     _finish(figure, axes.flat[0], heading(trainings, what))
     return figure
 
@@ -120,7 +121,7 @@ def against_depth(
         panel.set_xlabel("layers of the ResNet")
     for panel in axes[:, 0]:
         panel.set_ylabel("area under the curve (%)")
-    _explain_dots(axes.flat[0], trainings, upright=True)
+    _explain_dots(axes.flat[0], upright=True)
     _finish(figure, axes.flat[0], heading(trainings, what))
     return figure
 
@@ -159,7 +160,7 @@ def white_against_black(trainings: Trainings, table: pd.DataFrame, paper: pd.Ser
     axes.plot([], [], "o", color="0.4", markersize=7, label="mean at equal attacks")
     axes.plot([], [], "o", color="0.4", markersize=7, markerfacecolor="white", label="mean at equal pixels")
     axes.plot([], [], "|", color="0.4", markersize=10, label="one training")
-    _explain_bands(axes, trainings)
+    _explain_bands(axes)
     axes.set_yticks(range(len(models)), [networks.title(model) for model in models])
     axes.set(ylim=(-0.6, len(models) - 0.4))
     axes.set_xlabel("← White to Black costs more     area WtB - area BtW (points)     Black to White costs more →")
@@ -168,27 +169,25 @@ def white_against_black(trainings: Trainings, table: pd.DataFrame, paper: pd.Ser
 
 
 def _curves(axes: Axes, trainings: Trainings, table: pd.DataFrame, model: str, noise: str, **changes) -> None:
-    """A network's trainings thin, their mean thick, its 95 % band; of one training no band."""
+    """A network's trainings thin, their mean thick, its 95 % band; a single training thin, without a band."""
     look = network_look(model) | {"linewidth": 2.2, "markevery": 2} | changes
     each = trainings.accuracy[model][:, PAPER_NOISES.index(noise)]  # (trainings, levels)
     if len(each) > 1:
         own = table[(table["model"] == model) & (table["noise"] == noise)]
         axes.fill_between(own["attacks"], own["low"], own["high"], color=look["color"], alpha=0.15, linewidth=0)
         axes.plot(trainings.attacks, each.T, color=look["color"], linewidth=0.7, alpha=0.8)
+    else:
+        look |= {"linewidth": 1.0}
     axes.plot(trainings.attacks, each.mean(axis=0), **look)
 
 
-def _explain(axes: Axes, trainings: Trainings) -> None:
+def _explain(axes: Axes) -> None:
     axes.plot([], [], color="0.4", linewidth=0.7, label="one training")
-    _explain_bands(axes, trainings)
+    _explain_bands(axes)
 
 
-def _explain_bands(axes: Axes, trainings: Trainings) -> None:
-    """Entries of the legend: what the bands are, and which networks have none."""
+def _explain_bands(axes: Axes) -> None:
     axes.fill_between([], [], color="0.4", alpha=0.25, linewidth=0, label="95 % interval of the mean")
-    alone = [networks.title(model) for model, seeds in trainings.seeds.items() if len(seeds) == 1]
-    if alone:
-        axes.plot([], [], linestyle="", label=f"one training, so no band: {', '.join(alone)}")
 
 
 def _dots(axes: Axes, place: float, each, row, model: str, face: str | None = None, upright: bool = False) -> None:
@@ -204,10 +203,10 @@ def _dots(axes: Axes, place: float, each, row, model: str, face: str | None = No
         lines(place, row["low"], row["high"], color=colour, linewidth=7, alpha=0.3, zorder=2)
 
 
-def _explain_dots(axes: Axes, trainings: Trainings, upright: bool = False) -> None:
+def _explain_dots(axes: Axes, upright: bool = False) -> None:
     axes.plot([], [], linestyle="", marker="_" if upright else "|", color="0.4", markersize=10, label="one training")
     axes.plot([], [], "o", color="0.4", markersize=7, label="their mean")
-    _explain_bands(axes, trainings)
+    _explain_bands(axes)
 
 
 def _of(each: pd.DataFrame, table: pd.DataFrame, noise: str, model: str) -> tuple[pd.Series, pd.Series]:

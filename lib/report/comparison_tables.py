@@ -4,10 +4,13 @@ import math
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lib import networks
-from lib.analysis.trainings import Trainings, means
+from lib.analysis.pairs import lead
+from lib.analysis.trainings import Trainings, means, recorded_parts
+from lib.evaluation.plan import Plan
 from lib.evaluation.statistics import area_under_curve, attacks_until, ranks, verdict
 from lib.noise import NOISES
 from lib.paper import PAPER_NOISES, PAPER_TARGET, read_table_1
@@ -79,6 +82,20 @@ def which_trainings(trainings: Trainings) -> str:
     )
 
 
+def pixels_altered(trainings: Trainings, outputs: Path, levels: Collection[int]) -> str:
+    """How many pixels so many attacks really alter, in the mean of the images, which are the same for all trainings."""
+    model, seeds = next(iter(trainings.seeds.items()))
+    plan = Plan(model=model, train_seed=seeds[0], images=trainings.images, outputs=outputs)
+    _, *noisy = recorded_parts(plan)
+    counts = [part.pixels[:, : trainings.images].mean(axis=1) for part in noisy]  # from the first noisy level on
+    told = []
+    for level in levels:
+        (place,) = np.flatnonzero(trainings.attacks == level)
+        each = (f"{SHORT[noise]} {own[place - 1]:.0f}" for noise, own in zip(PAPER_NOISES, counts, strict=True))
+        told.append(f"{level} attacks {', '.join(each)}")
+    return f"Pixels really altered, in the mean of the images: by {'; by '.join(told)}."
+
+
 def table_1(trainings: Trainings) -> pd.DataFrame:
     """Ours and the paper's Table 1: a row for every network and number of attacks, a column for every noise.
 
@@ -142,16 +159,15 @@ def paper_ranks(models: list[str]) -> dict[tuple[str, str], int]:
     return found
 
 
-def in_order(neighbours: pd.DataFrame) -> str:
-    """`pairs.neighbours` in words: a line for each noise, the network with the largest area first."""
+def decided(apart: pd.DataFrame) -> str:
+    """The pairs of `pairs.differences` that are told apart, by how many points: a line for each noise."""
     lines = []
-    for noise, own in neighbours.groupby("noise", sort=False):
-        line = f"- **{title(noise)}**: {networks.title(own.iloc[0].second)}"
-        for row in own.itertuples():
-            line += f"; {networks.title(row.first)}, {told(row.gain, row.low, row.high)} behind"
-            line += "" if row.low > 0 else ": **undecided**"
-        lines.append(line)
-    return "\n".join(lines) or "One network alone has no order."
+    for noise, own in apart.groupby("noise", sort=False):
+        sure = own[(own["low"] > 0) | (own["high"] < 0)]
+        ordered = [(row.first, row.second)[:: -1 if row.low > 0 else 1] for row in sure.itertuples()]
+        each = [f"{over_other(*pair)} {told(*lead(own, *pair))}" for pair in ordered]
+        lines.append(f"- **{title(noise)}**: {'; '.join(each) or 'none'}")
+    return "\n".join(lines)
 
 
 def counted(apart: pd.DataFrame) -> str:
@@ -192,7 +208,11 @@ def by_noise(table: pd.DataFrame, rows: Iterable[str], values: list[str], sign: 
 
 def over(table: pd.DataFrame) -> list[str]:
     """`ResNet-50 over VGG-19` for each row of a table of pairs, the second network over the first."""
-    return [f"{networks.title(row.second)} over {networks.title(row.first)}" for row in table.itertuples()]
+    return [over_other(row.second, row.first) for row in table.itertuples()]
+
+
+def over_other(one: str, other: str) -> str:
+    return f"{networks.title(one)} over {networks.title(other)}"
 
 
 def through(table: pd.DataFrame) -> list[str]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 from matplotlib import style
 from matplotlib.figure import Figure
@@ -13,6 +14,7 @@ from lib.paper import FIGURE_7, read_table_1
 from lib.readings import excluded
 from lib.readings.matrix import DEFAULT, EDGES, FIRST, IMAGES, LEVELS, WHITE_ABOVE, NoiseReading
 from lib.readings.matrix_distances import OPTIONS, THREE, distance, flattening
+from lib.report.comparison_tables import extremes
 from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, DASHES, MARKERS, PAPER, STYLE, network_look, title
 
 WAYS = {  # replacement, source -> how pixels are drawn
@@ -28,8 +30,8 @@ NETWORKS = {model: networks.title(model) for model in FIGURE_7}
 
 def ranking(ranked: pd.DataFrame) -> pd.DataFrame:
     """`matrix_distances.ranking` as printed: the distance of each reading to Table 1, over all of it and by noise."""
-    told = ranked.rename(columns={"distance": "all", "share": "nearest in % of samples"} | SHORT)
-    return _in_words(told)[["all", *(SHORT[noise] for noise in USUAL_NOISES), "nearest in % of samples"]].round(1)
+    told = ranked.rename(columns={"distance": "all", "share": "nearest in % of resamplings"} | SHORT)
+    return _in_words(told)[["all", *(SHORT[noise] for noise in USUAL_NOISES), "nearest in % of resamplings"]].round(1)
 
 
 def by_network(ranked: pd.DataFrame) -> pd.DataFrame:
@@ -42,7 +44,7 @@ def by_network(ranked: pd.DataFrame) -> pd.DataFrame:
 def left_out(left: pd.DataFrame) -> pd.DataFrame:
     """`matrix_distances.left_out` as printed."""
     told = left.assign(without=left["without"].map(NETWORKS), same=left["same"].map({True: "yes", False: "no"}))
-    names = {"distance": "distance", "share": "nearest in % of samples", "same": "the same reading as of all five"}
+    names = {"distance": "distance", "share": "nearest in % of resamplings", "same": "the same reading as of all five"}
     return _in_words(told.rename(columns=names), "without")[list(names.values())].round(1)
 
 
@@ -149,6 +151,19 @@ def unexplained(ranked: pd.DataFrame) -> str:
         for model, distance in least.items()
     ]
     return "How near any reading comes to each network's own entries of Table 1. " + "; ".join(told) + "."
+
+
+def ranks(right: np.ndarray) -> str:
+    """Which rank each network has under the readings, by the mean of the noises and levels.
+
+    Args:
+        right: `matrix_distances.right_answers`.
+    """
+    kept = right.mean(axis=(2, 3, 4))  # (readings, networks)
+    places = (-kept).argsort(axis=1).argsort(axis=1) + 1
+    best_first = sorted(zip(places.mean(axis=0), FIGURE_7, places.T, strict=True))
+    told = "; ".join(f"{NETWORKS[model]} {extremes(own, 0)}" for _, model, own in best_first)
+    return f"Ranks by the mean over the noises and levels of Table 1, under all {len(kept)} readings: {told}."
 
 
 def first_attacks(curves: pd.DataFrame, model: str = "fc") -> str:

@@ -31,13 +31,13 @@ def differences(beside: pd.DataFrame) -> pd.DataFrame:
         beside: columns model, attacks, difference (ours minus the paper's, points).
 
     Returns:
-        Columns: entries, mean difference, mean size (of the differences), largest size.
+        Columns: entries, mean difference, mean absolute difference, largest absolute difference.
     """
     rows = {}
     for model, own in beside.query("attacks > 0").groupby("model", sort=False):
         apart = own["difference"]
         rows[nets.title(model)] = [len(own), apart.mean(), apart.abs().mean(), apart.abs().max()]
-    columns = ["entries", "mean difference", "mean size", "largest size"]
+    columns = ["entries", "mean difference", "mean absolute difference", "largest absolute difference"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
@@ -62,7 +62,7 @@ def claims(found: dict[int, list[Statement]]) -> pd.DataFrame:
         rows[number] = {
             "claim": CLAIMS[number].text,
             "verdict": verdict(own),
-            "sure": sure(sureness(own)),
+            "confidence": sure(sureness(own)),
             "hold, fail, undecided": ", ".join(f"{answers.count(answer)}" for answer in (HOLDS, FAILS, UNDECIDED)),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
