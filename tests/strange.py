@@ -1,7 +1,9 @@
 """Networks that a stranger might bring: by name, those that can be measured and those that cannot, and why not."""
 
+import functools
 import sys
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -117,6 +119,85 @@ def by_statistics_of_the_batch() -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, 4, 8, stride=4), norm, nn.Flatten(), nn.Linear(4 * 13 * 13, 10))
 
 
+class Projecting(nn.Module):
+    """What is drawn once by NumPy and stored nowhere: a matrix before a dense layer."""
+
+    def __init__(self):
+        super().__init__()
+        drawn = np.random.default_rng().normal(size=(PIXELS, 30)).astype(np.float32)
+        self.register_buffer("drawn", torch.from_numpy(drawn), persistent=False)
+        self.last = nn.Linear(30, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.last(images.flatten(1) @ self.drawn)
+
+
+class RememberingMeans(nn.Module):
+    """A mean of the training images of its own, in no buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean, self.inner = torch.zeros(1), dense()
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.training:
+            self.mean = 0.5 * self.mean + 0.5 * images.detach().mean()
+        return self.inner(images - self.mean)
+
+
+class FittingToTheFirst(nn.Module):
+    """Scales by the first batch that it sees, as ActNorm does; that it has seen one is stored nowhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale, self.inner, self.fitted = nn.Parameter(torch.ones(1)), dense(), False
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.training and not self.fitted:
+            self.scale.data /= images.std()
+            self.fitted = True
+        return self.inner(images * self.scale if self.fitted else images)
+
+
+def shuffled() -> nn.Module:
+    order = torch.from_numpy(np.random.default_rng().permutation(PIXELS))
+    return Around(lambda images: images.flatten(1)[:, order])
+
+
+def drawn_by_numpy() -> nn.Module:
+    body = dense()
+    body[1].weight.data = torch.from_numpy(np.random.default_rng().normal(size=(30, PIXELS)).astype(np.float32))
+    return body
+
+
+SHARED = nn.Linear(PIXELS, 10)
+
+
+class Sparse(nn.Module):
+    """Bright images alone go through a second network, as through a sparse expert."""
+
+    def __init__(self, above: float):
+        super().__init__()
+        self.above, self.all, self.bright = above, dense(), dense()
+
+    def forward(self, images: Tensor) -> Tensor:
+        rows = torch.nonzero(images.mean(dim=(1, 2, 3)) > self.above)[:, 0]
+        answers = self.all(images)
+        return answers.index_copy(0, rows, self.bright(images[rows])) if len(rows) else answers
+
+
+class Masked(Sparse):
+    def forward(self, images: Tensor) -> Tensor:
+        bright, answers = images.mean(dim=(1, 2, 3)) > self.above, self.all(images)
+        chosen = images[bright]
+        return answers if chosen.shape[0] == 0 else answers.masked_scatter(bright[:, None], self.bright(chosen))
+
+
+def in_bfloat16(inner: nn.Module, images: Tensor) -> Tensor:
+    with torch.autocast("cpu", torch.bfloat16):
+        return inner(images)
+
+
 def cropped(images: Tensor) -> Tensor:
     return functional.pad(images[:, :, 8:-8, 8:-8], (8, 8, 8, 8))
 
@@ -227,6 +308,14 @@ UNFIT = {
         lambda: Inside(lambda inner, images: (inner(images), 0) if inner.training else inner(images)),
         "in training answers 2 images with a tuple",
     ),
+    "an_instance": (dense(), "is a module; allowed is a function that returns a new one"),
+    "always_the_same": (functools.cache(dense), "gives the same module each time; allowed is a function that makes a"),
+    "with_a_shared_layer": (lambda: nn.Sequential(nn.Flatten(), SHARED), "gives the same module each time"),
+    "drawn_by_numpy": (drawn_by_numpy, "has other weights each time, whatever the seed; allowed are random numbers of"),
+    "shuffled": (shuffled, "answers otherwise once its weights are stored and read back; allowed is a network all of"),
+    "projecting": (Projecting, "answers otherwise once its weights are stored and read back"),
+    "remembering_means": (RememberingMeans, "answers otherwise once its weights are stored and read back"),
+    "fitting_to_the_first": (FittingToTheFirst, "answers otherwise once its weights are stored and read back"),
     "weight_norm_of_old": (
         lambda: nn.Sequential(nn.Flatten(), nn.utils.weight_norm(nn.Linear(PIXELS, 10))),
         "cannot be copied and stored: RuntimeError: Only Tensors created explicitly",

@@ -5,8 +5,12 @@ import numpy as np
 import pytest
 
 from lib import networks
+from lib.evaluation.plan import Plan
+from lib.evaluation.sweep import sweep
 from lib.store import data
 from lib.store.files import ROOT
+from lib.training.fit import train
+from lib.training.recipe import Recipe
 
 
 @pytest.fixture
@@ -108,6 +112,19 @@ def test_files_are_told_apart_by_name_in_whatever_order(tmp_path, monkeypatch):
     monkeypatch.setitem(data.SETS, "mnist", dict(reversed(data.SETS["mnist"].items())))
     for name, array in vars(data.load()).items():
         np.testing.assert_array_equal(array, getattr(usual, name))
+
+
+def test_more_images_than_a_set_has_are_refused_before_anything_is_written(tmp_path, monkeypatch):
+    add_set(monkeypatch, tmp_path)
+    usual = data.load
+    monkeypatch.setattr(data, "load", lambda name="mnist": usual(name, tmp_path if name == "own" else ROOT / "data"))
+    recipe = Recipe(model="fc@own", dataset="own", outputs=tmp_path / "outputs")
+    with pytest.raises(ValueError, match=r"^train_images=55000: own has 10 of them; choose train_images up to that$"):
+        train(recipe)
+    networks.save_weights(networks.build("fc"), recipe.weights, {"recipe": recipe.recorded})
+    with pytest.raises(ValueError, match=r"^images=10000: own has 20 of them; choose images up to that$"):
+        sweep(Plan(model="fc@own", dataset="own", outputs=tmp_path / "outputs"))
+    assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["weights"]
 
 
 def zeros(*shape: int) -> bytes:

@@ -19,7 +19,7 @@ from lib import networks
 from lib.evaluation import results, sweep
 from lib.evaluation.plan import Plan
 from lib.report import figures
-from lib.store import files
+from lib.store import data, files
 from lib.training import fit
 from lib.training.recipe import Recipe
 
@@ -196,6 +196,11 @@ def test_hidden_files_are_not_seen(tmp_path):
         (tmp_path / name).write_text("Mac OS X")
     assert files.visible(tmp_path, "*/*.npz") == [tmp_path / "fc-seed0" / name for name in ("a.npz", "b.npz")]
     assert files.visible(tmp_path / "none", "*/*.npz") == []
+    (tmp_path / "fc-seed0" / "folder.npz").mkdir()
+    (tmp_path / "fc-seed0" / "nowhere.npz").symlink_to(tmp_path / "gone.npz")
+    (tmp_path / "fc-seed0" / "z.npz").symlink_to(tmp_path / "fc-seed0" / "a.npz")
+    found = files.visible(tmp_path, "*/*.npz")
+    assert [path.name for path in found] == ["a.npz", "b.npz", "z.npz"], "no folder, and no link that leads nowhere"
 
 
 def test_a_second_user_who_may_write_uses_the_first_ones_locks(shared):
@@ -225,6 +230,34 @@ def test_a_lock_that_its_first_user_alone_could_open_is_mended_by_him_and_named_
         pass
     with a_second_user(), files.lock(shared / "x.npz", timeout=0):
         pass
+
+
+def test_in_a_folder_as_tmp_each_user_replaces_what_is_his_own(shared, caplog):
+    shared.chmod(0o1777)
+    path, own = shared / "accuracy.csv", shared / "own.csv"
+    files.write_atomically(path, lambda file: file.write(b"first"))
+    if os.geteuid() == 0:
+        with a_second_user():
+            assert not files.may_write(path) and files.may_write(own)
+            files.write_derived(path, lambda file: file.write(b"second"))
+            files.write_atomically(own, lambda file: file.write(b"second"))
+            assert files.may_write(own)
+        assert path.read_bytes() == b"first" and len(caplog.messages) == 1
+    files.write_atomically(path, lambda file: file.write(b"again"))
+    assert path.read_bytes() == b"again"
+
+
+def test_what_may_not_be_read_is_called_neither_damaged_nor_missing(shared):
+    weights = networks.weights_path("fc", 0, shared)
+    networks.save_weights(networks.build("fc"), weights, {"recipe": {"model": "fc"}})
+    digits = shared / "mnist" / "train-images-idx3-ubyte.gz"
+    digits.parent.mkdir()
+    shutil.copy(files.ROOT / "data" / "mnist" / digits.name, digits)
+    for path, read in ((weights, lambda: networks.read_record(weights)), (digits, lambda: data.load("mnist", shared))):
+        path.chmod(0o600)
+        if os.geteuid() == 0:
+            with a_second_user(), pytest.raises(PermissionError, match=path.name):
+                read()
 
 
 def test_who_may_only_read_is_told_so_and_leaves_nothing(shared, caplog):

@@ -77,6 +77,11 @@ def test_text_from_the_command_line_becomes_what_it_says():
         ("", {"noises": ["white_to_black", "edge_to_altered", "white_to_black"]}, "^noises: each once, not"),
         ("", {"train_seed": 10**20}, "^train_seed: Input should be less than or equal to 9223372036854775807"),
         ("", {"draw": 10**30}, "^draw: Input should be less than or equal to 9223372036854775807"),
+        ("", {"images": True}, "^images: must be no truth value, not True$"),
+        ("", {"c": True}, "^c: must be no truth value, not True$"),
+        ("", {"draws": False}, "^draws: must be no truth value, not False$"),
+        ("", {"train_seed": True}, "^train_seed: must be no truth value, not True$"),
+        ("", {"levels": [0, True]}, r"^levels: must be no truth value, not \[0, True\]$"),
         ("", {"engine": 1.5}, "^engine: must be text, not 1.5; put it in quotes$"),
     ],
 )

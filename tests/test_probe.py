@@ -187,6 +187,8 @@ class NeverTwo(strange.Around):
             strange.Inside(lambda inner, images: inner(images if float(images.numpy().max()) < 99 else -images)),
             "takes values out of its tensors",
         ),
+        (strange.Sparse(9.0), "takes values out of its tensors"),
+        (strange.Masked(9.0), "takes values out of its tensors"),
         (TracedOtherwise(), "OpenVINO's probabilities differ from torch's by up to 0"),
         (NeverTwo(), "OpenVINO cannot run this network: .*not two images"),
     ],
@@ -201,6 +203,13 @@ def test_where_openvino_cannot_follow_torch_is_used_and_it_is_said(body, message
     assert re.fullmatch(f".*{message}.*; torch is used instead, which is slower", record.getMessage())  # one line
     with pytest.raises(ValueError, match=f"{message}.*choose engine='torch'"):
         predictor(net, "openvino")
+
+
+@pytest.mark.parametrize("engine", ["auto", "torch"])
+def test_a_network_that_answers_in_bfloat16_is_asked(engine):
+    net = networks.Net(strange.Inside(strange.in_bfloat16)).eval()
+    found = predictor(net, engine)(probe.digits())
+    np.testing.assert_allclose(found, plain_answers(networks.Net(net.body.inner).eval(), probe.digits()), atol=0.02)
 
 
 def test_a_network_of_the_paper_is_asked_by_openvino_without_a_word(caplog):

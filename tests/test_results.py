@@ -77,6 +77,16 @@ def test_predictions_with_pixels_altered_and_another_reading_never_pass_for_ours
     assert white.to_dict() == {"replacement=False source=current": 20, "replacement=True source=clean": 20}
 
 
+def test_a_copy_under_another_name_counts_for_nothing(tmp_path):
+    pretend(tmp_path, "fc", lambda noise, attacks: 1 - attacks / 400, images=50)
+    path = Plan(model="fc", images=50, draws=1, outputs=tmp_path).part("white_to_black").path
+    before = results.accuracy_table(tmp_path)
+    own = results.Predictions.read(path)
+    for name in ("a conflicted copy.npz", f"{path.stem} (1).npz", "zz.npz"):
+        replace(own, predicted=9 - own.predicted).write(path.with_name(name))
+    pd.testing.assert_frame_equal(results.accuracy_table(tmp_path), before)
+
+
 def test_a_file_of_something_else_among_the_predictions_is_named(tmp_path):
     path = tmp_path / "predictions" / "fc-seed0" / "mine.npz"
     write_arrays(path, {"recipe": {}}, {"weights": np.zeros(3)})

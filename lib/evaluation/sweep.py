@@ -62,17 +62,18 @@ def sweep(plan: Plan) -> dict[str, int]:
 
     Raises:
         FileNotFoundError: if the network is not trained; it names the command that does.
-        ValueError: if recorded predictions do not follow from the weights, the network was trained on another data set,
-            or it is not fit to be measured (`networks.probed`).
+        ValueError: if recorded predictions do not follow from the weights, the network was trained on another data set
+            or that has fewer images, or it is not fit to be measured (`networks.probed`).
     """
     if not plan.weights.is_file() and recorded(plan) and not plan.recompute:
         return {"computed": 0, "reused": len(plan.parts()), "checked": 0}
     net = networks.load(plan.model, plan.train_seed, ROOT / plan.outputs, plan.dataset)
     if plan.space not in (networks.HEIGHT, net.size):
         raise ValueError(f"space={plan.space}: {plan.model} reads {net.reads}; choose space={networks.HEIGHT}")
+    digits = data.load(plan.dataset)
+    data.check_count(plan.images, digits.test_images, "images", plan.dataset)
     networks.probed(net, plan.model)
     probabilities = networks.predictor(net, plan.engine, plan.bfloat16, plan.space)
-    digits = data.load(plan.dataset)
     images = networks.upscale(digits.test_images[: plan.images], plan.space, net.resize)
     labels = digits.test_labels[: plan.images]
     record = parts.origin(plan.model, plan.train_seed, plan.weights)

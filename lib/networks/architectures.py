@@ -287,6 +287,7 @@ def read_record(path: Path) -> dict:
         model, _, seed = path.stem.rpartition("-seed")
         told = f"{model} with seed {seed} is not trained: no {path}"
         raise FileNotFoundError(f"{told}; make it with: {training_command(path)}")
+    path.open("rb").close()  # tells who may not read it; safetensors would say that there is none
     try:
         with safetensors.safe_open(path, framework="np") as file:
             record = json.loads(file.metadata()["record"])

@@ -68,21 +68,34 @@ _NOTHING = np.empty((0, CLASSES), np.float32)
 
 
 class _Reading(TorchFunctionMode):
-    """Notes whether a forward pass takes a value out of a tensor: what Python does by it, a translation leaves out."""
+    """Notes whether a forward pass takes a value out of a tensor: what Python does by it, a translation leaves out.
+
+    So it does with a shape that depends on values, by which Python may go one way or the other.
+    """
 
     OUT = {"__bool__", "__float__", "__int__", "__index__", "__array__", "item", "tolist", "numpy", "equal", "allclose"}
+    OUT |= {"is_nonzero", "__contains__", "__format__", "nonzero", "argwhere", "masked_select", "unique", "bincount"}
+    OUT |= {"unique_consecutive", "unique_dim"}
     seen = False
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        self.seen |= getattr(function, "__name__", "") in self.OUT
+        name = getattr(function, "__name__", "")
+        self.seen |= name in self.OUT or (name == "where" and len(args) + len(kwargs or {}) == 1)
+        index = args[-1] if name == "__getitem__" else ()
+        self.seen |= any(map(_selects, index if isinstance(index, tuple) else (index,)))
         return function(*args, **(kwargs or {}))
+
+
+def _selects(index: object) -> bool:
+    """Whether an index picks as many entries as it has true ones."""
+    return isinstance(index, torch.Tensor) and index.dtype in (torch.bool, torch.uint8) and index.ndim > 0
 
 
 def _openvino_as_torch(small: nn.Module, net: Net, size: int) -> Forward | str:
     """`small` in OpenVINO, if it answers digits, one alone and others together, as `net` does; otherwise why not."""
     images = upscale(digits(), size, net.resize)[:, None] / np.float32(255)
     with torch.no_grad(), _Reading() as reading:
-        expected = net(torch.from_numpy(images)).softmax(dim=1)
+        expected = net(torch.from_numpy(images)).float().softmax(dim=1)  # numpy knows no bfloat16
     if reading.seen:
         return "OpenVINO cannot follow this network, which takes values out of its tensors"
     try:

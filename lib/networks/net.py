@@ -54,6 +54,8 @@ def build(model: str, seed: int = 0, *, normalize: str = "mnist", resize: str = 
     if resize not in RESIZE:
         raise ValueError(f"unknown resize {resize!r}; choose from {', '.join(RESIZE)}")
     make = architecture(model)
+    if isinstance(make, nn.Module):
+        raise ValueError(f"{model} is a module; allowed is a function that returns a new one")
     check_size(model, size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -97,6 +97,13 @@ def asked(net: Net, model: str, images: Tensor) -> Tensor:
     return answers
 
 
+def answer_alike(net: Net, other: Net, model: str) -> bool:
+    """Whether two networks in eval mode give the digits the same answers."""
+    images = torch.from_numpy(digits()[:, None] / np.float32(255))
+    with torch.no_grad():
+        return _alike(asked(other, model, images), asked(net, model, images))
+
+
 def _alike(some: Tensor, other: Tensor) -> bool:
     return float((some - other).abs().max()) <= ROUNDING * float(other.max() - other.min())
 

@@ -93,6 +93,12 @@ def load(name: str = "mnist", folder: Path = ROOT / "data") -> Digits:
     return digits
 
 
+def check_count(asked: int, images: np.ndarray, parameter: str, dataset: str) -> None:
+    """Raises ValueError if a parameter asks for more images than there are; it names both."""
+    if asked > len(images):
+        raise ValueError(f"{parameter}={asked}: {dataset} has {len(images):,} of them; choose {parameter} up to that")
+
+
 def known_set(name: str) -> str:
     """The name itself; raises ValueError, with the choices, if there is no such data set."""
     if name not in SETS:
@@ -120,8 +126,9 @@ def _read_idx(path: Path, md5: str) -> np.ndarray:
     """
     if not path.is_file():
         raise FileNotFoundError(f"missing data file {path}; restore it with: git checkout -- {path.parent}")
+    packed = path.read_bytes()
     try:
-        content = gzip.decompress(path.read_bytes())
+        content = gzip.decompress(packed)
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"damaged data file {path}: {error}; expected unzipped MD5 {md5}") from None
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()

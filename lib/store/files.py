@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import os
+import stat
 import subprocess
 import tempfile
 import textwrap
@@ -59,6 +60,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def may_write(path: Path) -> bool:
     """Whether this user may make or replace `path`: by the nearest of its folders that there is."""
     folder = next(folder for folder in path.absolute().parents if os.path.exists(folder))
+    if folder.stat().st_mode & stat.S_ISVTX and path.exists():  # as /tmp: each may replace what is his own
+        return os.geteuid() in (0, path.stat().st_uid, folder.stat().st_uid)
     return _allowed(folder, os.W_OK | os.X_OK)
 
 
@@ -101,6 +104,8 @@ def read_arrays(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
             members = {name.removesuffix(".npy"): io.BytesIO(file.read(name)) for name in file.namelist()}
         arrays = {name: np.lib.format.read_array(member, allow_pickle=False) for name, member in members.items()}
         return dict(json.loads(str(arrays.pop("record")))), arrays
+    except MemoryError:
+        raise
     except Exception as error:  # from bytes in memory: whatever it is, they are not what was written
         raise ValueError(f"damaged file {path} ({in_short(error)}); delete it and run the same command again") from None
 
@@ -130,8 +135,11 @@ def lock(path: Path, timeout: float = -1) -> FileLock:
 
 
 def visible(folder: Path, pattern: str) -> list[Path]:
-    """The files under `folder` that a glob pattern names, in order, without hidden ones such as macOS's `._NAME`."""
-    return sorted(folder / name for name in glob.glob(pattern, root_dir=folder))
+    """The files under `folder` that a glob pattern names, in order, without hidden ones such as macOS's `._NAME`.
+
+    A folder of such a name is none, nor is a link that leads nowhere.
+    """
+    return sorted(path for name in glob.glob(pattern, root_dir=folder) if (path := folder / name).is_file())
 
 
 def file_hash(path: Path) -> str:

@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -54,10 +54,18 @@ def check(kind: type[Settings], namespace: dict[str, Any]) -> Settings:
     values = {
         name: readers.get(field.annotation, _read)(name, namespace[name]) for name, field in kind.model_fields.items()
     }
+    for name, field in kind.model_fields.items():
+        if _has_truth(values[name]) and bool not in (field.annotation, *get_args(field.annotation)):
+            raise ValueError(f"{name}: must be no truth value, not {values[name]!r}")
     try:
         return kind(**values)
     except ValidationError as error:
         raise ValueError("; ".join(map(_told, error.errors()))) from None
+
+
+def _has_truth(value: Any) -> bool:
+    """Whether it is True or False, which would count as 1 or 0, or a list with one of them."""
+    return isinstance(value, bool) or (isinstance(value, list) and any(map(_has_truth, value)))
 
 
 def _text(name: str, value: Any) -> Any:

@@ -156,8 +156,10 @@ def _fit(recipe: Recipe, checkpoint: Path) -> tuple[networks.Net, dict]:
     if not recipe.is_finished(state["epochs"]):
         with learner.no_logging():
             learner.fit(recipe.max_epochs - len(state["epochs"]), lr=recipe.learning_rate, cbs=callbacks)
-    networks.restore(net, networks.as_stored(net))
-    return net, {
+    kept = networks.build(recipe.model, recipe.seed, **recipe.input)  # as whoever reads the file will have it
+    networks.restore(kept, networks.as_stored(net))
+    learner.model = kept.to(default_device(), memory_format=networks.memory_format(kept))
+    return kept, {
         "epochs": state["epochs"],
         "losses": [round(loss, 4) for loss in state["losses"]],
         "stored_accuracy": round(100 * float(learner.validate()[1]), 4),

@@ -14,7 +14,7 @@ from lib.training.recipe import Recipe
 
 
 def rehearse(recipe: Recipe) -> None:
-    """Copy and store the fresh network, read it back, probe it, and train it on two images and on a last one alone.
+    """Copy and store the fresh network, probe it, train it on two images and on a last one alone, and read it back.
 
     It is a network of its own, and torch's random numbers are left as they were.
 
@@ -22,7 +22,10 @@ def rehearse(recipe: Recipe) -> None:
         ValueError: if one of these fails; a line that says what was found and what is allowed. Nothing is written.
     """
     model = recipe.model
-    net = networks.build(model, recipe.seed, **recipe.input)
+    images, *_ = data.load(recipe.dataset).split()
+    data.check_count(recipe.train_images, images, "train_images", recipe.dataset)
+    net, twin = (networks.build(model, recipe.seed, **recipe.input) for _ in range(2))
+    _check_twin(net, twin, model)
     if not any(weights.requires_grad for weights in net.parameters()):
         raise ValueError(f"{model} has no parameters to train; allowed is a network with at least one")
     try:
@@ -43,6 +46,35 @@ def rehearse(recipe: Recipe) -> None:
                 batches = f"train_images={recipe.train_images} in batches of {recipe.batch_size}"
                 told = f"{batches} leaves a last batch of one image; choose another train_images or batch_size"
                 raise ValueError(f"{told}: {error}") from None
+        _check_kept(net.eval(), twin.eval(), model)
+
+
+def _check_twin(net: networks.Net, twin: networks.Net, model: str) -> None:
+    """Raises ValueError unless two networks of one seed are two, and begin alike."""
+    if net.body is twin.body or _shared(net, twin):
+        raise ValueError(f"{model} gives the same module each time; allowed is a function that makes a new one")
+    other = twin.state_dict()
+    if any(not torch.equal(value, other[name]) for name, value in net.state_dict().items()):
+        raise ValueError(
+            f"{model} has other weights each time, whatever the seed; allowed are random numbers of torch's generator"
+        )
+
+
+def _shared(net: networks.Net, twin: networks.Net) -> bool:
+    """Whether two networks have a parameter in common."""
+    return not {id(weights) for weights in net.parameters()}.isdisjoint(id(weights) for weights in twin.parameters())
+
+
+def _check_kept(net: networks.Net, twin: networks.Net, model: str) -> None:
+    """Raises ValueError unless a fresh network with the stored weights of a trained one answers as that one does."""
+    kept = networks.as_stored(net)
+    networks.restore(net, kept)
+    networks.restore(twin, kept)
+    if not networks.answer_alike(net, twin, model):
+        raise ValueError(
+            f"{model} answers otherwise once its weights are stored and read back; allowed is a network all of whose "
+            "state is in its state_dict: register_buffer for what is drawn once or learnt besides its parameters"
+        )
 
 
 def _leave_zero(net: nn.Module) -> None:
