@@ -78,7 +78,7 @@ class _Reading(TorchFunctionMode):
     OUT |= {"unique_consecutive", "unique_dim"}
     seen = False
 
-    def __torch_function__(self, function, types, args=(), kwargs=None):
+    def __torch_function__(self, function, types, args: tuple = (), kwargs=None):
         name = getattr(function, "__name__", "")
         self.seen |= name in self.OUT or (name == "where" and len(args) + len(kwargs or {}) == 1)
         index = args[-1] if name == "__getitem__" else ()
