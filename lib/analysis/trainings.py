@@ -101,7 +101,7 @@ def measure_trainings(
 
 def _seeds(model: str, outputs: Path) -> list[int]:
     stem = networks.file_stem(model, 0).removesuffix("0")
-    ends = [path.name.removeprefix(stem) for path in visible(outputs / "predictions", f"{stem}*")]
+    ends = {path.parent.name.removeprefix(stem) for path in visible(outputs / "predictions", f"{stem}*/*.npz")}
     return sorted(int(end) for end in ends if end.isdecimal())
 
 
