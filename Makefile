@@ -5,7 +5,7 @@
 # make attacks         attacks a trained network with Foolbox: Table 2 (MODEL=fc)
 # make readings        how the paper's noises can be read: five networks under each reading, beside Table 1
 # make noise           the noises themselves, in colour too, and as augmentation
-# make architectures   Figure 7 and Table 1 from the recorded sweeps; beside it
+# make architectures   Figure 7 and Table 1 from the recorded sweeps
 # make depth           Figure 8
 # make curves          the curves' shapes, foreground and background
 # make claims          what the paper says, each with a verdict
@@ -23,7 +23,8 @@
 # make lock            resolves requirements.lock anew
 #
 # Further parameters of a notebook or a program: make sweep MODEL=resnet18 ARGS="-p draws 5". The executed notebook then
-# has a name of its own, so that nothing recorded is overwritten.
+# has a name of its own, so that none is overwritten; what it measures is recorded in outputs/ like all else, or, with
+# -p outputs FOLDER, elsewhere.
 
 PYTHON ?= python3
 MODEL ?= fc
@@ -67,6 +68,11 @@ each = listed=$$($(BIN)/python -m pytest --collect-only -qq -m "$(1)" tests) || 
 	$(BIN)/python -m pytest -q -m "$(1)" $(ARGS) $$file || [ $$? -eq 5 ] || failed="$$failed $$file"; \
 	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
+EMPTY := $(strip $(foreach name,MODEL SEED,$(if $(strip $($(name))),,$(name))))
+ifneq ($(EMPTY),)
+$(error $(EMPTY) must not be empty)
+endif
+
 .PHONY: help paper sweep train attacks readings noise architectures depth curves claims confidence explore app stills lab site
 .PHONY: check test evidence test-slurm lint benchmark lock
 .DELETE_ON_ERROR:
@@ -79,7 +85,7 @@ paper: $(READY)
 	$(BIN)/snakemake --cores all --rerun-incomplete --nolock $(ARGS)
 	@echo "The companion as one page: outputs/paper.html. Next: $(NEXT)"
 
-sweep: NEXT = make explore, to turn the knobs yourself; make sweep MODEL=resnet18, to see another network; make help
+sweep: NEXT = make explore, to turn the knobs yourself; make sweep MODEL=resnet34, to see another network; make help
 sweep: $(READY)
 	$(call execute,sweep,sweep/$(STEM),-p model $(MODEL) -p train_seed $(SEED))
 

@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
 project = "What pixel noise does to a network"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
 include_patterns = ["*.md", "functions/*", "outputs/*.ipynb", "outputs/*/*.ipynb"]
@@ -15,6 +16,8 @@ nb_execution_mode = "off"
 
 shutil.rmtree(Path(__file__).with_name("functions"), ignore_errors=True)  # else it keeps modules that are gone
 autodoc_default_options = {"members": True}
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
 autodoc_inherit_docstrings = False
 maximum_signature_line_length = 80
 default_role = "code"
@@ -45,6 +48,12 @@ def as_page(app, docname: str, source: list[str]) -> None:
     source[0] = json.dumps(notebook)
 
 
+def as_written(app, what, name, documented, options, signature: str | None, returned: str | None):
+    """Defaults by their names: none is a path of this machine."""
+    written = re.sub(rf"(?:Posix)?Path\('{ROOT}/(\w+)'\)", r"ROOT / '\1'", signature or "")
+    return re.sub(r"<function (\w+)>", r"\1", written) or signature, returned
+
+
 def as_text(app, what, name, documented, options, lines: list[str]) -> None:
     """Docstrings are plain text with code in backticks: other marks stand for themselves."""
     lines[:] = [re.sub(r"(`[^`]*`(?=[^\s,.;:)]))|(`[^`]*`)|([*|])", _as_text, line) for line in lines]
@@ -57,4 +66,5 @@ def _as_text(mark: re.Match) -> str:
 
 def setup(app) -> None:
     app.connect("source-read", as_page)
+    app.connect("autodoc-process-signature", as_written)
     app.connect("autodoc-process-docstring", as_text, priority=400)  # before Args: and Returns: are read

@@ -191,13 +191,14 @@ def test_another_noise_and_another_c_change_what_is_shown(page):
     one.choose("Noise", "Random Pixel Invert")
     for number, old in enumerate(before):
         one.until_changed(number, old)
-    assert one.value("c (strength)") == 1.25, "the noise's own c"
+    playwright.expect(one.row("c =")).to_contain_text("c = 1.25")  # the noise's own
+    assert not one.row("c =").locator("[contenteditable=true]").count(), "what is typed there would be shown, not taken"
     one.press("Attacks", "End")
     one.says("after 200 attacks")  # enough to hit grey pixels, for c does nothing to black and white ones
     before = one.picture(DIGIT)
-    one.press("c (strength)", "ArrowRight", 3)
+    one.press("c =", "ArrowRight", 3)
     one.until_changed(DIGIT, before)
-    assert one.value("c (strength)") == 1.4
+    playwright.expect(one.row("c =")).to_contain_text("c = 1.4")
 
 
 def test_the_next_wrong_digit_is_found(page):
@@ -252,7 +253,7 @@ def test_files_too_large_for_a_message_leave_a_live_button(page):
     own = Shown(page, "your-own-digit")
     before = own.picture(DIGIT)
     own.upload("notes.pdf", bytes(12_000_000))
-    own.says(re.compile(r"notes\.pdf, 12\.0 MB, is no picture that the browser can make smaller; choose a picture"))
+    own.says(re.compile(r"notes\.pdf, 12\.0 MB, is no picture that the browser can make smaller; choose a PNG or JPEG"))
     assert own.picture(DIGIT) == before
     large = grainy_seven()
     assert len(large) > 11_700_000

@@ -83,8 +83,17 @@ def test_nothing_is_loaded_from_a_host(site, pages):
 
 def test_the_functions_are_described(site):
     shown = re.sub(r"<[^>]+>", "", (site / "functions" / "lib.noise.perturbation.html").read_text())
-    for words in ("(n, H, W) uint8", "Parameters", "Returns", "Raises", "ValueError", "attacks: int"):
+    for words in ("(n, H, W) uint8", "Parameters", "Returns", "Raises", "ValueError", "attacks (int"):
         assert words in shown
+
+
+def test_defaults_are_named_and_every_function_is_described(site):
+    for path in (site / "functions").glob("*.html"):
+        content = path.read_text()
+        assert "&lt;function" not in content and str(ROOT) not in content, path.name
+        summary = content.partition("<section")[2].partition("<dl")[0]
+        undescribed = re.findall(r"<tr[^>]*><td><p>(?!<a )(.*?)</p>", summary)
+        assert undescribed == [], path.name
 
 
 @pytest.fixture(scope="module")

@@ -250,6 +250,9 @@ def test_what_make_does_not_know_is_told(checkout):
         assert (
             run.returncode and f"unknown: {wrong.partition('=')[0]}; choose from PYTHON MODEL SEED ARGS" in run.stderr
         )
+    for empty in ("MODEL=", "SEED= "):
+        run = refused(["make", "-n", "sweep", empty], env=own)
+        assert run.returncode and f"{empty.partition('=')[0]} must not be empty" in run.stderr
     run = refused(["make", "swep"], env=own)
     assert run.returncode and "unknown: swep; these there are:\nmake " in run.stderr
     assert "-p c=2" in make(checkout, "sweep", "ARGS=-p images 5 -p c=2", "MODEL=timm:a@b-=1"), "an = in a value"
@@ -284,6 +287,23 @@ def test_runs_with_other_parameters_have_other_names():
     names = {beside(recorded, further.split()) for further in given}
     assert len(names) == len(given) and recorded not in names
     assert all(path.parent == recorded.parent and len(path.name) < 120 for path in names)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--images", "200"], "No such option '--images'"),
+        (["-p", "images"], "Option '-p' requires 2 arguments."),
+        (["-p"], "Option '-p' requires 2 arguments."),
+        (["train_seed", "0"], "Got unexpected extra arguments (train_seed 0)"),
+        (["-f", "nofile.yaml"], "No such file or directory: 'nofile.yaml'"),
+    ],
+)
+def test_a_wrong_option_is_told_without_a_traceback(tmp_path, options, message):
+    run = runpy.run_path(str(ROOT / "workflow" / "execute"))["run"]
+    with pytest.raises(SystemExit, match=re.escape(message)) as told:
+        run(ROOT / "notebooks" / "sweep.ipynb", tmp_path / "log.ipynb", options)
+    assert str(told.value).count("\n") == 1 and not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -23,14 +23,17 @@ NARROW = 0.005  # the smallest w, as a share of the levels' range; the largest i
 
 
 def line(x: np.ndarray, m: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """A straight line in x, from 0 to 1 of the attacks, whatever the middle m and the width w."""
     return x + 0 * m
 
 
 def sigmoid(x: np.ndarray, m: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Flat, steep around m within some w, flat."""
     return expit((x - m) / w)
 
 
 def inverted_sigmoid(x: np.ndarray, m: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Steep, flat around m, steep; the flatter the smaller w."""
     reach = np.maximum(m, 1 - m) + w  # the curve goes off to infinity beyond the levels
     return logit((x - m + reach) / (2 * reach))
 

@@ -167,10 +167,12 @@ class Bounds(NamedTuple):
 
 
 def on(noise: str) -> str:
+    """A noise as statements name it, `WtB`."""
     return NOISES[noise].short
 
 
 def over(one: str, *others: str) -> str:
+    """`VGG-19 over the best of FC, ResNet-50`."""
     return f"{title(one)} over {'the best of ' * (len(others) > 1)}{', '.join(map(title, others))}"
 
 

@@ -77,6 +77,19 @@ CHOICES: dict[str, Callable[[State], list]] = {
     "c": lambda state: [(repr(c).removesuffix(".0"), c) for c in sorted({*STOPS, default_c(state.noise, state.c)})],
 }
 
+
+def _named_slider(name: str, options: list, **more: Any) -> widgets.SelectionSlider:
+    """A slider that shows its value in its name: ipywidgets' own readout takes any text that is typed into it."""
+    slider = widgets.SelectionSlider(options=options, readout=False, **more)
+
+    def tell(_: Any = None) -> None:
+        slider.description = f"{name} = {slider.label}"
+
+    slider.observe(tell, "label")
+    tell()
+    return slider
+
+
 # What each knob is; its name is that of the state's field.
 KNOBS: dict[str, Callable[[State], widgets.ValueWidget]] = {
     "model": lambda state: widgets.Dropdown(options=CHOICES["model"](state), description="Network"),
@@ -84,9 +97,7 @@ KNOBS: dict[str, Callable[[State], widgets.ValueWidget]] = {
         min=0, max=LARGEST["number"], description="Digit number", tooltip="Which of the 10,000 test images"
     ),
     "noise": lambda state: widgets.Dropdown(options=CHOICES["noise"](state), description="Noise"),
-    "c": lambda state: widgets.SelectionSlider(
-        options=CHOICES["c"](state), description="c (strength)", tooltip="c of equations (3) and (4)"
-    ),
+    "c": lambda state: _named_slider("c", CHOICES["c"](state), tooltip="c of equations (3) and (4): the strength"),
     "attacks": lambda state: widgets.IntSlider(
         min=0, max=LARGEST["attacks"], description="Attacks", tooltip="How many pixels are attacked, one after another"
     ),

@@ -109,6 +109,7 @@ class AllDigits(Viewer):
 
 
 def curves_png(state: State, recorded: dict, live: dict[str, list[float]], images: int) -> bytes:
+    """The curves of some digits beside the recorded ones as a picture (`figures.live_curves`)."""
     return figures.png(figures.live_curves(state.noise, state.c, default_c(state.noise), recorded, live, images))
 
 

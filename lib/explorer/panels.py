@@ -27,6 +27,7 @@ class Viewer:
 
 
 def rows(*parts: widgets.Widget) -> widgets.Box:
+    """Widgets one above another, as wide as the page."""
     return widgets.VBox(parts, layout=Layout(width="100%", overflow="hidden"))
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-from lib.explorer import handwriting
 from lib.explorer.panels import Fail, guarded
 
 
@@ -35,7 +34,7 @@ class Upload(anywidget.AnyWidget):
         if not content:
             size, largest = (f"{bytes_ / 1e6:,.1f} MB" for bytes_ in (file["size"], file["largest"]))
             raise ValueError(
-                f"{file['name']}, {size}, is no picture that the browser can make smaller; {handwriting.KINDS}, "
-                f"or at most {largest} of another"
+                f"{file['name']}, {size}, is no picture that the browser can make smaller; choose a PNG or JPEG, "
+                f"or at most {largest} of another kind"
             )
         self._take(bytes(content[0]), file["name"])

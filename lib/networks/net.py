@@ -163,4 +163,5 @@ def repeats_of(net: Net) -> int:
 
 
 def fold(weights: Tensor, repeats: int) -> Tensor:
+    """A dense layer's weights (out, in) where `repeats` inputs each are always equal: one column for all of them."""
     return weights.unflatten(1, (-1, repeats)).sum(dim=2)  # (4096, 512)

@@ -1,4 +1,8 @@
-"""The pixel noises (section 3.2): the rules of one attack, and images attacked by them."""
+"""The pixel noises (section 3.2): the rules of one attack, and images attacked by them.
+
+From here are imported `perturb`, `perturb_and_count` and `eligible_pixels` (of `lib.noise.perturbation`), `PixelNoise`
+(of `lib.noise.transform`), `Noise` and `NOISES` (of `lib.noise.rules`).
+"""
 
 import importlib
 from typing import Any

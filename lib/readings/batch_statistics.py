@@ -41,6 +41,7 @@ def parts(model: str, outputs: Path = OUTPUTS, images: int = IMAGES) -> list[Swe
 
 
 def answers_path(model: str, outputs: Path = OUTPUTS) -> Path:
+    """Where a network's answers by each batch's own statistics lie."""
     return outputs / "readings" / "batch-statistics" / f"{networks.file_stem(model, 0)}.npz"
 
 

@@ -82,6 +82,7 @@ def parts(
 
 
 def answers_path(model: str, outputs: Path = OUTPUTS, seed: int = 0) -> Path:
+    """Where a network's answers under all readings lie."""
     return outputs / "readings" / "matrix" / f"{networks.file_stem(model, seed)}.npz"
 
 

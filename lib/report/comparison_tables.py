@@ -25,6 +25,7 @@ SHORT = {noise: NOISES[noise].short for noise in PAPER_NOISES}
 
 
 def named(models: Iterable[str]) -> str:
+    """`FC, VGG-19`."""
     return ", ".join(map(networks.title, models))
 
 
@@ -212,6 +213,7 @@ def over(table: pd.DataFrame) -> list[str]:
 
 
 def over_other(one: str, other: str) -> str:
+    """`FC over VGG-19`."""
     return f"{networks.title(one)} over {networks.title(other)}"
 
 

@@ -214,6 +214,7 @@ def ruled_out(curves: pd.DataFrame) -> str:
 
 
 def way(reading: NoiseReading) -> str:
+    """How pixels are drawn under a reading, in words."""
     return WAYS[reading.replacement, reading.source]
 
 

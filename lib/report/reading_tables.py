@@ -44,6 +44,7 @@ def fc_trainings(found: pd.DataFrame, readings: Sequence[NoiseReading]) -> pd.Da
 
 
 def way(reading: NoiseReading) -> str:
+    """Under which reading a distance was measured, in words."""
     return f"points, {reading.source} image"
 
 
