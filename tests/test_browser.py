@@ -192,7 +192,8 @@ def test_another_noise_and_another_c_change_what_is_shown(page):
     for number, old in enumerate(before):
         one.until_changed(number, old)
     playwright.expect(one.row("c =")).to_contain_text("c = 1.25")  # the noise's own
-    assert not one.row("c =").locator("[contenteditable=true]:visible").count(), "what is typed there would be shown, not taken"
+    typed_into = one.row("c =").locator("[contenteditable=true]:visible")
+    assert not typed_into.count(), "what is typed there would be shown, not taken"
     one.press("Attacks", "End")
     one.says("after 200 attacks")  # enough to hit grey pixels, for c does nothing to black and white ones
     before = one.picture(DIGIT)
