@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageOps
 from skimage.morphology import skeletonize
 
 from lib import networks
@@ -78,6 +78,27 @@ def dusty(page: Image.Image, radius: float, specks: int, ink: int = 0, seed: int
         )
         ImageDraw.Draw(page).ellipse((x - radius, y - radius, x + radius, y + radius), fill=ink)
     return page
+
+
+def ruled(page: Image.Image, line: int, spacing: int, width: int, squared: bool = False, slope: float = 0):
+    """The page with level lines of a grey under its ink, and upright ones if squared; they fall by `slope`."""
+    lines = Image.new("L", page.size, 255)
+    for turned in range(1 + squared):
+        layer = Image.new("L", page.size, 255)
+        for y in range(spacing, page.height, spacing):
+            ends = [(0, y), (page.width, y + slope * page.width)]
+            ImageDraw.Draw(layer).line([end[::-1] if turned else end for end in ends], fill=line, width=width)
+        lines = ImageChops.darker(lines, layer)
+    return ImageChops.darker(page, lines)
+
+
+def lying(sheet: Image.Image, around: int, margins: tuple[int, int], angle: float = 0) -> Image.Image:
+    """A sheet, turned by some degrees, in the middle of something of another grey."""
+    picture = Image.new("L", (sheet.width + 2 * margins[0], sheet.height + 2 * margins[1]), around)
+    shape = Image.new("L", sheet.size, 255).rotate(angle, expand=True)
+    place = ((picture.width - shape.width) // 2, (picture.height - shape.height) // 2)
+    picture.paste(sheet.rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=around), place, shape)
+    return picture
 
 
 def as_file(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -264,6 +285,101 @@ def test_every_digit_of_photographs(fits, resnet18, number, light, vignette, gra
     digit = taken(page, "JPEG", quality=80)
     fits(digit, number)
     assert resnet18(digit[None]).argmax() == number
+
+
+RULED = [  # grey of the lines, their spacing, their width, squared, slope
+    (90, 80, 4, False, 0),
+    (180, 80, 4, False, 0),
+    (120, 120, 4, False, 0),
+    (150, 160, 4, False, 0.01),
+    (200, 24, 1, True, 0),
+    (150, 40, 2, True, 0),
+    (90, 60, 3, True, 0.005),
+    (120, 96, 4, True, 0),
+]
+
+
+@pytest.mark.parametrize(("line", "spacing", "width", "squared", "slope"), RULED)
+def test_ruled_and_squared_paper(fits, resnet18, line, spacing, width, squared, slope):
+    for number in (3, 4):
+        digit = taken(ruled(drawn(number, 480, 24, 250), line, spacing, width, squared, slope))
+        fits(digit)
+        assert resnet18(digit[None]).argmax() == number
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("line", "spacing", "width", "squared", "slope"), RULED)
+@pytest.mark.parametrize("number", DIGITS)
+def test_every_digit_on_ruled_and_squared_paper(fits, resnet18, number, line, spacing, width, squared, slope):
+    page = ruled(drawn(number, 480, 24, 250), line, spacing, width, squared, slope)
+    digit = taken(photographed(page, 0.2, 0.2, 3, None, seed=number), "JPEG", quality=80)
+    fits(digit)
+    assert resnet18(digit[None]).argmax() == number
+
+
+SHEETS = {  # grey around, of the sheet and of the ink; margins of a sheet of 400 pixels; degrees
+    "a black desk": (20, 235, 20, (200, 100), 8),
+    "a dark desk": (60, 235, 25, (120, 90), 0),
+    "a brown desk": (95, 235, 25, (60, 30), 0),
+    "a bright desk": (170, 235, 25, (60, 60), 5),
+    "a note as dark as its desk": (235, 225, 25, (200, 100), 0),
+    "a blue note": (235, 150, 25, (200, 100), 3),
+    "a black border": (0, 250, 20, (14, 14), 0),
+    "a wooden frame": (145, 60, 230, (30, 25), 0),
+    "a blackboard on a wall": (233, 60, 230, (90, 60), 0),
+    "a grey frame": (120, 240, 20, (20, 20), 0),
+    "bars above and below": (0, 255, 0, (0, 150), 0),
+    "bars on the left and the right": (255, 20, 240, (80, 0), 0),
+}
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_a_sheet_inside_the_picture(fits, resnet18, name):
+    around, paper, ink, margins, angle = SHEETS[name]
+    for number in (4, 7):
+        digit = taken(lying(drawn(number, 400, 20, paper, ink), around, margins, angle))
+        fits(digit)
+        assert resnet18(digit[None]).argmax() == number
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHEETS)
+@pytest.mark.parametrize("number", DIGITS)
+def test_every_digit_on_a_sheet_inside_the_photograph(fits, resnet18, number, name):
+    around, paper, ink, margins, angle = SHEETS[name]
+    picture = lying(drawn(number, 400, 20, paper, ink), around, margins, angle)
+    digit = taken(photographed(picture, 0.15, 0.1, 3, None, seed=number), "JPEG", quality=80)
+    fits(digit)
+    assert resnet18(digit[None]).argmax() == number
+
+
+@pytest.mark.parametrize("side", [24, 32, 48, 64])
+def test_small_pictures_in_a_border_are_read_or_told(side):
+    for number, border in itertools.product((None, 4, 7), (1, 2, 4)):
+        page = Image.new("L", (side, side), 255) if number is None else drawn(number, side, side / 12)
+        try:
+            digit = taken(ImageOps.expand(page, border, 0))
+        except ValueError as error:
+            assert "there is no digit on it" in str(error)
+        else:
+            assert number is not None and digit.shape == (28, 28)
+
+
+@pytest.mark.parametrize("number", [0, 4, 8])
+def test_a_box_round_the_digit_is_no_part_of_it(fits, resnet18, number):
+    page = drawn(number, 500, 16)
+    ImageDraw.Draw(page).rectangle((60, 30, 430, 470), outline=0, width=6)
+    digit = taken(page)
+    fits(digit)
+    assert resnet18(digit[None]).argmax() == number
+
+
+def test_a_bar_of_a_digit_cropped_to_its_ink_is_no_line(fits):
+    for number, pen in itertools.product((4, 5, 7), (6, 20)):
+        page = drawn(number, 600, pen)
+        digit = taken(page.crop(ImageOps.invert(page).getbbox()))
+        fits(digit)
+        assert np.abs(digit.astype(int) - taken(page)).mean() < 4
 
 
 LYING = {  # how a camera that notes an orientation in EXIF has turned the picture
@@ -456,6 +572,17 @@ def blank_pages():
     ):
         yield f"page lit by {light}, {vignette}, {shadow}", photographed(paper, light, vignette, grain, shadow)
     yield "dust", dusty(paper, 4, 12)
+    for slope in (0, 0.0125):
+        for line, spacing, squared in ((90, 40, False), (150, 40, True), (170, 80, False), (120, 100, True)):
+            page = ruled(paper, line, spacing, 2, squared, slope)
+            yield f"{'squared' if squared else 'ruled'} in {line} by {spacing}, {slope}", page
+            yield f"photo of that {line}, {spacing}, {slope}", photographed(page, 0.3, 0.2, 4, None)
+        yield f"a fold, {slope}", ruled(paper, 180, 220, 4, slope=slope)
+        yield f"two folds, {slope}", ruled(paper, 180, 220, 4, squared=True, slope=slope)
+    for inset, around in itertools.product((0, 5, 20), (0, 120)):
+        yield f"a frame of {around}, {inset} inside", ImageOps.expand(ImageOps.expand(paper, 6, around), inset, 230)
+    for around in (20, 60, 170):
+        yield f"an empty sheet on a desk of {around}", photographed(lying(paper, around, (90, 60)), 0.2, 0.1, 4, None)
     for size in ((1, 1), (1, 900), (900, 1), (3, 900)):
         yield f"{size} pixels", Image.new("L", size, 0)
 

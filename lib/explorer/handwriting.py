@@ -54,7 +54,8 @@ def from_strokes(strokes: list[list[tuple[float, float]]], side: float, width: f
 def from_file(content: bytes, name: str) -> np.ndarray:
     """An uploaded picture as an MNIST digit, (28, 28) uint8; one that could be MNIST's own stays as it is.
 
-    The digit may be dark on light or light on dark, unevenly lit, faint, and have specks of dust beside it.
+    The digit may be dark on light or light on dark, unevenly lit, faint, and have specks of dust beside it; its paper
+    may be ruled or squared, and lie on a desk or in a frame.
 
     Raises:
         ValueError: in one line, if it is no picture, damaged, too large, or shows no digit.
@@ -65,7 +66,7 @@ def from_file(content: bytes, name: str) -> np.ndarray:
         if like_mnist(digit):
             return digit
     try:
-        return as_digit(ink_of(grey))
+        return _read(grey)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 
@@ -113,6 +114,66 @@ def _grey(picture: Image.Image) -> np.ndarray:
     return bands[np.argmax(np.multiply(deviations, (2, 1, 1, 1)))]
 
 
+def _read(grey: np.ndarray) -> np.ndarray:
+    """The digit in a picture (H, W) uint8; if a sheet, a desk or a frame stands out, the one inside of that."""
+    ink = ink_of(grey)
+    strokes = ink > 0
+    filled = scipy.ndimage.binary_fill_holes(strokes) | _all_round(strokes)
+    if not _four_cornered(filled):
+        return as_digit(ink)
+    try:
+        return _read(_sheet(grey, strokes, filled))
+    except ValueError:
+        if filled.mean() < 0.8 and strokes.sum() < filled.sum() / 2:  # an angular 0
+            return as_digit(ink)
+        raise
+
+
+def _four_cornered(filled: np.ndarray) -> bool:
+    """Whether the largest piece (bool) is a broad quadrangle, as a sheet is even when seen aslant, unlike a 0."""
+    piece = _largest(filled)
+    corners = np.argwhere(piece & ~scipy.ndimage.binary_erosion(piece))
+    if min(np.ptp(corners, axis=0)) < 2:
+        return False
+    hull = scipy.spatial.ConvexHull(corners)
+    corners = corners[hull.vertices].astype(float)
+    apart = scipy.spatial.distance.cdist(corners, corners)
+    one, other = (corners[place] for place in np.unravel_index(apart.argmax(), apart.shape))
+    beside = (corners - one) @ np.array([[0, 1], [-1, 0]]) @ (other - one)
+    quadrangle = np.ptp(beside) / 2  # the area of that of both and what is farthest from their line on either side
+    broad = quadrangle > 0.35 * apart.max() ** 2
+    return bool(broad and quadrangle > 0.85 * hull.volume and piece.sum() > 0.9 * hull.volume)
+
+
+def _all_round(strokes: np.ndarray) -> bool:
+    """Whether they (bool) cover most of the picture's edge, as a desk or a frame does."""
+    return bool(np.concatenate([strokes[[0, -1]].ravel(), strokes[:, [0, -1]].ravel()]).mean() > 0.8)
+
+
+def _largest(where: np.ndarray) -> np.ndarray:
+    """Its largest piece (bool)."""
+    pieces, _ = scipy.ndimage.label(where)
+    return pieces == 1 + np.argmax(np.bincount(pieces[where])[1:]) if where.any() else where
+
+
+def _sheet(grey: np.ndarray, strokes: np.ndarray, filled: np.ndarray) -> np.ndarray:
+    """The picture (H, W) uint8 of what lies well inside the filled strokes, or inside a desk or frame that they are.
+
+    Raises:
+        ValueError: if nothing does.
+    """
+    sheet = np.pad(_largest(~strokes if _all_round(strokes) else filled), 1)
+    margin = max(grey.shape) / 100 + 2
+    deep = max(margin, max(grey.shape) / 25)
+    core = scipy.ndimage.distance_transform_edt(sheet)[1:-1, 1:-1] > deep  # gaps in a frame lead out of it
+    if not core.any():
+        raise ValueError(NOTHING)
+    core = skimage.morphology.convex_hull_image(core)
+    inside = scipy.ndimage.distance_transform_edt(~core) <= deep - margin
+    nearest = scipy.ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
+    return _cut(grey[tuple(nearest)], inside)
+
+
 def ink_of(grey: np.ndarray) -> np.ndarray:
     """How much ink lies where in a picture (H, W) uint8, 0 to 1: what stands out from its ground.
 
@@ -133,7 +194,7 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
     for part in (1, 2, 4, 8):
         above = sign * light - _ground(sign * light, part, grain)
         strokes = _strokes(above, *(max(0.06, least) + 6 * grain for least in (0, 0.3 / part)))
-        if strokes.any() and not _shadow(strokes):
+        if strokes.any() and (_all_round(strokes) or not _shadow(strokes)):
             ink = np.where(strokes, abs(np.expm1(sign * above)), 0)
             around = scipy.ndimage.maximum_filter(ink, side // 100 + 3)  # a thin stroke is darker here than there
             return np.where(strokes, ink / np.clip(around, 1e-6, np.quantile(ink[strokes], 0.75)), 0).clip(0, 1)
@@ -176,7 +237,10 @@ def _strokes(above: np.ndarray, faintest: float, least: float) -> np.ndarray:
     above = above - np.quantile(above, 0.35)
     if not (above > least).any():
         return above > least
-    inked = above > np.clip(np.median(above[above > least]) / 4, faintest, least)
+    enough = np.clip(np.median(above[above > least]) / 4, faintest, least)
+    inked = (above > enough) & _without_lines(above > enough / 2)
+    if not inked.any():
+        return inked
     pieces, count = scipy.ndimage.label(inked, np.ones((3, 3)))
     boxes = np.array([[(part.start, part.stop) for part in box] for box in scipy.ndimage.find_objects(pieces)])
     length = np.ptp(boxes, axis=2).max(1)
@@ -184,16 +248,61 @@ def _strokes(above: np.ndarray, faintest: float, least: float) -> np.ndarray:
     deep, thick = (scipy.ndimage.distance_transform_edt(np.pad(where, 1))[1:-1, 1:-1] for where in (inside, inked))
     depth, thickness = (scipy.ndimage.maximum(far, pieces, range(1, count + 1)) for far in (deep, thick))
     at_edge = depth < min(inked.shape) / 10
-    weight = np.where(at_edge, length / 8, length)
+    bars = _bars(pieces, boxes)
+    weight = np.where(bars, 0, np.where(at_edge, length / 8, length))
     digit = np.argmax(weight)
     large = length > length[digit] / 5
     if weight[digit] < max(inked.shape) / 20 or large.sum() > 8:
         return np.zeros_like(inked)
     gap = np.maximum(boxes[:, :, 0] - boxes[digit, :, 1], boxes[digit, :, 0] - boxes[:, :, 1]).max(1)
     as_thick = thickness > 0.6 * thickness[digit]
-    near = (gap <= length[digit] / 4) & (as_thick | (length <= length[digit]))
-    alike = ~at_edge & (length > length[digit] / 3) & as_thick
+    near = ~bars & (gap <= length[digit] / 4) & (as_thick | (length <= length[digit]))
+    alike = ~at_edge & ~bars & (length > length[digit] / 3) & as_thick
     return np.isin(pieces, 1 + np.flatnonzero(large & (near | alike)))
+
+
+def _bars(pieces: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Which pieces (count,) are rectangles along a whole side of the picture, as above and below a phone's."""
+    shape = np.array(pieces.shape)
+    full = (np.bincount(pieces.ravel())[1:] > 0.95 * np.ptp(boxes, axis=2).prod(1))[:, None]
+    along = np.ptp(boxes, axis=2) == shape
+    at_end = (boxes[:, :, 0] == 0) | (boxes[:, :, 1] == shape)
+    return (full & along & at_end[:, ::-1]).any(1)
+
+
+def _without_lines(inked: np.ndarray) -> np.ndarray:
+    """Ink (bool) without thin straight lines across the picture: those of ruled or squared paper, a fold.
+
+    Strokes stay, being thicker than a line that they cross. One or two lines as thick as the rest do too: in a picture
+    cropped to its ink, they are the bars of a 4 or 7.
+    """
+    rest, level, height = _without_level_lines(inked)
+    rest, upright, width = _without_level_lines(rest.T)
+    across = max(height, width)
+    if not 0 < across < max(inked.shape) / 40:
+        return inked
+    thickness = 2 * scipy.ndimage.distance_transform_edt(np.pad(rest, 1)).max()
+    as_thick = 0.6 * across <= thickness <= across / 0.6
+    return inked if as_thick and max(level, upright) < 3 else rest.T
+
+
+def _without_level_lines(inked: np.ndarray) -> tuple[np.ndarray, int, float]:
+    """Ink (bool) without the level lines from one side to the other; how many, and how thick they are."""
+    width = inked.shape[1]
+    pieces, _ = scipy.ndimage.label(_opened(inked, 1, width // 12 + 2), np.ones((3, 3)))
+    boxes = scipy.ndimage.find_objects(pieces)
+    long = [number for number, (_, part) in enumerate(boxes, 1) if part.stop - part.start > 0.8 * width]
+    if not long:
+        return inked, 0, 0.0
+    lines = np.isin(pieces, long)
+    count = (lines & ~np.roll(lines, 1, axis=0)).sum(0).clip(1)  # in each column
+    thickness = float(np.quantile(lines.sum(0) / count, 0.25))  # more where a stroke runs along a line
+    return inked & ~(lines & ~_opened(inked, int(1.6 * thickness) + 2, 1)), int(np.median(count)), thickness
+
+
+def _opened(inked: np.ndarray, *size: int) -> np.ndarray:
+    """Where a rectangle of ink (bool), so many pixels high and wide, fits."""
+    return scipy.ndimage.grey_opening(inked.astype(np.uint8), size, mode="constant") > 0
 
 
 def _shadow(strokes: np.ndarray) -> bool:
