@@ -58,6 +58,10 @@ UNKNOWN := $(filter-out $(KNOWN) BIN,$(foreach name,$(.VARIABLES),$(if $(findstr
 ifneq ($(UNKNOWN),)
 $(error unknown: $(UNKNOWN); choose from $(KNOWN))
 endif
+EMPTY := $(strip $(foreach name,MODEL SEED,$(if $(strip $($(name))),,$(name))))
+ifneq ($(EMPTY),)
+$(error $(EMPTY) must not be empty)
+endif
 
 .DEFAULT:
 	@echo "unknown: $@; these there are:" >&2; $(MAKE) --no-print-directory help >&2; exit 2
@@ -67,11 +71,6 @@ each = listed=$$($(BIN)/python -m pytest --collect-only -qq -m "$(1)" tests) || 
 	for file in $$(echo "$$listed" | sed -n 's/^\(tests.*\): [0-9]*$$/\1/p'); do \
 	$(BIN)/python -m pytest -q -m "$(1)" $(ARGS) $$file || [ $$? -eq 5 ] || failed="$$failed $$file"; \
 	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
-
-EMPTY := $(strip $(foreach name,MODEL SEED,$(if $(strip $($(name))),,$(name))))
-ifneq ($(EMPTY),)
-$(error $(EMPTY) must not be empty)
-endif
 
 .PHONY: help paper sweep train attacks readings noise architectures depth curves claims confidence explore app stills lab site
 .PHONY: check test evidence test-slurm lint benchmark lock

@@ -82,7 +82,7 @@ def test_a_copy_under_another_name_counts_for_nothing(tmp_path):
     path = Plan(model="fc", images=50, draws=1, outputs=tmp_path).part("white_to_black").path
     before = results.accuracy_table(tmp_path)
     own = results.Predictions.read(path)
-    for name in ("a conflicted copy.npz", f"{path.stem} (1).npz", "zz.npz"):
+    for name in ("a conflicted copy.npz", f"{path.stem} (1).npz", f"copy of {path.name}", "zz.npz"):
         replace(own, predicted=9 - own.predicted).write(path.with_name(name))
     pd.testing.assert_frame_equal(results.accuracy_table(tmp_path), before)
 

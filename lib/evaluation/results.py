@@ -14,7 +14,7 @@ from lib.evaluation.plan import CLEAN, UNNAMED, Plan, SweepPart
 from lib.evaluation.sweep import Predictions
 from lib.paper import read_table_1
 from lib.store import data
-from lib.store.files import OUTPUTS, lock, may_write, recipe_hash, visible, write_derived
+from lib.store.files import OUTPUTS, lock, may_write, visible, write_derived
 from lib.store.parts import weights_hash
 
 KEYS = ["model", "train_seed", "noise", "c", "attacks", "draw", "images", "reading"]
@@ -91,7 +91,7 @@ def _recorded(outputs: Path) -> Iterator[Predictions]:
     hashes = {}
     for path in visible(outputs / "predictions", "*/*.npz"):
         predictions = Predictions.read(path)
-        if not path.stem.endswith(recipe_hash(predictions.record["recipe"])):
+        if path != SweepPart(path.parent, predictions.record["recipe"]).path:
             continue  # a copy under another name
         weights = networks.weights_path(predictions.record["model"], predictions.record["train_seed"], outputs)
         if weights not in hashes:

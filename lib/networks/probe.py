@@ -26,7 +26,7 @@ def probed(net: Net, model: str) -> Net:
     Raises:
         ValueError: otherwise; a line that names the `model` and says what was found and what is allowed.
     """
-    images = torch.from_numpy(digits()[:, None] / np.float32(255))
+    images = _pictures()
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         answers = asked(net, model, images)
@@ -73,6 +73,11 @@ def digits() -> np.ndarray:
     return np.concatenate([clean, *(perturb(clean[:5], noise, 200) for noise in PAPER_NOISES)])
 
 
+def _pictures() -> Tensor:
+    """The same as a network is given them: (30, 1, 28, 28) float32, 0 to 1."""
+    return torch.from_numpy(digits()[:, None] / np.float32(255))
+
+
 def asked(net: Net, model: str, images: Tensor) -> Tensor:
     """Its logits (n, 10) for images (n, 1, 28, 28).
 
@@ -99,7 +104,7 @@ def asked(net: Net, model: str, images: Tensor) -> Tensor:
 
 def answer_alike(net: Net, other: Net, model: str) -> bool:
     """Whether two networks in eval mode give the digits the same answers."""
-    images = torch.from_numpy(digits()[:, None] / np.float32(255))
+    images = _pictures()
     with torch.no_grad():
         return _alike(asked(other, model, images), asked(net, model, images))
 

@@ -74,7 +74,7 @@ def survivors(trainings: Trainings) -> str:
 
 
 def _verb(plural: str, models) -> str:
-    singular = {"keep": "keeps", "have": "has"}
+    singular = {"keep": "keeps", "have": "has", "rest": "rests"}
     return plural if len(models) > 1 else singular[plural]
 
 
@@ -111,7 +111,7 @@ def judged(found: Mapping[int, list[Statement]]) -> str:
     if alone:
         numbers = enumerated([f"{number}" for number in alone])
         text += (
-            f"\n\nOf the undecided claims {numbers} {'rest' if len(alone) > 1 else 'rests'} in part on a network with "
+            f"\n\nOf the undecided claims {numbers} {_verb('rest', alone)} in part on a network with "
             "one training, and could not be supported whatever its numbers."
         )
     return text

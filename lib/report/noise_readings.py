@@ -8,6 +8,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from lib import networks
+from lib.evaluation import statistics
 from lib.evaluation.plan import USUAL_NOISES
 from lib.noise import NOISES
 from lib.paper import FIGURE_7, read_table_1
@@ -160,7 +161,7 @@ def ranks(right: np.ndarray) -> str:
         right: `matrix_distances.right_answers`.
     """
     kept = right.mean(axis=(2, 3, 4))  # (readings, networks)
-    places = (-kept).argsort(axis=1).argsort(axis=1) + 1
+    places = statistics.ranks(kept)
     best_first = sorted(zip(places.mean(axis=0), FIGURE_7, places.T, strict=True))
     told = "; ".join(f"{NETWORKS[model]} {extremes(own, 0)}" for _, model, own in best_first)
     return f"Ranks by the mean over the noises and levels of Table 1, under all {len(kept)} readings: {told}."
