@@ -215,7 +215,7 @@ def test_own_digits_are_drawn_with_the_mouse(page):
     own = Shown(page, "your-own-digit")
     before = own.picture(DIGIT)
     own.button("Clear").click()
-    own.says("Draw a digit, or upload a picture of one.")
+    own.says("Draw a digit, or upload a picture of one. Below is still the one before.")
     canvas = own.box.locator("canvas").first
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
@@ -247,7 +247,7 @@ def test_the_same_file_again_after_clear_is_taken_again(page):
         own.says("reads the clean digit as 0")
         playwright.expect(own.box).not_to_contain_text("Draw a digit, or upload", timeout=60_000)
         own.button("Clear").click()
-        own.says("Draw a digit, or upload a picture of one.")
+        own.says("Draw a digit, or upload a picture of one. Below is still the one before.")
 
 
 def test_files_too_large_for_a_message_leave_a_live_button(page):

@@ -196,7 +196,7 @@ class OwnDigit(Viewer):
     def _clear(self) -> None:
         self.strokes = []
         self._repaint()
-        self.attack.message.say("Draw a digit, or upload a picture of one.")
+        self.attack.message.say("Draw a digit, or upload a picture of one. Below is still the one before.")
 
     def _repaint(self) -> None:
         with hold_canvas():
