@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pretend import pretend
-from scipy.stats import tukey_hsd
+from scipy.stats import t, tukey_hsd
 
 from lib.analysis import foreground, pairs
 from lib.analysis.statements import at
@@ -13,6 +13,7 @@ from lib.evaluation.plan import Plan
 from lib.paper import PAPER_NOISES, read_table_1
 from lib.report import comparison_figures, comparison_tables
 from lib.report.figures import NETWORK_COLOURS
+from lib.report.tables import BOUND
 
 ATTACKS = np.array([0, 10, 40, 100, 200])
 FIRST = PAPER_NOISES[0]
@@ -51,6 +52,37 @@ def test_the_intervals_are_never_narrower_than_tukeys():
     for row in pairs.differences(flat(each)).itertuples():
         low, high = tukeys(each)[row.first, row.second]
         assert row.low < low + 1e-3 and row.high > high - 1e-3
+
+
+def test_a_recipe_is_set_beside_the_papers_rule_for_the_same_network():
+    each = {"fc": [60, 62, 64.0], "vgg19": [63, 65, 67.0], "fc@slow": [70, 72, 74.0], "resnet18@slow": [1, 2.0]}
+    found = pairs.by_recipe(flat(each))
+    assert found[["first", "second"]].drop_duplicates().values.tolist() == [["fc", "fc@slow"]]
+    half = t.isf(0.025 / 4, 7) * np.sqrt(4 * 2 / 3)  # own variance 4 where the pooled one, 24.5 / 7, is less
+    for row in found.itertuples():
+        assert (row.gain, row.low, row.high) == pytest.approx((10, 10 - half, 10 + half))
+    alone = t.isf(0.025, 7) * np.sqrt(4 * 2 / 3)
+    assert tables_text(flat(each)) == (
+        f"FC (slow) minus FC is +10.0 (+{10 - alone:.1f} to +{10 + alone:.1f}) points of area, mean of the noises "
+        "(3 and 3 trainings): **higher**."
+    )
+
+
+def test_a_recipe_trained_once_decides_nothing():
+    trainings = flat({"fc": [60, 62, 64.0], "fc@slow": [90.0]})
+    assert pairs.by_recipe(trainings)[["low", "high"]].isna().all(axis=None)
+    assert tables_text(trainings).endswith("(1 and 3 trainings): **undecided**.")
+
+
+def test_without_another_recipe_it_is_said():
+    trainings = flat({"fc": [60, 62, 64.0]})
+    assert tables_text(trainings) == "No network is recorded by two recipes."
+    found = pairs.by_recipe(trainings)
+    assert comparison_tables.by_noise(found, comparison_tables.over(found), ["gain", "low", "high"]).empty
+
+
+def tables_text(trainings: Trainings) -> str:
+    return comparison_tables.recipes_told(trainings).replace(BOUND, " ")
 
 
 EACH = {"resnet18": [50, 51.0], "resnet34": [60, 61.0], "resnet50": [90, 91.0], "resnet101": [95.0]}

@@ -35,7 +35,7 @@ from lib.analysis.statements import (
     on,
     over,
 )
-from lib.analysis.trainings import Asked, Trainings, measure_trainings
+from lib.analysis.trainings import Asked, Trainings, measure_recorded
 from lib.networks import title
 from lib.noise import perturb
 from lib.paper import FIGURE_7, FIGURE_8, NETWORKS, PAPER_NOISES, read_table_1
@@ -46,7 +46,6 @@ WTB, BTW, RPI, ETA = PAPER_NOISES
 RESIDUAL = ("resnet50", "resnetv2_50", "efficientnet_b1")  # of the paper's first experiment
 ATTACKED = ("resnet50", "resnet18", "cnn@slow")  # its Table 2 is of "ResNet-50/CNN"
 GROUPS = "paper_groups"  # how that table sets noises and attacks beside each other, `robust_accuracy.TERMS`
-MERGED = ("seeds", "accuracy")  # what is merged of trainings that are read network by network
 FEWEST = 10  # levels from which a shape can be told
 OFTEN, DIGITS = 20_000, 100  # attacks on each of so many test images, to see where an image ends
 
@@ -355,14 +354,7 @@ def statements(number: int, evidence: Evidence) -> list[Statement]:
 
 def other_reading(asked: Asked) -> Trainings | None:
     """The trainings that were measured with pixels drawn from the image as it now is; None if there are none."""
-    each = []
-    for model in asked.models or NETWORKS:
-        with contextlib.suppress(FileNotFoundError):
-            each.append(measure_trainings((model,), ROOT / asked.outputs, asked.images, source="current"))
-    if not each:
-        return None
-    seeds, accuracy = ({model: own for one in each for model, own in getattr(one, name).items()} for name in MERGED)
-    return replace(each[0], models=tuple(seeds), seeds=seeds, accuracy=accuracy)
+    return measure_recorded(asked.models or NETWORKS, ROOT / asked.outputs, asked.images, source="current")
 
 
 def under_other_reading(asked: Asked) -> dict[int, list[Statement]]:

@@ -75,6 +75,25 @@ def ranking(apart: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["noise", "model", "rank", "best", "worst"])
 
 
+def by_recipe(trainings: Trainings) -> pd.DataFrame:
+    """Another recipe of a network, `MODEL@WORD`, minus the paper's rule: the columns of `differences`.
+
+    In area under the curve; Bonferroni's intervals, those of a pair hold together with 95 % on the four noises.
+    """
+    rows = []
+    for noise in PAPER_NOISES:
+        for first, second in recipes(trainings):
+            found = combined(trainings, area(noise), {second: 1, first: -1})
+            rows.append((noise, first, second, found.value, *found.ends(0.025 / len(PAPER_NOISES))))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def recipes(trainings: Trainings) -> list[tuple[str, str]]:
+    """The pairs of a network by the paper's rule and the same by another recipe."""
+    others = [(model.partition("@")[0], model) for model in trainings.models if "@" in model]
+    return [(first, second) for first, second in others if first in trainings.models]
+
+
 def lead(apart: pd.DataFrame, one: str, other: str) -> tuple[float, float, float]:
     """By how much `one` is above the `other` on one noise, from its rows of `differences`: gain, low, high."""
     pair = apart[apart["first"].isin((one, other)) & apart["second"].isin((one, other))].iloc[0]

@@ -6,8 +6,9 @@ trainings where these vary more. All statistics here are about that variation; t
 training, and what other images would say is not asked.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from lib.store.files import OUTPUTS, ROOT, visible
 from lib.store.parameters import each_once
 
 WHOLE = 10_000  # test images of a sweep of all of them
+MERGED = ("seeds", "accuracy")  # what is merged of trainings that are read network by network
 
 
 class Measured(BaseModel):
@@ -97,6 +99,20 @@ def measure_trainings(
         raise FileNotFoundError(f"no training is recorded under {outputs} {told}: {', '.join(missing)}")
     attacks = np.array([0, *(level for level in Plan(model=models[0]).levels if level > 0)])
     return Trainings(tuple(models), attacks, images, seeds, accuracy)
+
+
+def measure_recorded(
+    models: Iterable[str], outputs: Path = OUTPUTS, images: int = 2_000, source: str = "clean"
+) -> Trainings | None:
+    """`measure_trainings` of those of these networks of which a training is recorded; None if there are none."""
+    each = []
+    for model in models:
+        with contextlib.suppress(FileNotFoundError):
+            each.append(measure_trainings((model,), outputs, images, source=source))
+    if not each:
+        return None
+    seeds, accuracy = ({model: own for one in each for model, own in getattr(one, name).items()} for name in MERGED)
+    return replace(each[0], models=tuple(seeds), seeds=seeds, accuracy=accuracy)
 
 
 def _seeds(model: str, outputs: Path) -> list[int]:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from lib import networks
-from lib.analysis.pairs import lead
+from lib.analysis.pairs import lead, recipes
+from lib.analysis.statements import area, combined
 from lib.analysis.trainings import Trainings, means, recorded_parts
 from lib.evaluation.plan import Plan
 from lib.evaluation.statistics import area_under_curve, attacks_until, ranks, verdict
@@ -231,6 +232,20 @@ def steps_counted(steps: pd.DataFrame) -> str:
         f"Of {len(steps)} steps in depth, under all four noises, {words.count('higher')} make the network more "
         f"resilient, {words.count('lower')} less, and {undecided} are undecided{why}."
     )
+
+
+def recipes_told(trainings: Trainings) -> str:
+    """By how much another recipe of a network moves its area, in the mean of the noises: a sentence for each."""
+    sentences = []
+    for first, second in recipes(trainings):
+        found = combined(trainings, area(*PAPER_NOISES), {second: 1, first: -1})
+        low, high = found.ends(0.025)
+        gain = told(found.value, low, high, sign="+")
+        sentences.append(
+            f"{networks.title(second)} minus {networks.title(first)} is {gain} points of area, mean of the noises "
+            f"({found.trainings[second]} and {found.trainings[first]} trainings): **{verdict(low, high)}**."
+        )
+    return " ".join(sentences) or "No network is recorded by two recipes."
 
 
 def shapes(found: pd.DataFrame) -> pd.DataFrame:

@@ -51,7 +51,7 @@ def by_noise(
     )
     order = list(dict.fromkeys(told[label]))
     wide = told.pivot(index=label, columns="short", values="text").reindex(order)
-    return wide[[NOISES[noise].short for noise in PAPER_NOISES]].rename_axis(columns=None)
+    return wide.reindex(columns=[NOISES[noise].short for noise in PAPER_NOISES]).rename_axis(columns=None)
 
 
 def claims(found: dict[int, list[Statement]]) -> pd.DataFrame:
