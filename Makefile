@@ -9,6 +9,9 @@
 # make depth           Figure 8
 # make curves          the curves' shapes, foreground and background
 # make claims          what the paper says, each with a verdict
+# make components      what one part of a network does: shortcuts, depth, normalisation, width, pooling
+# make resolution      what the upscaling does: ResNet-18 at 28, 56 and 112 pixels a side
+# make complexity      depth on digits and on Fashion-MNIST's clothes
 # make confidence      whether a network knows when it is lost: softmax, dropout, disagreement of trainings
 # make explore         opens JupyterLab on the explorer: knobs for one digit, your own, all digits, a gallery
 # make app             the explorer as a web page on this machine, without the code
@@ -72,7 +75,7 @@ each = listed=$$($(BIN)/python -m pytest --collect-only -qq -m "$(1)" tests) || 
 	$(BIN)/python -m pytest -q -m "$(1)" $(ARGS) $$file || [ $$? -eq 5 ] || failed="$$failed $$file"; \
 	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
-.PHONY: help paper sweep train attacks readings noise architectures depth curves claims confidence explore app stills lab site
+.PHONY: help paper sweep train attacks readings noise architectures depth curves claims components resolution complexity confidence explore app stills lab site
 .PHONY: check test evidence test-slurm lint benchmark lock
 .DELETE_ON_ERROR:
 
@@ -99,7 +102,7 @@ attacks: $(READY)
 noise: $(READY)
 	$(call execute,noise,noise)
 
-architectures depth curves claims confidence readings: $(READY)
+architectures depth curves claims components resolution complexity confidence readings: $(READY)
 	$(call execute,$@,$@)
 
 lab: $(READY)

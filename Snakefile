@@ -48,6 +48,9 @@ STUDIES = {
     "depth": ["depth", "depth-areas"],
     "curves": ["curves-shapes", "curves-foreground"],
     "claims": [],
+    "components": ["components-depth", "components-effects", "components-hidden"],
+    "resolution": ["resolution-size", "resolution-effects"],
+    "complexity": ["complexity-area", "complexity-relative", "complexity-initial"],
     "confidence": ["confidence-auroc", "confidence-calibration", "confidence-refusal"],
     "readings": ["readings-noise"],
 }

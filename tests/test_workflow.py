@@ -143,7 +143,9 @@ def test_a_cluster_would_run_every_part_apart(project, profile, tmp_path):
     storage = ("--default-storage-prefix", str(tmp_path)) if profile == "kubernetes" else ()
     printed = snakemake(project, "--profile", f"workflow/{profile}", *storage, "--dry-run", "--forceall")
     studies = dict.fromkeys(
-        ("noise", "architectures", "depth", "curves", "claims", "confidence", "readings", "paper"), 1
+        ("noise", "architectures", "depth", "curves", "claims", "confidence", "readings", "paper")
+        + ("components", "resolution", "complexity"),
+        1,
     )
     assert jobs(printed) == {"train": 1, "predict": 5, "sweep": 1} | studies
 
@@ -268,6 +270,9 @@ EXECUTED = [
     "depth",
     "curves",
     "claims",
+    "components",
+    "resolution",
+    "complexity",
     "confidence",
     "stills",
 ]

@@ -106,19 +106,22 @@ def _explain(figure: Figure, labelled: Axes, short: bool) -> None:
 
 @style.context(STYLE)
 def effects(found: pd.DataFrame, questions: Mapping[str, Question], what: str) -> Figure:
-    """Every effect with its interval, a column of panels for the mean of the noises and for each.
+    """Every effect that has an estimate, with its interval, a panel for the mean of the noises and for each.
 
     Args:
         found: `effects.effects`.
         questions: those that are shown, from above to below.
     """
-    figure = Figure(figsize=(12, 1.5 + 0.34 * len(questions)), layout="constrained")
+    answered = found.dropna(subset="estimate")["question"].unique()
+    names = [name for name in questions if name in answered]
+    shown = found[found["question"].isin(names)]
+    figure = Figure(figsize=(12, 1.5 + 0.34 * len(names)), layout="constrained")
     panels = figure.subplots(1, 1 + len(PAPER_NOISES), sharey=True, sharex=True)
-    places = {name: -place for place, name in enumerate(questions)}
+    places = {name: -place for place, name in enumerate(names)}
     for panel, noise in zip(panels, (MEAN, *PAPER_NOISES), strict=True):
         panel.axvspan(-MARGIN, MARGIN, color="0.92", linewidth=0, zorder=0)
         panel.axvline(0, color="0.5", linewidth=0.8)
-        for row in found[(found["noise"] == noise) & found["question"].isin(places)].itertuples():
+        for row in shown[shown["noise"] == noise].itertuples():
             colour = "0.6" if row.verdict == "undecided" else "black"
             place = places[row.question]
             panel.plot(row.estimate, place, "o", color=colour, markersize=5)
@@ -126,7 +129,6 @@ def effects(found: pd.DataFrame, questions: Mapping[str, Question], what: str) -
         panel.set_title(_noise_title(noise), fontsize=9)
         panel.set_xlabel("points")
     panels[0].set_yticks(list(places.values()), list(places))
-    panels[0].set_ylim(0.5 - len(questions), 0.5)
-    shown = found[found["question"].isin(places)]
+    panels[0].set_ylim(0.5 - len(names), 0.5)
     figure.suptitle(_heading(what, shown["trainings"]), fontsize=10)
     return figure

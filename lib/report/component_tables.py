@@ -55,6 +55,21 @@ def effects(found: pd.DataFrame, questions: Mapping[str, Question]) -> pd.DataFr
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def short(table: pd.DataFrame, found: pd.DataFrame) -> str:
+    """How many trainings of which networks ended below 99.0 %, and which questions have no answer for want of others.
+
+    Args:
+        table: `components.measure`.
+    """
+    once = table.drop_duplicates(["model", "seed"]).groupby("model", sort=False)["short"]
+    counts = once.agg(["sum", "size"]).query("sum > 0")
+    named = [f"{networks.title(row.Index)} ({row.sum} of {row.size})" for row in counts.itertuples()]
+    open_ones = found.loc[(found["noise"] == MEAN) & found["estimate"].isna(), "question"]
+    said = f"Short of the bound: {counts['sum'].sum()} of {once.size().sum()} trainings"
+    said += f": {'; '.join(named)}." if named else "."
+    return said + (f" So these questions have no answer: {'; '.join(open_ones)}." if len(open_ones) else "")
+
+
 def answer(found: pd.DataFrame, names: Mapping[str, str]) -> str:
     """A line for each question: its answer in the mean of the four noises, and on how many trainings it rests.
 
