@@ -37,6 +37,17 @@ def test_an_answer_says_what_how_much_how_sure_and_from_how_many_trainings(found
     ]
 
 
+@pytest.mark.parametrize("one_short", [False, True])
+def test_trainings_short_of_the_bound_are_named_and_the_questions_that_they_leave_open(found, one_short):
+    table = scores(one_short).assign(model=lambda rows: "half_resnet" + rows["depth"].astype(str))
+    said = component_tables.short(table, found if one_short else found.dropna(subset="estimate"))
+    if one_short:
+        counted = "Short of the bound: 1 of 4 trainings: ResNet-18, half width (1 of 2)."
+        assert said == f"{counted} So these questions have no answer: pooling."
+    else:
+        assert said == "Short of the bound: 0 of 4 trainings."
+
+
 def test_single_noises_are_told_by_their_verdicts(found):
     found.loc[(found["question"] == "depth") & found["noise"].isin(PAPER_NOISES[:2]), "verdict"] = "higher"
     said = component_tables.on_single_noises(found, {"depth": "twice the depth", "width": "twice the width"})
@@ -111,13 +122,13 @@ def test_a_figure_says_how_many_trainings_it_shows(found):
     assert figure.get_suptitle() == "above; 2 trainings of each network"
     assert (
         component_figures.effects(found, COMPONENTS, "above").get_suptitle()
-        == "above; 0\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}3 trainings of each network"
+        == "above; 1\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}3 trainings of each network"
     )
 
 
-def test_a_figure_of_effects_has_a_line_for_each_question_and_greys_what_is_open(found):
+def test_a_figure_of_effects_has_a_line_for_each_question_that_has_an_answer_and_greys_what_is_open(found):
     figure = component_figures.effects(found, {name: COMPONENTS[name] for name in ROWS}, "above")
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(ROWS)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(ROWS)[:-1]
     dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert [dot.get_xdata()[0] for dot in dots][:3] == [-3.25, 7, 0.5]
-    assert [dot.get_color() for dot in dots] == ["black", "black", "0.6", "black", "0.6", "0.6"]
+    assert [dot.get_color() for dot in dots] == ["black", "black", "0.6", "black", "0.6"]

@@ -142,11 +142,8 @@ def test_a_change_of_the_library_runs_the_notebooks_anew_and_keeps_what_is_recor
 def test_a_cluster_would_run_every_part_apart(project, profile, tmp_path):
     storage = ("--default-storage-prefix", str(tmp_path)) if profile == "kubernetes" else ()
     printed = snakemake(project, "--profile", f"workflow/{profile}", *storage, "--dry-run", "--forceall")
-    studies = dict.fromkeys(
-        ("noise", "architectures", "depth", "curves", "claims", "confidence", "readings", "paper")
-        + ("components", "resolution", "complexity"),
-        1,
-    )
+    compared = ("architectures", "depth", "curves", "claims", "confidence", "readings", "paper")
+    studies = dict.fromkeys(("noise", "components", "resolution", "complexity", *compared), 1)
     assert jobs(printed) == {"train": 1, "predict": 5, "sweep": 1} | studies
 
 
