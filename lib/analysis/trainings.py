@@ -6,7 +6,6 @@ trainings where these vary more. All statistics here are about that variation; t
 training, and what other images would say is not asked.
 """
 
-import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +26,6 @@ from lib.store.files import OUTPUTS, ROOT, visible
 from lib.store.parameters import each_once
 
 WHOLE = 10_000  # test images of a sweep of all of them
-MERGED = ("seeds", "accuracy")  # what is merged of trainings that are read network by network
 
 
 class Measured(BaseModel):
@@ -64,6 +62,13 @@ class Trainings:
     seeds: dict[str, tuple[int, ...]]  # model -> its training seeds
     accuracy: dict[str, np.ndarray]  # model -> (trainings, noises in the order of PAPER_NOISES, levels), percent
 
+    def only(self, models: Iterable[str]) -> "Trainings":
+        """The same of these networks alone, in this order."""
+        seeds, accuracy = {}, {}
+        for model in models:
+            seeds[model], accuracy[model] = self.seeds[model], self.accuracy[model]
+        return replace(self, models=tuple(seeds), seeds=seeds, accuracy=accuracy)
+
 
 def measure_trainings(
     models: tuple[str, ...],
@@ -81,8 +86,25 @@ def measure_trainings(
     Raises:
         FileNotFoundError: if no training of a network is recorded; it names each such and the command that records it.
     """
+    found = measure_recorded(models, outputs, images, replacement, source)
+    missing = [model for model in models if found is None or model not in found.models]
+    if found is None or missing:
+        commands = ", ".join(f"{model} (make sweep MODEL={model})" for model in missing)
+        told = f"on the first {images:,} test images, replacement={replacement}, source={source}"
+        raise FileNotFoundError(f"no training is recorded under {outputs} {told}: {commands}")
+    return found
+
+
+def measure_recorded(
+    models: Iterable[str],
+    outputs: Path = OUTPUTS,
+    images: int = 2_000,
+    replacement: bool = True,
+    source: str = "clean",
+) -> Trainings | None:
+    """`measure_trainings` of those of these networks of which a training is recorded; None if there are none."""
     labels = data.load().test_labels[:images]
-    seeds, accuracy, missing = {}, {}, []
+    seeds, accuracy = {}, {}
     for model in models:
         found = {}
         for seed in _seeds(model, outputs):
@@ -92,27 +114,10 @@ def measure_trainings(
                 found[seed] = accuracies(parts, labels)
         if found:
             seeds[model], accuracy[model] = tuple(found), np.array([*found.values()])
-        else:
-            missing.append(f"{model} (make sweep MODEL={model})")
-    if missing:
-        told = f"on the first {images:,} test images, replacement={replacement}, source={source}"
-        raise FileNotFoundError(f"no training is recorded under {outputs} {told}: {', '.join(missing)}")
-    attacks = np.array([0, *(level for level in Plan(model=models[0]).levels if level > 0)])
-    return Trainings(tuple(models), attacks, images, seeds, accuracy)
-
-
-def measure_recorded(
-    models: Iterable[str], outputs: Path = OUTPUTS, images: int = 2_000, source: str = "clean"
-) -> Trainings | None:
-    """`measure_trainings` of those of these networks of which a training is recorded; None if there are none."""
-    each = []
-    for model in models:
-        with contextlib.suppress(FileNotFoundError):
-            each.append(measure_trainings((model,), outputs, images, source=source))
-    if not each:
+    if not seeds:
         return None
-    seeds, accuracy = ({model: own for one in each for model, own in getattr(one, name).items()} for name in MERGED)
-    return replace(each[0], models=tuple(seeds), seeds=seeds, accuracy=accuracy)
+    attacks = np.array([0, *(level for level in Plan(model=next(iter(seeds))).levels if level > 0)])
+    return Trainings(tuple(seeds), attacks, images, seeds, accuracy)
 
 
 def _seeds(model: str, outputs: Path) -> list[int]:
