@@ -29,6 +29,7 @@ FULL = 5  # trainings of a cell, where three leave a verdict near
 KINDS = {"residual": "resnet", "none": "plain", "preact": "preact"}  # shortcuts -> how they are named in `FAMILY`
 BASIC = (10, 18, 34)  # depths of networks of basic blocks; those of 50 are of bottlenecks, which is another change
 DEPTHS = (*BASIC, 50)
+LATER = "; asked later"  # of questions that were added when the first results were known
 Weights = Mapping[str, float]
 
 
@@ -68,10 +69,11 @@ def _deeper(skips: str, word: str = "slow") -> Weights:
     return doubling(dict(zip(_cells(skips, BASIC, word), BASIC, strict=True)))
 
 
-def _jump(word: str) -> Weights:
-    """By how much the step from 34 to 50 layers brings more than those from 10 to 34 on average."""
-    first, _, before, last = _cells("residual", word=word)
-    return summed((1, difference([last], [before])), (-0.5, difference([before], [first])))
+def _jump(word: str, alone: bool = False) -> Weights:
+    """By how much the step from 34 to 50 layers brings more than those from 10 to 34 on average, or than the last."""
+    first, second, before, last = _cells("residual", word=word)
+    usual = difference([before], [second]) if alone else summed((0.5, difference([before], [first])))
+    return summed((1, difference([last], [before])), (-1, usual))
 
 
 RESNETS, PLAIN, PREACT = map(_cells, KINDS)
@@ -116,6 +118,8 @@ COMPONENTS = {
     "normalisation x shortcuts": Question(
         "how much more it brings to the residual network", summed((1, _NORM[0]), (-1, _NORM[1]))
     ),
+    "normalisation, residual": Question(f"with minus without, residual{LATER}", _NORM[0]),
+    "normalisation, plain": Question(f"with minus without, plain{LATER}", _NORM[1]),
     "width": Question(
         "when the width doubles (1/4, 1/2, 1), residual, depth 18",
         doubling({"quarter_resnet18@slow": 0.25, USUAL: 0.5, "resnet18@slow": 1}),
@@ -134,6 +138,8 @@ RESOLUTION = {
     "bilinear": Question(
         "bilinear minus nearest upscaling, mean of 56 and 112", summed(*((0.5, one) for one in _BILINEAR))
     ),
+    "bilinear, 56": Question(f"the same at 56{LATER}", _BILINEAR[0]),
+    "bilinear, 112": Question(f"the same at 112{LATER}", _BILINEAR[1]),
 }
 COMPLEXITY = {
     "depth, Fashion-MNIST": Question("when the depth doubles (10, 18, 34)", _deeper("residual", "fashion")),
@@ -146,6 +152,12 @@ COMPLEXITY = {
     "threshold, MNIST": Question("the step to 50 layers over the mean of those to 34", _jump("slow"), "higher", 2),
     "threshold x data set": Question(
         "by how much that is larger on Fashion-MNIST", summed((1, _jump("fashion")), (-1, _jump("slow")))
+    ),
+    "last step, Fashion-MNIST": Question(
+        f"the step from 34 to 50 layers over that from 18 to 34{LATER}", _jump("fashion", alone=True)
+    ),
+    "last step, MNIST": Question(
+        f"the step from 34 to 50 layers over that from 18 to 34{LATER}", _jump("slow", alone=True)
     ),
 }
 QUESTIONS = {"components": COMPONENTS, "resolution": RESOLUTION, "complexity": COMPLEXITY}

@@ -20,10 +20,10 @@ LOOKS = [
     {"color": "0.55", "linestyle": "--", "marker": "s"},
     {"color": "0.3", "linestyle": ":", "marker": "^"},
 ]
-ASIDE = 1.045  # factor between the kinds' places at one value, so that they do not hide each other
+ASIDE = 1.06  # factor between the kinds' places at one value, so that they do not hide each other
 SCORES = {
     "area": "area under the curve (%)",
-    "relative": "area in % of the accuracy without noise",
+    "relative": "area in % of clean accuracy",
     "initial": "accuracy after 50 attacks (%)",
 }
 SHORT = "x"  # the marker of a training that ended short of the bound
@@ -60,13 +60,16 @@ def against(
             own = _of(rows, noise, along, score)
             _line(panel, own, ASIDE ** (number - (len(kinds) - 1) / 2), LOOKS[number] | {"label": name})
         panel.set(title=_noise_title(noise), xscale="log")
-        panel.set_xticks(values, [f"{value:g}" for value in values], minor=False)
+        panel.set_xticks(
+            values, [f"{value:,g}" for value in values], minor=False, fontsize=8 if len(values) > 4 else None
+        )
         panel.minorticks_off()
     for panel in (figure.axes[0], figure.axes[3]):
         panel.set_ylabel(SCORES[score])
     for panel in figure.axes[2:5]:
         panel.set_xlabel(axis)
-    figure.axes[2].tick_params(labelbottom=True)
+    for panel in figure.axes[:3]:
+        panel.tick_params(labelbottom=True)
     _explain(figure, figure.axes[0], bool(table["short"].any()))
     figure.suptitle(_heading(what, table.groupby("model")["seed"].nunique()), fontsize=10)
     return figure

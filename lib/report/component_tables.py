@@ -47,7 +47,7 @@ def effects(found: pd.DataFrame, questions: Mapping[str, Question]) -> pd.DataFr
     for name, own in found.groupby("question", sort=False):
         words = {row.noise: _words(row) for row in own.itertuples()}
         rows[name] = {
-            "points": questions[name].says,
+            "effect": questions[name].says,
             "mean of the noises": words[MEAN],
             **{NOISES[noise].short: words[noise] for noise in PAPER_NOISES},
             "trainings of each": own["trainings"].iloc[0],
