@@ -88,6 +88,14 @@ def tables_text(trainings: Trainings) -> str:
 EACH = {"resnet18": [50, 51.0], "resnet34": [60, 61.0], "resnet50": [90, 91.0], "resnet101": [95.0]}
 
 
+def test_a_cut_holds_the_networks_asked_for_in_their_order():
+    cut = flat(EACH).only(model for model in ("resnet101", "resnet18"))
+    assert cut.models == ("resnet101", "resnet18") and cut.seeds == {"resnet101": (0,), "resnet18": (0, 1)}
+    assert pairs.differences(cut)["second"].unique().tolist() == ["resnet18"]
+    with pytest.raises(KeyError, match="vgg19"):
+        cut.only(["vgg19"])
+
+
 def test_a_network_with_one_training_can_have_any_rank():
     trainings = flat(EACH)
     apart, means = pairs.differences(trainings), pairs.mean_areas(trainings)
