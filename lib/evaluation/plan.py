@@ -165,9 +165,15 @@ class SweepPart(Part):
 
     @property
     def drawing(self) -> tuple[bool, str]:
-        """`replacement` and `source`."""
+        """`replacement` and `source`, as recorded."""
         recipe = UNNAMED | self.recipe
         return recipe["replacement"], recipe["source"]
+
+    @property
+    def reading(self) -> tuple[bool, str]:
+        """`replacement` and `source` by one name for all readings that give this noise the same pixels."""
+        kind = _kind(self.recipe["noise"], self.recipe.get("white_above", UNNAMED["white_above"]))
+        return deciding(kind, self.recipe["c"], *self.drawing)
 
     def attack(
         self, images: np.ndarray, index: np.ndarray, levels: list[int]

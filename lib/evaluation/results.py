@@ -1,7 +1,8 @@
-"""From recorded predictions to accuracies with intervals, and the paper's own numbers beside them."""
+"""From recorded predictions to accuracies: one table of all of them, and the paper's own numbers beside one sweep."""
 
 import contextlib
-from collections.abc import Iterator
+import glob
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lib import networks
+from lib.evaluation.bundle import Bundle
 from lib.evaluation.plan import CLEAN, UNNAMED, Plan, SweepPart
 from lib.evaluation.sweep import Predictions
 from lib.paper import read_table_1
@@ -17,7 +19,10 @@ from lib.store import data
 from lib.store.files import OUTPUTS, lock, may_write, visible, write_derived
 from lib.store.parts import weights_hash
 
-KEYS = ["model", "train_seed", "noise", "c", "attacks", "draw", "images", "reading"]
+COUNTS = (2_000, 10_000)  # the test images, counted from the first, of the accuracies that are published
+READING = ["replacement", "source", "white_above", "space", "statistics", "bfloat16"]
+KEYS = ["model", "seed", "dataset", *READING, "noise", "c", "attacks", "draw", "images"]
+COLUMNS = ["model", "recipe", *KEYS[1:], "correct", "pixels_altered"]  # described in outputs/README.md
 
 
 def interval(correct: np.ndarray) -> tuple[float, float]:
@@ -39,36 +44,43 @@ def interval(correct: np.ndarray) -> tuple[float, float]:
     return 100 * float(low), 100 * float(high)
 
 
-def accuracy_table(outputs: Path = OUTPUTS) -> pd.DataFrame:
-    """A row for every recorded combination of KEYS, and two counts.
+def accuracies(
+    outputs: Path = OUTPUTS, images: Collection[int] = COUNTS, models: Collection[str] | None = None
+) -> pd.DataFrame:
+    """Every recorded accuracy, a row for each combination of `KEYS`.
 
-    `correct` of the `images` were classified rightly; `pixels_altered` is the total over all of them. Attacks = 0 is
-    measured once, as noise "none" without c. `reading` says how the noise was read (`replacement=True source=clean`),
-    under one name where several give the same pixels. Predictions by other weights than those on disk are left out,
-    not those whose weights are not kept.
+    `correct` of the first `images` test images are classified correctly; `pixels_altered` is the mean of these images.
+    The accuracy without noise is listed once for each reading of the images, as noise "none" at 0 attacks. Readings of
+    the noise under which a noise's pixels are the same are listed under one name. `outputs/README.md` describes the
+    columns.
+
+    Args:
+        images: numbers of test images; a file of more of them gives the accuracy on the first ones too.
+        models: only these networks; None: all.
+
+    Raises:
+        ValueError: if predictions were made by other weights than those on disk or in the record of the training.
     """
     rows = []
-    for predictions in _recorded(outputs):
-        record, recipe = predictions.record, predictions.record["recipe"]
-        labels = _labels(recipe.get("dataset", UNNAMED["dataset"]))[: recipe["images"]]
-        correct = predictions.predicted == labels  # (levels, images)
-        for level, attacks in enumerate(recipe["levels"]):
-            rows.append(
-                {
-                    "model": record["model"],
-                    "train_seed": record["train_seed"],
-                    "noise": recipe["noise"],
-                    "c": recipe.get("c"),
-                    "attacks": attacks,
-                    "draw": recipe.get("draw", 0),
-                    "images": recipe["images"],
-                    "reading": reading(recipe),
-                    "correct": int(correct[level].sum()),
-                    "pixels_altered": int(predictions.pixels[level].sum()),
-                }
-            )
-    table = pd.DataFrame(rows, columns=[*KEYS, "correct", "pixels_altered"])
-    return table.sort_values(KEYS).drop_duplicates(KEYS).reset_index(drop=True)
+    for record, correct, altered in _recorded(outputs, models):
+        recipe = record["recipe"]
+        for count in images:
+            if count > correct.shape[1] and not (count == max(images) and correct.shape[1] not in images):
+                continue
+            number = min(count, correct.shape[1])
+            shared = about(record) | {"images": number}
+            for level, attacks in enumerate(recipe["levels"]):
+                pixels = altered[level] if np.ndim(altered[level]) == 0 else altered[level][:number].mean()
+                rows.append(
+                    shared
+                    | {
+                        "attacks": attacks,
+                        "correct": int(correct[level, :number].sum()),
+                        "pixels_altered": round(float(pixels), 4),
+                    }
+                )
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.drop_duplicates(KEYS).sort_values(KEYS, na_position="first", ignore_index=True)  # sweeps come first
 
 
 @cache
@@ -76,28 +88,65 @@ def _labels(dataset: str) -> np.ndarray:
     return data.load(dataset).test_labels
 
 
-def reading(recipe: dict) -> str:
-    """How the noise of a recorded part was read, such as `replacement=True source=clean white_above=100`."""
-    told = dict(zip(("replacement", "source"), SweepPart(Path(), recipe).drawing, strict=True))
-    told = told if recipe["noise"] != CLEAN else {}
-    usual = UNNAMED | {"bfloat16": False}
-    keys = ("space", "white_above", "bfloat16", "dataset")
-    others = [key for key in keys if recipe.get(key, usual[key]) != usual[key]]
-    told |= {key: recipe[key] for key in others}
-    return " ".join(f"{key}={value}" for key, value in told.items()) or "no noise"
+def about(record: dict) -> dict:
+    """The columns of `accuracies` that all levels of a recorded part have in common."""
+    recipe = UNNAMED | record["recipe"]
+    noisy = recipe["noise"] != CLEAN
+    replacement, source = SweepPart(Path(), recipe).reading if noisy else (None, None)
+    statistics = recipe.get("statistics", "batch" if "batch_statistics" in recipe else "frozen")
+    return {
+        "model": record["model"],
+        "recipe": record["model"].partition("@")[2] or "paper",
+        "seed": record["train_seed"],
+        "dataset": recipe["dataset"],
+        "replacement": replacement,
+        "source": source,
+        "white_above": recipe["white_above"] if recipe["noise"] == "white_to_black" else None,
+        "space": recipe["space"],
+        "statistics": statistics,
+        "bfloat16": recipe.get("bfloat16", False),
+        "noise": recipe["noise"],
+        "c": recipe.get("c"),
+        "draw": recipe.get("draw", 0),
+    }
 
 
-def _recorded(outputs: Path) -> Iterator[Predictions]:
-    hashes = {}
-    for path in visible(outputs / "predictions", "*/*.npz"):
-        predictions = Predictions.read(path)
-        if path != SweepPart(path.parent, predictions.record["recipe"]).path:
-            continue  # a copy under another name
-        weights = networks.weights_path(predictions.record["model"], predictions.record["train_seed"], outputs)
+def _recorded(outputs: Path, models: Collection[str] | None) -> Iterator[tuple[dict, np.ndarray, np.ndarray]]:
+    """The record of each part, whether each prediction is correct (levels, images), and pixels altered.
+
+    The pixels are (levels, images), or (levels,) means where a file has no more.
+    """
+    hashes: dict[Path, str | None] = {}
+
+    def made(record: dict, path: Path, folder: Path) -> bool:
+        weights = networks.weights_path(record["model"], record["train_seed"], folder)
         if weights not in hashes:
             hashes[weights] = weights_hash(weights)
-        if hashes[weights] in (predictions.record["weights"], None):
-            yield predictions
+        if hashes[weights] not in (record["weights"], None):
+            raise ValueError(
+                f"{path} holds predictions of other weights than {weights.with_suffix('.json')} names: delete them, "
+                "or restore the weights and the record that they belong to"
+            )
+        return models is None or record["model"] in models
+
+    for path in _files(outputs, "predictions/{stem}/*.npz", models):
+        found = Predictions.read(path)
+        recipe = found.record["recipe"]
+        if path == SweepPart(path.parent, recipe).path and made(found.record, path, outputs):  # no copy of a file
+            labels = _labels(recipe.get("dataset", UNNAMED["dataset"]))[: recipe["images"]]
+            yield found.record, found.predicted == labels, found.pixels
+    for path in _files(outputs, "readings/**/{stem}.npz", models):
+        folder = outputs / "readings" / "trainings" if "trainings" in path.relative_to(outputs).parts else outputs
+        bundle = Bundle.read(path)
+        for name, record in bundle.records.items():
+            if made(record, path, folder):
+                yield record, bundle.errors[name] == 0, np.array(record["altered"])
+
+
+def _files(outputs: Path, pattern: str, models: Collection[str] | None) -> list[Path]:
+    stems = ["*"] if models is None else [networks.file_stem(model, 0)[:-1] + "*" for model in models]
+    found = {path for stem in stems for path in visible(outputs, pattern.format(stem=glob.escape(stem[:-1]) + "*"))}
+    return sorted(found)
 
 
 def write_accuracy(outputs: Path = OUTPUTS) -> Path:
@@ -105,7 +154,7 @@ def write_accuracy(outputs: Path = OUTPUTS) -> Path:
     path = outputs / "accuracy.csv"
 
     def write(file: BinaryIO) -> None:
-        accuracy_table(outputs).to_csv(file, index=False, lineterminator="\n")
+        accuracies(outputs).to_csv(file, index=False, lineterminator="\n")
 
     with lock(path) if may_write(path) else contextlib.nullcontext():
         write_derived(path, write)

@@ -11,23 +11,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.analysis.statements import area, combined, less
-from lib.analysis.trainings import Trainings, recorded_parts
-from lib.evaluation.plan import Plan
-from lib.evaluation.statistics import area_under_curve
+from lib.evaluation.plan import CLEAN
+from lib.evaluation.sweep import Predictions
+from lib.experiments.measure import predictions
 from lib.noise import eligible_pixels
-from lib.paper import PAPER_NOISES, read_table_1
+from lib.paper import TABLE_1_LEVELS, read_table_1
+from lib.statistics.contrasts import HIGHER, LOWER, NO_DIFFERENCE, UNDECIDED, estimate
+from lib.statistics.curves import Trainings, area, less
 from lib.store import data
 from lib.store.files import OUTPUTS
 
-WHITE, BLACK = (PAPER_NOISES.index(noise) for noise in ("white_to_black", "black_to_white"))
+WHITE, BLACK = "white_to_black", "black_to_white"
 NEARLY_EQUAL = 5.0  # points of area; the paper's own curves for the networks it calls nearly equal differ by less
 
 
 def pixels(images: int) -> dict[str, float]:
     """White (b > 0) and black (b < 100) pixels of the mean digit, and the share of digits with fewer than 200 white."""
     digits = data.load().test_images[:images]
-    white, black = (eligible_pixels(digits, PAPER_NOISES[noise]).sum(axis=(1, 2)) for noise in (WHITE, BLACK))
+    white, black = (eligible_pixels(digits, noise).sum(axis=(1, 2)) for noise in (WHITE, BLACK))
     return {"white": float(white.mean()), "black": float(black.mean()), "short": float((white < 200).mean())}
 
 
@@ -56,67 +57,57 @@ def equal_pixels(trainings: Trainings, outputs: Path = OUTPUTS) -> tuple[Trainin
         them; and how many pixels of the mean image were altered by most attacks of either: white, black.
     """
     labels = data.load().test_labels[: trainings.images]
-    accuracy, altered = {}, {}
-    for model in trainings.models:
-        accuracy[model] = trainings.accuracy[model].copy()
-        for number, seed in enumerate(trainings.seeds[model]):
-            plan = Plan(model=model, train_seed=seed, images=trainings.images, outputs=outputs)
-            clean, *noisy = recorded_parts(plan)
-            pixels, right = {}, {}
-            for noise in (WHITE, BLACK):
-                both = (clean, noisy[noise])
-                pixels[noise] = np.concatenate([part.pixels[:, : trainings.images] for part in both])
-                right[noise] = np.concatenate([part.predicted[:, : trainings.images] == labels for part in both])
-            found = at_equal_pixels(right[BLACK], pixels[WHITE], pixels[BLACK])
-            accuracy[model][number, BLACK] = 100 * found.mean(axis=1)
-            altered = {"white": float(pixels[WHITE][-1].mean()), "black": float(pixels[BLACK][-1].mean())}
-    return replace(trainings, accuracy=accuracy), altered  # the noisy images are the same for all of them
+    curves, altered = trainings.curves.copy(), {}
+    for model, seed in curves.index:
+        parts = predictions(model, seed, trainings.images, outputs)
+
+        def levels(noise: str, name: str, parts: dict[str, Predictions] = parts) -> np.ndarray:
+            return np.concatenate([getattr(parts[own], name)[:, : trainings.images] for own in (CLEAN, noise)])
+
+        pixels = {noise: levels(noise, "pixels") for noise in (WHITE, BLACK)}
+        found = at_equal_pixels(levels(BLACK, "predicted") == labels, pixels[WHITE], pixels[BLACK])
+        curves.loc[(model, seed), BLACK] = 100 * found.mean(axis=1)
+        altered = {"white": float(pixels[WHITE][-1].mean()), "black": float(pixels[BLACK][-1].mean())}
+    return replace(trainings, curves=curves), altered  # the noisy images are the same for all of them
 
 
 def white_minus_black(measures: dict[str, Trainings]) -> pd.DataFrame:
     """Area under White to Black minus area under Black to White for every network, mean of its trainings.
 
     Above 0: attacks on the background cost more. Columns: model, measure, trainings, each (training's difference, a
-    list), mean, low, high (points; nan of one training), leaning: foreground or background (the attack that costs
-    more, beyond `NEARLY_EQUAL`), nearly equal (the interval lies within it), or undecided.
+    list), mean, low, high (points; nan of one training), verdict: higher or lower (by more than `NEARLY_EQUAL`), no
+    difference (the interval lies within it), or undecided.
 
     Args:
         measures: what is equal -> the trainings.
     """
-    score = less(area(PAPER_NOISES[WHITE]), area(PAPER_NOISES[BLACK]))
+    score = less(area(WHITE), area(BLACK))
     rows = []
     for model in next(iter(measures.values())).models:
         for measure, trainings in measures.items():
-            found = combined(trainings, score, {model: 1})
-            low, high = found.ends(0.025)
-            own = (model, measure, len(found.each), found.each.tolist(), found.value, low, high, leaning(low, high))
-            rows.append(own)
-    return pd.DataFrame(rows, columns=["model", "measure", "trainings", "each", "mean", "low", "high", "leaning"])
+            found = estimate(trainings, score, {model: 1})
+            low, high = found.ends()
+            rows.append(
+                (model, measure, len(found.each), found.each.tolist(), found.value, low, high, leaning(low, high))
+            )
+    return pd.DataFrame(rows, columns=["model", "measure", "trainings", "each", "mean", "low", "high", "verdict"])
 
 
 def leaning(low: float, high: float) -> str:
-    """Which kind of attack costs a network more, from the interval of the difference in area; nan: undecided."""
+    """Whether Black to White costs more (higher), from the interval of the difference in area; nan: undecided."""
     if low > -NEARLY_EQUAL and high < NEARLY_EQUAL:
-        return "nearly equal"
-    if low > NEARLY_EQUAL:
-        return "background"
-    return "foreground" if high < -NEARLY_EQUAL else "undecided"
+        return NO_DIFFERENCE
+    return HIGHER if low > NEARLY_EQUAL else LOWER if high < -NEARLY_EQUAL else UNDECIDED
 
 
 def at_paper_levels(trainings: Trainings) -> pd.Series:
     """The mean difference in area at equal attacks as the paper has it: from its five levels alone (points)."""
-    place = np.isin(trainings.attacks, read_table_1()["attacks"])
-    found = {}
-    for model in trainings.models:
-        mean = trainings.accuracy[model].mean(axis=0)[:, place]  # (noises, levels)
-        areas = area_under_curve(mean, trainings.attacks[place])
-        found[model] = areas[WHITE] - areas[BLACK]
-    return pd.Series(found)
+    curves = trainings.curves.loc[list(trainings.models)]
+    few = curves[[column for column in curves if column[1] in TABLE_1_LEVELS]]
+    return less(area(WHITE), area(BLACK))(few).groupby("model", sort=False).mean()
 
 
 def paper() -> pd.Series:
     """The paper's own difference in area for each of its networks, from the five levels of Table 1 (points)."""
-    table = read_table_1().pivot(index=["model", "attacks"], columns="noise", values="accuracy")
-    apart = table[PAPER_NOISES[WHITE]] - table[PAPER_NOISES[BLACK]]
-    wide = apart.unstack("attacks")
-    return pd.Series(area_under_curve(wide.to_numpy(), wide.columns.to_numpy()), wide.index)
+    curves = read_table_1().pivot(index="model", columns=["noise", "attacks"], values="accuracy")
+    return less(area(WHITE), area(BLACK))(curves)

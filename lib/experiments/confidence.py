@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.analysis.trainings import Asked, Trainings, recorded_parts
-from lib.evaluation.plan import CLEAN, Plan
-from lib.evaluation.statistics import limits, resample, verdict
-from lib.paper import PAPER_NOISES
+from lib.evaluation.plan import CLEAN
+from lib.experiments.measure import Compared, predictions
+from lib.statistics.bootstrap import limits, resample
+from lib.statistics.contrasts import verdict
+from lib.statistics.curves import Trainings
 from lib.store import data
 from lib.store.files import OUTPUTS, write_derived
 
@@ -30,7 +31,7 @@ TENTH = 0.1  # of the wrong answers
 TOGETHER = 100  # samples of the images
 
 
-class Confidence(Asked):
+class Confidence(Compared):
     """The parameters of `confidence.ipynb`."""
 
     recompute: bool = False
@@ -61,7 +62,7 @@ def answers(model: str, trainings: Trainings, outputs: Path = OUTPUTS) -> Answer
     Raises:
         FileNotFoundError: if they are not recorded.
     """
-    from lib.analysis.dropout import SEED, doubts_of  # with torch, for which a check of parameters need not wait
+    from lib.experiments.dropout import SEED, doubts_of  # with torch, for which a check of parameters need not wait
 
     part = doubts_of(model, outputs, trainings.images)
     found = {name: values.astype(float) for name, values in part.read().items()}
@@ -76,8 +77,7 @@ def answers(model: str, trainings: Trainings, outputs: Path = OUTPUTS) -> Answer
 
 def swept(model: str, seed: int, rows: list[tuple[str, int]], images: int, outputs: Path = OUTPUTS) -> np.ndarray:
     """The classes that a training's sweep recorded for these rows, (rows, images)."""
-    recorded = recorded_parts(Plan(model=model, train_seed=seed, images=images, outputs=outputs))
-    parts = dict(zip((CLEAN, *PAPER_NOISES), recorded, strict=True))
+    parts = predictions(model, seed, images, outputs)
     levels = {noise: part.record["recipe"]["levels"] for noise, part in parts.items()}
     return np.stack([parts[noise].predicted[levels[noise].index(level), :images] for noise, level in rows])
 

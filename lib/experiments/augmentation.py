@@ -17,9 +17,10 @@ from tqdm import tqdm
 
 from lib import networks
 from lib.evaluation.results import interval
-from lib.evaluation.statistics import limits, resample, verdict
 from lib.noise import NOISES, perturb
 from lib.paper import PAPER_NOISES, TABLE_1_LEVELS
+from lib.statistics.bootstrap import limits, resample
+from lib.statistics.contrasts import verdict
 from lib.store import data, parts
 from lib.store.files import provenance, read_arrays, write_arrays
 from lib.training.recipe import Recipe

@@ -4,16 +4,17 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
-from lib.analysis.statements import Bounds, above, at, combined, less, on, over
-from lib.analysis.trainings import Trainings
+from lib.claims.statements import Bounds, above, on, over
+from lib.experiments.measure import INITIAL
 from lib.networks import title
 from lib.paper import FIGURE_8, PAPER_NOISES
+from lib.statistics.contrasts import estimate
+from lib.statistics.curves import Trainings, at, less
 
 Pair = tuple[str, str]  # of networks
 
 WTB, BTW, RPI, ETA = PAPER_NOISES
 RESNET_LAYERS = {"resnet18": 18, "resnet34": 34, "resnet50": 50, "resnet101": 101, "resnetv2_50": 50}
-INITIAL = 50  # attacks: "in order to survive the initial 50 attacks" (section 4.3)
 LEAST_GAIN = 10.0  # points at `INITIAL` attacks that a step must bring to be called a threshold
 STEP = ("resnet34", "resnet50")  # where the paper sees a threshold
 
@@ -26,7 +27,7 @@ def layers(model: str) -> int:
     """
     name = model.partition("@")[0]
     if name not in RESNET_LAYERS:
-        raise ValueError(f"{model!r} is no ResNet; choose from {', '.join(RESNET_LAYERS)}, with or without @WORD")
+        raise ValueError(f"{model!r} is not a ResNet; choose from {', '.join(RESNET_LAYERS)}, with or without @WORD")
     return RESNET_LAYERS[name]
 
 
@@ -40,9 +41,9 @@ def threshold(trainings: Trainings) -> Iterator[Bounds]:
     for noise in (WTB, BTW, RPI):
         start, where = f"{on(noise).lower()}-{INITIAL}", f"{on(noise)}, {INITIAL} attacks"
         early = at(INITIAL, noise)
-        gain = combined(trainings, early, _gained(STEP))
+        gain = estimate(trainings, early, _gained(STEP))
         yield Bounds(f"{start}-threshold", f"{where}: {over(STEP[1], STEP[0])}", (gain,), LEAST_GAIN, math.inf)
-        beyond = tuple(combined(trainings, early, _more(STEP, other)) for other in others)
+        beyond = tuple(estimate(trainings, early, _more(STEP, other)) for other in others)
         says = f"{where}: that gain over the largest of the other steps' gains"
         yield Bounds(f"{start}-largest-step", says, beyond, 0, math.inf)
 
@@ -53,7 +54,7 @@ def without_threshold(trainings: Trainings) -> Iterator[Bounds]:
         yield above(trainings, ETA, second, first)
     fewer = less(at(INITIAL, WTB, BTW, RPI), at(INITIAL, ETA))
     says = f"{INITIAL} attacks, mean of the other noises over EtA: gain from {title(STEP[0])} to {title(STEP[1])}"
-    yield Bounds(f"eta-{INITIAL}-less-of-a-threshold", says, (combined(trainings, fewer, _gained(STEP)),), 0, math.inf)
+    yield Bounds(f"eta-{INITIAL}-less-of-a-threshold", says, (estimate(trainings, fewer, _gained(STEP)),), 0, math.inf)
 
 
 def _gained(step: Pair) -> dict[str, float]:

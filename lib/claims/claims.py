@@ -1,7 +1,7 @@
 """The paper's claims (abstract, sections 3.2, 4 and 5), each as statements about numbers (`statements`).
 
-In the form in which the paper says them: "typically" is a mean and "nearly" a margin, and a statement that the paper's
-own Tables 1 and 2 do not bear out is weakened until they do.
+"Typically" is read as a mean and "nearly" as a margin. A statement that the paper's own Tables 1 and 2 do not support
+is weakened until they do.
 """
 
 import contextlib
@@ -17,28 +17,17 @@ import pandas as pd
 from lib import networks
 from lib.adversarial import robust_accuracy
 from lib.adversarial.runs import AttackPlan
-from lib.analysis import shapes
-from lib.analysis.depth import threshold, without_threshold
-from lib.analysis.foreground import NEARLY_EQUAL
-from lib.analysis.statements import (
-    Bounds,
-    Share,
-    Statement,
-    above,
-    area,
-    at,
-    combined,
-    judge_all,
-    less,
-    mean_of,
-    need,
-    on,
-    over,
-)
-from lib.analysis.trainings import Asked, Trainings, measure_recorded
+from lib.claims import shapes
+from lib.claims.depth import threshold, without_threshold
+from lib.claims.foreground import NEARLY_EQUAL
+from lib.claims.statements import Bounds, Statement, above, judge_all, on, over
+from lib.evaluation.readings import SECOND
+from lib.experiments.measure import Compared, recorded
 from lib.networks import title
 from lib.noise import perturb
 from lib.paper import FIGURE_7, FIGURE_8, NETWORKS, PAPER_NOISES, read_table_1
+from lib.statistics.contrasts import Share, estimate, mean_of, need
+from lib.statistics.curves import Trainings, area, at, less
 from lib.store import data
 from lib.store.files import OUTPUTS, ROOT
 
@@ -46,7 +35,7 @@ WTB, BTW, RPI, ETA = PAPER_NOISES
 RESIDUAL = ("resnet50", "resnetv2_50", "efficientnet_b1")  # of the paper's first experiment
 ATTACKED = ("resnet50", "resnet18", "cnn@slow")  # its Table 2 is of "ResNet-50/CNN"
 GROUPS = "paper_groups"  # how that table sets noises and attacks beside each other, `robust_accuracy.TERMS`
-FEWEST = 10  # levels from which a shape can be told
+FEWEST = 10  # levels that a shape needs
 OFTEN, DIGITS = 20_000, 100  # attacks on each of so many test images, to see where an image ends
 
 
@@ -85,18 +74,19 @@ def by_architecture(trainings: Trainings) -> Trainings:
     names = {model: model.partition("@")[0] for model in trainings.models}
     if len({*names.values()}) < len(names):
         raise ValueError(f"claims are about one recipe of each network, not {', '.join(names)}")
-    seeds, accuracy = ({names[model]: own[model] for model in names} for own in (trainings.seeds, trainings.accuracy))
-    return replace(trainings, models=tuple(names.values()), seeds=seeds, accuracy=accuracy)
+    renamed = {old: new for old, new in names.items() if old != new}
+    curves = trainings.curves.drop(index=list(renamed.values()), level="model", errors="ignore")
+    curves = curves.rename(index=renamed, level="model")
+    return replace(trainings, models=tuple(names.values()), curves=curves)
 
 
 def printed() -> Evidence:
     """The paper's own Tables 1 and 2: one training, fewer levels, and nan for what they do not print."""
-    table = read_table_1().set_index(["noise", "model", "attacks"])["accuracy"].unstack()
-    levels = table.columns.to_numpy()
-    accuracy = {
-        model: table.reindex(pd.MultiIndex.from_product([PAPER_NOISES, [model]])).to_numpy()[None] for model in NETWORKS
-    }
-    trainings = Trainings(NETWORKS, levels, 0, dict.fromkeys(NETWORKS, (0,)), accuracy)
+    curves = (
+        read_table_1().assign(seed=0).pivot(index=["model", "seed"], columns=["noise", "attacks"], values="accuracy")
+    )
+    curves = curves.reindex(pd.MultiIndex.from_product([NETWORKS, [0]], names=["model", "seed"]))
+    trainings = Trainings(NETWORKS, curves[list(PAPER_NOISES)], 0)
     beside = robust_accuracy.paper_margins().query("terms == @GROUPS").set_index("method")["margin"]
     return Evidence(trainings, {noise: {ATTACKED[0]: beside.get(noise, np.nan)} for noise in PAPER_NOISES})
 
@@ -109,10 +99,10 @@ def _depth_helps(evidence: Evidence) -> Iterator[Bounds]:
     mean = area(*PAPER_NOISES)
     shallowest, *_, before, deeper, deepest = FIGURE_8
     steps = len(FIGURE_8) - 1
-    gained = combined(evidence.trainings, mean, {deepest: 1 / steps, shallowest: -1 / steps})
+    gained = estimate(evidence.trainings, mean, {deepest: 1 / steps, shallowest: -1 / steps})
     says = f"mean of the noises and of the steps from {title(shallowest)} to {title(deepest)}: gain a step"
     yield Bounds("mean-gain-of-a-step", says, (gained,), 0, math.inf)
-    fewer = combined(evidence.trainings, mean, {deeper: 2, deepest: -1, before: -1})
+    fewer = estimate(evidence.trainings, mean, {deeper: 2, deepest: -1, before: -1})
     says = f"mean of the noises: the gain to {title(deeper)} over the further gain to {title(deepest)}"
     yield Bounds("mean-smaller-last-gain", says, (fewer,), 0, math.inf)
 
@@ -121,7 +111,7 @@ def _preactivation(evidence: Evidence) -> Iterator[Bounds]:
     """ "Consistently": on every noise. By 5 to 10 points: in the mean of the noises."""
     for noise in PAPER_NOISES:
         yield above(evidence.trainings, noise, "resnetv2_50", "resnet50")
-    gain = combined(evidence.trainings, area(*PAPER_NOISES), {"resnetv2_50": 1, "resnet50": -1})
+    gain = estimate(evidence.trainings, area(*PAPER_NOISES), {"resnetv2_50": 1, "resnet50": -1})
     yield Bounds("mean-gain-of-preactivation", f"mean of the noises: {over('resnetv2_50', 'resnet50')}", (gain,), 5, 10)
 
 
@@ -136,7 +126,7 @@ def _vgg_is_best(evidence: Evidence) -> Iterator[Bounds]:
     for noise in (WTB, BTW, ETA):
         yield above(trainings, noise, "vgg19", *_others("vgg19"))
     lead = {"vgg19": 1, "resnetv2_50": -1}
-    smaller = tuple(combined(trainings, less(area(noise), area(RPI)), lead) for noise in (WTB, BTW, ETA))
+    smaller = tuple(estimate(trainings, less(area(noise), area(RPI)), lead) for noise in (WTB, BTW, ETA))
     says = f"{over('vgg19', 'resnetv2_50')}: the least lead on WtB, BtW and EtA over that on RPI"
     yield Bounds("vgg19-leads-least-on-rpi", says, smaller, 0, math.inf)
 
@@ -156,13 +146,13 @@ def _efficientnet_is_low(evidence: Evidence) -> Iterator[Bounds]:
 def below(trainings: Trainings, noise: str, score, says: str, least: float) -> Bounds:
     """That EfficientNet-B1 is so far below each other network of the paper's first experiment."""
     own = "efficientnet_b1"
-    gaps = tuple(combined(trainings, score, {own: -1, other: 1}) for other in _others(own))
+    gaps = tuple(estimate(trainings, score, {own: -1, other: 1}) for other in _others(own))
     return Bounds(f"{on(noise).lower()}-{own}-last", f"{says} over {title(own)}", gaps, least, math.inf)
 
 
 def _fc(evidence: Evidence) -> Iterator[Bounds]:
     trainings = evidence.trainings
-    gaps = tuple(combined(trainings, area(WTB), {"fc": -1, other: 1}) for other in _others("fc"))
+    gaps = tuple(estimate(trainings, area(WTB), {"fc": -1, other: 1}) for other in _others("fc"))
     yield Bounds("wtb-fc-last", f"WtB: the lowest of the others over {title('fc')}", gaps, 0, math.inf)
     for noise in (BTW, RPI):
         yield above(trainings, noise, "fc", "efficientnet_b1")
@@ -180,7 +170,7 @@ def _non_residual(evidence: Evidence) -> Iterator[Bounds]:
     """Over the noises together: on White to Black alone FC is last in Table 1 (claim 7)."""
     for model in ("vgg19", "fc"):
         beside = similar(model)
-        gain = combined(evidence.trainings, area(*PAPER_NOISES), {model: 1, beside: -1})
+        gain = estimate(evidence.trainings, area(*PAPER_NOISES), {model: 1, beside: -1})
         yield Bounds(f"mean-{model}-over-{beside}", f"mean of the noises: {over(model, beside)}", (gain,), 0, math.inf)
 
 
@@ -193,7 +183,7 @@ def _background(evidence: Evidence) -> Iterator[Bounds]:
 
 def apart(trainings: Trainings, model: str, least: float, most: float) -> Bounds:
     """By how much White to Black costs a network less than Black to White."""
-    costs_less = combined(trainings, less(area(WTB), area(BTW)), {model: 1})
+    costs_less = estimate(trainings, less(area(WTB), area(BTW)), {model: 1})
     return Bounds(f"{model}-wtb-over-btw", f"{title(model)}: WtB over BtW", (costs_less,), least, most)
 
 
@@ -211,7 +201,7 @@ def _shapes(evidence: Evidence) -> Iterator[Bounds]:
     need(trainings, SHAPED)
     each = [shaped(trainings, model) for model in SHAPED]
     counts = {model: len(own) for model, own in zip(SHAPED, each, strict=True)}
-    says = "share of the trainings whose curves have the shapes told"
+    says = "share of the trainings whose curves have the claimed shapes"
     yield Bounds("shapes", says, (Share(np.concatenate(each), counts),), 0.5, math.inf)
 
 
@@ -219,10 +209,9 @@ def shaped(trainings: Trainings, model: str) -> np.ndarray:
     """Whether each training's curves have the network's shape in `SHAPED`: (trainings,) bool; nan with few levels."""
     shape, noises, least = SHAPED[model]
     if len(trainings.attacks) < FEWEST:
-        return np.full(len(trainings.accuracy[model]), np.nan)
-    curves = trainings.accuracy[model][:, [PAPER_NOISES.index(noise) for noise in noises]]
-    best = shapes.lowest(curves.reshape(-1, curves.shape[-1]), trainings.attacks).reshape(curves.shape[:2])
-    return (best == list(shapes.SHAPES).index(shape)).sum(axis=1) >= least
+        return np.full(len(trainings.seeds[model]), np.nan)
+    best = [shapes.lowest(trainings.of(model, noise).to_numpy(), trainings.attacks) for noise in noises]
+    return (np.array(best) == list(shapes.SHAPES).index(shape)).sum(axis=0) >= least
 
 
 def _ends(_: Evidence) -> Iterator[Bounds]:
@@ -352,19 +341,12 @@ def statements(number: int, evidence: Evidence) -> list[Statement]:
     return judge_all(bounds(evidence), bounds(printed()))
 
 
-def other_reading(asked: Asked) -> Trainings | None:
-    """The trainings that were measured with pixels drawn from the image as it now is; None if there are none."""
-    return measure_recorded(asked.models or NETWORKS, ROOT / asked.outputs, asked.images, source="current")
+def under_other_reading(asked: Compared) -> dict[int, list[Statement]]:
+    """Claims 1 to 10 by the trainings that were also evaluated under the second reading of the noise.
 
-
-def under_other_reading(asked: Asked) -> dict[int, list[Statement]]:
-    """Claims 1 to 10 again, by the trainings of `other_reading`; those for which these suffice.
-
-    A claim is left out if a network of it has no training that was measured so.
+    A claim is left out if a network of it was not evaluated so.
     """
-    measured = other_reading(asked)
-    if measured is None:
-        return {}
+    measured = recorded(tuple(asked.models or NETWORKS), ROOT / asked.outputs, asked.images, SECOND)
     trainings, found = by_architecture(measured), {}
     for number in range(1, 11):
         with contextlib.suppress(ValueError):

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
-from lib.analysis.trainings import Trainings
 from lib.paper import PAPER_NOISES
+from lib.statistics.curves import Trainings
 
 COARSE = (41, 40)  # values of m and of w tried first
 FINE = 5  # times that the neighbourhood of the best is then searched, four times as finely each
@@ -121,10 +121,11 @@ def compare(trainings: Trainings) -> pd.DataFrame:
     shape (points), paper (the shape in section 4.1, or empty).
     """
     names, levels = list(SHAPES), len(trainings.attacks)
-    keys = [
-        (noise, model, seed) for model, seeds in trainings.seeds.items() for seed in seeds for noise in PAPER_NOISES
-    ]
-    curves = np.concatenate([each.reshape(-1, levels) for each in trainings.accuracy.values()])
+    shown = trainings.curves.loc[list(trainings.models)].stack(
+        "noise", future_stack=True
+    )  # (model, seed, noise) x attacks
+    keys = [(noise, model, seed) for model, seed, noise in shown.index]
+    curves = shown[trainings.attacks].to_numpy()
     squares = np.array([fit(curves, trainings.attacks, name)[0] for name in names])  # (shapes, curves)
     criterion = np.array([aicc(left, levels, PARAMETERS[name]) for name, left in zip(names, squares, strict=True)])
     best, second, *_ = np.sort(criterion, axis=0)

@@ -1,0 +1,205 @@
+"""What is recorded of an experiment: its curves, what its trainings reached, and its contrasts."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from lib import networks
+from lib.evaluation.plan import CLEAN, Plan
+from lib.evaluation.readings import DEFAULT, Reading
+from lib.evaluation.results import accuracies
+from lib.evaluation.sweep import Predictions
+from lib.experiments.declaration import WHOLE, Experiment, families, packaged
+from lib.networks import Known
+from lib.paper import PAPER_NOISES, PAPER_TARGET
+from lib.statistics.contrasts import contrasts
+from lib.statistics.curves import Score, Trainings, area, at, relative, wide
+from lib.store.files import OUTPUTS, ROOT
+from lib.store.parameters import each_once
+from lib.training.recipe import Recipe
+
+INITIAL = 50  # attacks, at which the paper sees its depth threshold (section 4.3)
+MEAN = "mean"  # of the four noises
+SCORES = {"area": area, "relative": relative, "initial": lambda *noises: at(INITIAL, *noises)}
+
+
+class Measured(BaseModel):
+    """What a comparison rests on; all parameters of `paper.ipynb`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    images: int = Field(2_000, ge=2, le=WHOLE)  # the first of the test images
+    outputs: Path = Path("outputs")  # from the repository's root
+
+
+class Compared(Measured):
+    """The parameters of a notebook that compares networks over their trainings."""
+
+    models: list[Known] | None = Field(None, min_length=1)  # None: those of the paper's figure
+
+    @field_validator("models")
+    @classmethod
+    def _each_once(cls, models: list[str] | None) -> list[str] | None:
+        return models and each_once(models)
+
+    def measure(self, usual: tuple[str, ...], reading: Reading = DEFAULT) -> Trainings:
+        """The trainings of the networks named, of `usual` if none are."""
+        return trainings(tuple(self.models or usual), ROOT / self.outputs, self.images, reading)
+
+
+def trainings(
+    models: tuple[str, ...],
+    outputs: Path = OUTPUTS,
+    images: int = 2_000,
+    reading: Reading = DEFAULT,
+    dataset: str = "mnist",
+) -> Trainings:
+    """Every recorded training of these networks under one reading of the noise, in draw 0.
+
+    A training counts if it was evaluated on the clean images and all four noises at all levels of the paper, on these
+    images or more. Its weights need not be on disk.
+
+    Raises:
+        FileNotFoundError: if no training of a network is recorded; it names the command that records it.
+    """
+    found = recorded(models, outputs, images, reading, dataset)
+    if missing := [model for model in models if model not in found.models]:
+        commands = ", ".join(f"{model} (make sweep MODEL={model})" for model in missing)
+        asked = f"the first {images:,} test images, replacement={reading.replacement}, source={reading.source}"
+        raise FileNotFoundError(f"no training is recorded under {outputs} on {asked}: {commands}")
+    return found
+
+
+def recorded(
+    models: tuple[str, ...],
+    outputs: Path = OUTPUTS,
+    images: int = 2_000,
+    reading: Reading = DEFAULT,
+    dataset: str = "mnist",
+) -> Trainings:
+    """`trainings` of those of these networks of which one is recorded; perhaps of none."""
+    of = families()
+    curves = _curves(models, outputs, images, reading, {dataset}, of)
+    left_out = {model for own in packaged().values() if own.leave_out_short for model in own.models}
+    if left_out & set(curves.index.unique("model")):
+        state = reached(curves, outputs)
+        curves = curves[~(state["short"] & state.index.get_level_values("model").isin(left_out))]
+    shown = [model for model in models if model in curves.index.unique("model")]
+    return Trainings(tuple(shown), curves, images, of)
+
+
+def _curves(
+    models: Collection[str],
+    outputs: Path,
+    images: int,
+    reading: Reading,
+    datasets: Collection[str],
+    of: Mapping[str, str],
+    draw: int | None = 0,
+) -> pd.DataFrame:
+    """The curves of these networks, and of their families, since the spread between trainings is the family's."""
+    wanted = {of[model] for model in models if model in of}
+    relatives = {model for model, family in of.items() if family in wanted}
+    table = accuracies(outputs, [images], {*models, *relatives})
+    return pd.concat([wide(reading.select(table, draw, dataset=dataset)) for dataset in datasets])
+
+
+def reached(curves: pd.DataFrame, outputs: Path = OUTPUTS) -> pd.DataFrame:
+    """What each training reached: rows (model, seed) of `curves`.
+
+    Columns: epochs (how many), validation (percent, after the last), short (it ended below the 99.0 % at which its rule
+    stops), device (what trained it), torch (the version).
+    """
+    rows = []
+    for model, seed in curves.index:
+        record = networks.read_record(networks.weights_path(model, seed, outputs))
+        recipe = Recipe.of(record)
+        last = record["epochs"][-1]["accuracy"]
+        short = recipe.stop_at <= PAPER_TARGET and last < recipe.stop_at
+        rows.append((len(record["epochs"]), last, short, record.get("device", "cpu"), record.get("torch", "")))
+    return pd.DataFrame(rows, curves.index, ["epochs", "validation", "short", "device", "torch"])
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is recorded of an experiment on the same test images."""
+
+    experiment: Experiment
+    trainings: Trainings  # without those that are left out as short
+    every: pd.DataFrame  # the curves of all trainings of its networks, also the short ones
+    reached: pd.DataFrame  # of each of these (`reached`)
+
+    def scores(self, score: str = "area") -> pd.DataFrame:
+        """Each training's score on the mean of the noises and on each, and whether it is short: rows (model, seed)."""
+        return pd.DataFrame(
+            {name: each(self.every) for name, each in on_each(score).items()} | {"short": self.reached["short"]}
+        )
+
+    def contrasts(self, score: str | None = None) -> pd.DataFrame:
+        """Every question, on the mean of the four noises and on each of them.
+
+        The intervals on the four noises hold together with 95 % (Bonferroni), the one on their mean by itself.
+
+        Args:
+            score: area, relative or initial; None: each question's own.
+
+        Returns:
+            The columns of `contrasts.contrasts`, with noise (or `MEAN`) in place of score.
+        """
+        tables = []
+        for name, question in self.experiment.questions.items():
+            noises = on_each(score or question.score)
+            together = dict.fromkeys(PAPER_NOISES, len(PAPER_NOISES))
+            tables.append(contrasts(self.trainings, {name: question.contrast}, noises, together))
+        return pd.concat(tables, ignore_index=True).rename(columns={"score": "noise"})
+
+
+def on_each(score: str = "area") -> dict[str, Score]:
+    """The score on the mean of the four noises and on each of them: `MEAN` or noise -> score."""
+    return {MEAN: SCORES[score]()} | {noise: SCORES[score](noise) for noise in PAPER_NOISES}
+
+
+def measure(experiment: Experiment, outputs: Path = OUTPUTS, images: int | None = None) -> Result:
+    """What is recorded of an experiment, under its first reading of the noise.
+
+    Args:
+        images: the first of the test images; None: as many as the experiment says.
+
+    Raises:
+        FileNotFoundError: if nothing is recorded; it names the command that records it.
+        ValueError: if a network was trained by another recipe than is declared.
+    """
+    folder, count = experiment.outputs(outputs), images or experiment.images
+    declared = {(recipe.model, recipe.seed): recipe for recipe in experiment.trainings(outputs)}
+    of = {model: family for family, own in experiment.families.items() for model in own} | families()
+    datasets = dict.fromkeys(recipe.dataset for recipe in declared.values())
+    curves = _curves(experiment.models, folder, count, experiment.readings[0], datasets, of, experiment.draw)
+    every = curves.loc[[key for key in declared if key in curves.index]]
+    if every.empty:
+        raise FileNotFoundError(
+            f"nothing of {experiment.name} is recorded under {folder} on the first {count:,} test images; "
+            f"make experiment EXPERIMENT={experiment.name} records it on {experiment.images:,}"
+        )
+    for model, seed in every.index:
+        made = Recipe.of(networks.read_record(networks.weights_path(model, seed, folder))).recorded
+        if made != (wanted := declared[model, seed].recorded):
+            raise ValueError(f"{model} with seed {seed} was trained by another recipe: {made}, not {wanted}")
+    state = reached(curves, folder)
+    kept = curves[~state["short"]] if experiment.leave_out_short else curves
+    shown = tuple(model for model in experiment.models if model in every.index.unique("model"))
+    return Result(experiment, Trainings(shown, kept, count, of), every, state.loc[every.index])
+
+
+def predictions(model: str, seed: int, images: int, outputs: Path = OUTPUTS) -> dict[str, Predictions]:
+    """A training's recorded predictions, of these images or of all: `CLEAN` and each of the paper's noises -> them."""
+    parts = {}
+    for noise in (CLEAN, *PAPER_NOISES):
+        found = [
+            Plan(model=model, train_seed=seed, images=count, outputs=outputs).part(noise).path
+            for count in (images, WHOLE)
+        ]
+        parts[noise] = Predictions.read(next(path for path in found if path.is_file()))
+    return parts

@@ -1,0 +1,148 @@
+"""Where trainings are started from: an experiment is trained and evaluated, and what is recorded is not made again.
+
+`python -m lib.experiments.run components 0 1 2` does it for these training seeds, without seeds for all; it may be
+stopped at any moment and goes on where it was.
+"""
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from filelock import Timeout
+from tqdm import tqdm
+
+from lib import networks
+from lib.evaluation import bundle, results
+from lib.evaluation.plan import SweepPart
+from lib.evaluation.sweep import Predictions, predict
+from lib.experiments.declaration import WHOLE, Experiment, load
+from lib.store import data, parts
+from lib.store.files import OUTPUTS, lock
+from lib.store.parts import kept_record, weights_hash
+from lib.training.recipe import Recipe
+
+
+def run(experiment: Experiment, seeds: Iterable[int] | None = None, outputs: Path = OUTPUTS) -> int:
+    """Train and evaluate what is not recorded yet, and return how many trainings that were.
+
+    Several processes may work on one experiment: a training that another one is at is left to the end.
+
+    Args:
+        seeds: of the trainings; None: all that are declared.
+
+    Raises:
+        ValueError: if the network was trained by another recipe, or cannot be trained or evaluated.
+    """
+    wanted = None if seeds is None else set(seeds)
+    todo = [recipe for recipe in experiment.trainings(outputs) if wanted is None or recipe.seed in wanted]
+    worked, busy = 0, []
+    for recipe in todo:
+        try:
+            worked += _work(experiment, recipe, todo, timeout=0)
+        except Timeout:
+            busy.append(recipe)
+    return worked + sum(_work(experiment, recipe, todo) for recipe in busy)
+
+
+def missing(experiment: Experiment, recipe: Recipe) -> list[SweepPart]:
+    """What a training is still to be evaluated on.
+
+    A part counts as recorded if a file of all test images holds it too.
+
+    Raises:
+        ValueError: if what is recorded was made by another recipe of training.
+    """
+    record = kept_record(recipe.weights)
+    if record and (made := Recipe.of(record).recorded) != recipe.recorded:
+        raise ValueError(f"{recipe.weights.stem} was trained by another recipe: {made}, not {recipe.recorded}")
+    made_by, path = weights_hash(recipe.weights), experiment.bundle_path(recipe)
+    together = bundle.Bundle.read(path) if path else None
+
+    def recorded(part: SweepPart) -> bool:
+        if together is not None and together.holds(part, made_by):
+            return True
+        whole = SweepPart(part.folder, part.recipe | {"images": WHOLE})
+        return made_by is not None and any(each.path.is_file() and each.holds(made_by) for each in (part, whole))
+
+    return [part for part in experiment.parts(recipe) if not recorded(part)]
+
+
+def _work(experiment: Experiment, recipe: Recipe, todo: list[Recipe], timeout: float = -1) -> bool:
+    """Whether something was missing, which is then made."""
+    with lock(recipe.weights.with_suffix(".cell"), timeout):  # a second process must not train what this one deletes
+        wanted = missing(experiment, recipe)
+        if not wanted:
+            return False
+        trained = recipe.weights.is_file()
+        if not trained:
+            from lib.training.fit import train  # imports torch
+
+            longer = [other for other in todo if other.begins_with(recipe) and other.max_epochs > recipe.max_epochs]
+            train(recipe, next((other for other in longer if missing(experiment, other)), None))
+        _evaluate(experiment, recipe, wanted)
+        if not experiment.keep_weights and not trained:
+            recipe.weights.unlink()
+        return True
+
+
+def _evaluate(experiment: Experiment, recipe: Recipe, todo: list[SweepPart]) -> None:
+    """Record the predictions of a trained network: a file for each part, or one bundle."""
+    path, title = experiment.bundle_path(recipe), f"{recipe.weights.stem} evaluated"
+    if path:
+        bundle.complete(path, todo, recipe.weights, lambda: _predict(experiment, recipe), title)
+        return
+    predict = _predict(experiment, recipe)
+
+    def make(part: SweepPart, bar: tqdm) -> None:
+        predict(part, bar).write(part.path)
+
+    made_by = weights_hash(recipe.weights)
+    parts.complete(todo, str(made_by), make, check=lambda _: 0, recompute=False, title=title)
+
+
+def _predict(experiment: Experiment, recipe: Recipe) -> bundle.Predict:
+    """What a trained network predicts for a part. It is not probed: a training that has failed is recorded too."""
+    net = networks.load(recipe.model, recipe.seed, recipe.outputs, recipe.dataset)
+    record = parts.origin(recipe.model, recipe.seed, recipe.weights)
+    digits = data.load(recipe.dataset)
+    if experiment.statistics == "batch":
+        from lib.evaluation.batch_statistics import by_batch  # imports torch
+
+        probabilities = by_batch(net)
+    else:
+        probabilities = networks.predictor(net)
+        probabilities = _remembered(probabilities) if experiment.bundle else probabilities
+
+    def one(part: SweepPart, bar: tqdm) -> Predictions:
+        count = part.recipe["images"]
+        return predict(part, probabilities, digits.test_images[:count], digits.test_labels[:count], record, bar)
+
+    return one
+
+
+def _remembered(probabilities: networks.Predictor) -> networks.Predictor:
+    """A predictor that computes no image twice: readings share some of their noisy images."""
+    known: dict[bytes, np.ndarray] = {}
+
+    def found(images: np.ndarray) -> np.ndarray:
+        keys = [image.tobytes() for image in images]
+        new = [number for number, key in enumerate(keys) if key not in known]
+        known.update(zip([keys[number] for number in new], probabilities(images[new]), strict=True))
+        return np.stack([known[key] for key in keys])
+
+    return found
+
+
+def main() -> None:
+    """The command line."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("experiment", help="a name in params/experiments, or one's own .yaml file")
+    options.add_argument("seeds", nargs="*", type=int, help="of the trainings; none: all that are declared")
+    asked = options.parse_args()
+    run(load(asked.experiment), asked.seeds or None)
+    results.write_accuracy()
+
+
+if __name__ == "__main__":
+    main()
