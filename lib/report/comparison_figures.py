@@ -13,11 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib import networks
-from lib.analysis.foreground import NEARLY_EQUAL
-from lib.analysis.trainings import Trainings, means
-from lib.evaluation.statistics import HALF
+from lib.claims.foreground import NEARLY_EQUAL
 from lib.paper import PAPER_NOISES
 from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, PAPER, STYLE, network_look, title
+from lib.statistics.contrasts import mean_curves
+from lib.statistics.curves import HALF, Trainings
 
 SHAPE_LINES = {"line": ":", "sigmoid": "-", "inverted sigmoid": "--"}
 
@@ -37,7 +37,7 @@ def panels(trainings: Trainings, what: str) -> Figure:
     """
     figure = Figure(figsize=(9, 7.9), layout="constrained")
     axes = figure.subplots(2, 2, sharex=True, sharey=True)
-    table = means(trainings)
+    table = mean_curves(trainings)
     for panel, noise in zip(axes.flat, PAPER_NOISES, strict=True):
         for model in trainings.models:
             _curves(panel, trainings, table, model, noise)
@@ -61,7 +61,7 @@ def beside_paper(trainings: Trainings, paper: pd.DataFrame, what: str) -> Figure
     """
     figure = Figure(figsize=(10, 1.4 + 1.9 * len(trainings.models)), layout="constrained")
     figure.subplots(len(trainings.models), len(PAPER_NOISES), sharex=True, sharey=True, squeeze=False)
-    table = means(trainings)
+    table = mean_curves(trainings)
     for model, noise, panel in _grid(figure, trainings.models):
         _curves(panel, trainings, table, model, noise, marker="", label="_")
         points = paper[(paper["model"] == model) & (paper["noise"] == noise)]
@@ -79,14 +79,14 @@ def areas(trainings: Trainings, each: pd.DataFrame, table: pd.DataFrame, what: s
     """Area under the curve of each training and their mean with its 95 % interval, the best network on top.
 
     Args:
-        each: the trainings' own, as `trainings.areas` gives them.
-        table: noise, model, mean, low, high (percent).
+        each: the areas of the trainings, rows (model, seed), a column for each noise.
+        table: `contrasts.means` of the areas.
     """
     count = len(trainings.models)
     figure = Figure(figsize=(9, 2.2 + 0.62 * count), layout="constrained")
     axes = figure.subplots(2, 2, sharex=True)
     for panel, noise in zip(axes.flat, PAPER_NOISES, strict=True):
-        order = table[table["noise"] == noise].sort_values("mean")["model"]
+        order = table[table["score"] == noise].sort_values("mean")["model"]
         for place, model in enumerate(order):
             _dots(panel, place, *_of(each, table, noise, model), model)
         panel.set_yticks(range(count), [networks.title(model) for model in order])
@@ -111,7 +111,7 @@ def against_depth(
     axes = figure.subplots(2, 2, sharex=True, sharey=True)
     places = [layers[model] for model in trainings.models]
     for panel, noise in zip(axes.flat, PAPER_NOISES, strict=True):
-        line = table[table["noise"] == noise].set_index("model").loc[list(trainings.models), "mean"]
+        line = table[table["score"] == noise].set_index("model").loc[list(trainings.models), "mean"]
         panel.plot(places, line, color="0.75", linewidth=1.2, zorder=1)
         for model in trainings.models:
             _dots(panel, layers[model], *_of(each, table, noise, model), model, upright=True)
@@ -171,7 +171,7 @@ def white_against_black(trainings: Trainings, table: pd.DataFrame, paper: pd.Ser
 def _curves(axes: Axes, trainings: Trainings, table: pd.DataFrame, model: str, noise: str, **changes) -> None:
     """A network's trainings thin, their mean thick, its 95 % band; a single training thin, without a band."""
     look = network_look(model) | {"linewidth": 2.2, "markevery": 2} | changes
-    each = trainings.accuracy[model][:, PAPER_NOISES.index(noise)]  # (trainings, levels)
+    each = trainings.of(model, noise).to_numpy()  # (trainings, levels)
     if len(each) > 1:
         own = table[(table["model"] == model) & (table["noise"] == noise)]
         axes.fill_between(own["attacks"], own["low"], own["high"], color=look["color"], alpha=0.15, linewidth=0)
@@ -211,8 +211,8 @@ def _explain_dots(axes: Axes, upright: bool = False) -> None:
 
 def _of(each: pd.DataFrame, table: pd.DataFrame, noise: str, model: str) -> tuple[pd.Series, pd.Series]:
     """The areas of a network's trainings under a noise, and the row of their mean."""
-    own, row = (rows[(rows["noise"] == noise) & (rows["model"] == model)] for rows in (each, table))
-    return own["area"], row.iloc[0]
+    row = table[(table["score"] == noise) & (table["model"] == model)]
+    return each.loc[model, noise], row.iloc[0]
 
 
 def _grid(figure: Figure, models: tuple[str, ...]) -> Iterator[tuple[str, str, Axes]]:
