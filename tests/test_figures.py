@@ -6,7 +6,7 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 
 from lib.adversarial.attacks import ATTACKS
-from lib.networks import FAMILY, HIDDEN, NETS
+from lib.networks import DENSE, FAMILY, HIDDEN, NETS, NORMALISED
 from lib.noise import NOISES
 from lib.paper import NETWORKS
 from lib.report import figures
@@ -108,7 +108,9 @@ def test_progress_names_the_work_and_the_time_left(capsys):
 
 
 def test_every_network_has_a_look_of_its_own_in_colour_and_in_grey():
-    varied = {*FAMILY, *HIDDEN} - {"fc"}  # told apart by what was changed, in figures of their own
+    varied = {*FAMILY, *NORMALISED, *HIDDEN, *DENSE, "vgg19_bn"} - {
+        "fc"
+    }  # told apart by what was changed, in figures of their own
     models = [*NETS.keys() - varied, *(f"{model}@word" for model in NETS.keys() - varied)]
     looks = [figures.network_look(model) for model in models]
     assert {*figures.NETWORK_COLOURS} == NETS.keys() - varied

@@ -14,6 +14,7 @@ from lib.store.files import file_hash
 from lib.training.recipe import Recipe
 from lib.training.rehearsal import rehearse
 
+BATCH_NORM = ("_bn", "_bn_after", "_tanh_bn", "_tanh_bn_after", "_sigmoid_bn", "_sigmoid_bn_after")
 # Parameters of the published architectures with a one-channel first convolution and ten classes, counted by hand from
 # torchvision's (timm's for V2) ImageNet counts: minus 2 channels of the first kernel, minus 990 rows of the last layer.
 PUBLISHED = {
@@ -28,6 +29,12 @@ PUBLISHED = {
     "fc_rgb": 3 + 3 * 3136 * 3136 + 3136 + 31360 + 10,
     "resnetv2_50_stem": 25_549_352 - 2 * 64 * 49 - 990 * 2049 + 2 * 64,
     **{f"fc{hidden}": (3136 + 1) * hidden + (hidden + 1) * 10 for hidden in (98, 392, 784, 1568, 6272)},
+    "vgg19_bn": 143_678_248 - 2 * 64 * 9 - 990 * 4097,
+    "resnet18_gn": 11_689_512 - 2 * 64 * 49 - 990 * 513,
+    "resnet18_ln": 11_689_512 - 2 * 64 * 49 - 990 * 513,
+    "resnet18_nobn": 11_689_512 - 2 * 64 * 49 - 990 * 513 - 4_800,  # a bias in place of two numbers for each channel
+    **dict.fromkeys(("fc_tanh", "fc_sigmoid"), 3136 * 3136 + 3136 + 31360 + 10),
+    **{f"fc{name}": 3136 * 3136 + 3 * 3136 + 31360 + 10 for name in BATCH_NORM},
     "cnn": (25 + 3) * 20 + (16 * 20 + 3) * 70 + (9 * 70 + 3) * 256 + (25 * 256 + 1) * 10,
 }
 

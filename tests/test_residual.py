@@ -1,5 +1,6 @@
 """The family of ResNets: the published networks at full width, and one part changed at a time."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lib import networks
-from lib.networks import FAMILY, HIDDEN, Variant
+from lib.networks import DENSE, FAMILY, HIDDEN, NORMALISED, Variant
 from lib.networks.residual import BLOCKS, resnet
 
 
@@ -102,18 +103,28 @@ def test_other_parts_do_not_move_them_either():
     assert same(kernels("half_plain18_nobn")[0], usual[0])
 
 
-def test_each_variant_has_the_layers_its_name_says():
-    for name, variant in FAMILY.items():
-        width, kind = name.removesuffix("_nobn").removesuffix("_nopool").split("_")
-        net = networks.architecture(name)()
-        assert net[0].out_channels == 64 * {"quarter": 1 / 4, "half": 1 / 2}[width]
-        assert net.eval()(torch.rand(2, 1, 56, 56)).shape == (2, 10)
-        assert any(isinstance(module, nn.BatchNorm2d) for module in net.modules()) == ("nobn" not in name)
-        assert any(isinstance(module, nn.MaxPool2d) for module in net.modules()) == ("nopool" not in name)
-        biased = {module.bias is not None for module in net.modules() if isinstance(module, nn.Conv2d)}
-        assert biased == {"nobn" in name}
-        assert kind.rstrip("0123456789") == {"residual": "resnet", "none": "plain"}.get(variant.skips, variant.skips)
-        assert kind.endswith(str(variant.depth)) and variant.title == networks.TITLES[name]
+NORMS = {"_nobn": None, "_gn": 32, "_ln": 1}  # end of a name -> groups of channels that are normalised together
+
+
+@pytest.mark.parametrize("name", FAMILY | NORMALISED)
+def test_each_variant_has_the_layers_its_name_says(name):
+    variant = (FAMILY | NORMALISED)[name]
+    *width, kind = re.sub("_(nobn|gn|ln|nopool)$", "", name).split("_")
+    net = networks.architecture(name)()
+    assert net[0].out_channels == 64 * {"quarter": 1 / 4, "half": 1 / 2}.get("".join(width), 1)
+    assert net.eval()(torch.rand(2, 1, 56, 56)).shape == (2, 10)
+    groups = {module.num_groups for module in net.modules() if isinstance(module, nn.GroupNorm)}
+    expected = next((NORMS[end] for end in NORMS if name.endswith(end)), "batch")
+    assert groups == ({expected} if isinstance(expected, int) else set())
+    assert any(isinstance(module, nn.BatchNorm2d) for module in net.modules()) == (expected == "batch")
+    assert any(isinstance(module, nn.MaxPool2d) for module in net.modules()) == ("nopool" not in name)
+    biased = {module.bias is not None for module in net.modules() if isinstance(module, nn.Conv2d)}
+    assert biased == {expected is None}
+    assert kind.rstrip("0123456789") == {"residual": "resnet", "none": "plain"}.get(variant.skips, variant.skips)
+    assert kind.endswith(str(variant.depth)) and variant.title == networks.TITLES[name]
+
+
+def test_no_two_networks_have_one_title():
     assert len({networks.title(name) for name in networks.NETS}) == len(networks.NETS)
 
 
@@ -133,7 +144,18 @@ def test_fully_connected_nets_have_the_hidden_units_that_are_said(model):
     assert HIDDEN[model] == hidden
 
 
-@pytest.mark.parametrize("change", [{}, {"skips": "none"}, {"skips": "preact"}, {"norm": False}, {"pool": False}])
+@pytest.mark.parametrize("model", DENSE)
+def test_variants_of_the_fully_connected_net_have_the_layers_their_names_say(model):
+    words = model.split("_")
+    activation = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid}.get(words[1], nn.ReLU)
+    hidden = [activation, nn.BatchNorm1d] if "after" in words else [nn.BatchNorm1d, activation]
+    net = networks.architecture(model)()
+    assert [type(layer) for layer in net[2:-1]] == (hidden if "bn" in words else [activation])
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"skips": "none"}, {"skips": "preact"}, {"norm": False}, {"norm": "layer"}, {"pool": False}]
+)
 def test_every_weight_is_trained(change):
     """No layer is left out of the sum, and none ends in a ReLU that never opens."""
     torch.manual_seed(0)

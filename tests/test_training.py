@@ -105,7 +105,7 @@ def test_the_paper_gives_fully_connected_nets_no_target():
     almost = [{"accuracy": 99.0}]
     assert Recipe(model="resnet18").is_finished(almost)
     assert not Recipe(model="resnet18").is_finished([{"accuracy": 98.98}])
-    assert not any(Recipe(model=model).is_finished(almost) for model in networks.HIDDEN)
+    assert not any(Recipe(model=model).is_finished(almost) for model in (*networks.HIDDEN, *networks.DENSE))
     assert Recipe(model="fc").is_finished([{"accuracy": 10.0}] * 4)
 
 

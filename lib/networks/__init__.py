@@ -4,19 +4,14 @@ import importlib
 from typing import Any
 
 from lib.networks.architectures import (  # noqa: F401
-    CLASSES,
     ENGINES,
-    FAMILY,
-    HIDDEN,
     NETS,
     NORMALIZE,
     RESIZE,
-    SIZE,
     SIZES,
     TITLES,
     Known,
     Predictor,
-    Variant,
     architecture,
     check_size,
     file_stem,
@@ -24,6 +19,7 @@ from lib.networks.architectures import (  # noqa: F401
     title,
     weights_path,
 )
+from lib.networks.variants import CLASSES, DENSE, FAMILY, HIDDEN, NORMALISED, SIZE, Variant  # noqa: F401
 
 
 def __getattr__(name: str) -> Any:

@@ -9,14 +9,14 @@ import json
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import AfterValidator
 
+from lib.networks.variants import CLASSES, DENSE, FAMILY, HIDDEN, NORMALISED, SIZE, Dense, Variant
 from lib.store.files import OUTPUTS, in_short
 from lib.store.parameters import imported
 from lib.store.parts import kept_record
@@ -24,9 +24,7 @@ from lib.store.parts import kept_record
 if TYPE_CHECKING:
     from torch import nn
 
-SIZE = 56  # pixels a side after the upscaling (section 3.1)
-SIZES = (28, 56, 112)  # to which it may be chosen instead
-CLASSES = 10
+SIZES = (28, 56, 112)  # pixels a side to which the images may be upscaled
 
 # Mean and standard deviation of brightness in [0, 1]; ImageNet's are the averages of its three channels.
 NORMALIZE = {
@@ -45,6 +43,17 @@ def fully_connected(hidden: int = SIZE * SIZE) -> nn.Module:
     from torch import nn
 
     return nn.Sequential(nn.Flatten(), nn.Linear(SIZE * SIZE, hidden), nn.ReLU(), nn.Linear(hidden, CLASSES))
+
+
+def fully_connected_variant(dense: Dense) -> nn.Module:
+    """3136 -> 3136 -> 10 with another activation, or with batch normalisation before or after it."""
+    from torch import nn
+
+    pixels = SIZE * SIZE
+    hidden = [{"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}[dense.activation]()]
+    if dense.norm != "none":
+        hidden.insert(0 if dense.norm == "before" else 1, nn.BatchNorm1d(pixels))
+    return nn.Sequential(nn.Flatten(), nn.Linear(pixels, pixels), *hidden, nn.Linear(pixels, CLASSES))
 
 
 def fully_connected_rgb() -> nn.Module:
@@ -129,51 +138,12 @@ def from_timm(name: str) -> nn.Module:
     return timm.create_model(name, pretrained=False, in_chans=1, num_classes=CLASSES, **size)
 
 
-@dataclass(frozen=True)
-class Variant:
-    """A ResNet of the family in which one part is changed at a time (`residual.py`)."""
+def residual(variant: Variant) -> nn.Module:
+    """A ResNet of `variants.py`."""
+    from lib.networks.residual import resnet
 
-    depth: Literal[10, 18, 34, 50]  # layers with weights; 50: bottlenecks
-    skips: Literal["residual", "none", "preact"] = "residual"
-    width: float = 0.5  # 1: 64 channels behind the first convolution
-    norm: bool = True  # batch normalisation
-    pool: bool = True  # max-pooling behind the first convolution
+    return resnet(variant)
 
-    @property
-    def title(self) -> str:
-        """In print: `ResNet-18, half width`."""
-        kind = {"residual": "ResNet", "none": "Plain", "preact": "Pre-activation ResNet"}[self.skips]
-        told = [f"{kind}-{self.depth}", *({0.25: ["quarter width"], 0.5: ["half width"]}.get(self.width, []))]
-        told += ([] if self.norm else ["no batch norm"]) + ([] if self.pool else ["no pooling"])
-        return ", ".join(told)
-
-    def make(self) -> nn.Module:
-        """The network with fresh weights."""
-        from lib.networks.residual import resnet
-
-        return resnet(self)
-
-
-# Shortcuts by depth at half width; then one change at a time from `half_resnet18`. At full width that is `resnet18`.
-FAMILY = {
-    "half_resnet10": Variant(10),
-    "half_resnet18": Variant(18),
-    "half_resnet34": Variant(34),
-    "half_resnet50": Variant(50),
-    "half_plain10": Variant(10, "none"),
-    "half_plain18": Variant(18, "none"),
-    "half_plain34": Variant(34, "none"),
-    "half_plain50": Variant(50, "none"),
-    "half_preact10": Variant(10, "preact"),
-    "half_preact18": Variant(18, "preact"),
-    "half_preact34": Variant(34, "preact"),
-    "half_preact50": Variant(50, "preact"),
-    "quarter_resnet18": Variant(18, width=0.25),
-    "half_resnet18_nobn": Variant(18, norm=False),
-    "half_plain18_nobn": Variant(18, "none", norm=False),
-    "half_resnet18_nopool": Variant(18, pool=False),
-}
-HIDDEN = {"fc98": 98, "fc392": 392, "fc784": 784, "fc1568": 1568, "fc": SIZE * SIZE, "fc6272": 6272}  # units of the FCs
 
 # name -> a function that returns a network for 1x56x56 with fresh weights.
 NETS: dict[str, Callable[[], nn.Module]] = {
@@ -188,7 +158,9 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "cnn": small_cnn,
     "fc_rgb": fully_connected_rgb,
     "resnetv2_50_stem": resnetv2_50_stem,
-    **{name: variant.make for name, variant in FAMILY.items()},
+    "vgg19_bn": lambda: from_torchvision("vgg19_bn"),
+    **{name: partial(residual, variant) for name, variant in (FAMILY | NORMALISED).items()},
+    **{name: partial(fully_connected_variant, dense) for name, dense in DENSE.items()},
     **{name: partial(fully_connected, hidden) for name, hidden in HIDDEN.items() if name != "fc"},
 }
 
@@ -204,7 +176,8 @@ TITLES = {
     "cnn": "small CNN",
     "fc_rgb": "FC, three channels",
     "resnetv2_50_stem": "ResNet-50V2, stem as described",
-    **{name: variant.title for name, variant in FAMILY.items()},
+    "vgg19_bn": "VGG-19, batch norm",
+    **{name: variant.title for name, variant in (FAMILY | NORMALISED | DENSE).items()},
     **{name: f"FC, {hidden:,} hidden units" for name, hidden in HIDDEN.items() if name != "fc"},
 }
 
@@ -214,7 +187,7 @@ def check_size(model: str, size: int) -> None:
     if size not in SIZES:
         raise ValueError(f"unknown size {size!r}; choose from {', '.join(map(str, SIZES))}")
     name = model.partition("@")[0]
-    if size != SIZE and name in {*HIDDEN, "fc_rgb", "cnn"}:
+    if size != SIZE and name in {*HIDDEN, *DENSE, "fc_rgb", "cnn"}:
         raise ValueError(f"{name} reads images of {SIZE}x{SIZE} alone, not of {size}x{size}; choose another network")
 
 

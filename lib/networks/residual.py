@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from lib.networks.architectures import CLASSES, Variant
+from lib.networks.variants import CLASSES, Variant
 
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}  # depth -> blocks in each stage
 CHANNELS = 64  # behind the first convolution and in the first stage, at width 1
@@ -114,6 +114,9 @@ def _convolution(variant: Variant, before: int, after: int, kernel: int, stride:
 
 
 def _norm(variant: Variant, channels: int) -> nn.Module:
+    """Group normalisation has 32 groups, as Wu and He 2018 (arXiv:1803.08494) advise; layer normalisation has one."""
+    if variant.norm in ("group", "layer"):
+        return nn.GroupNorm(32 if variant.norm == "group" else 1, channels)
     return nn.BatchNorm2d(channels) if variant.norm else nn.Identity()
 
 

@@ -15,7 +15,7 @@ from lib.store.parameters import LARGEST_SEED
 
 def paper_target(model: str) -> float:
     """Percent of the validation images at which the paper stops training; infinite for fully connected nets."""
-    return float("inf") if model.partition("@")[0] in networks.HIDDEN else PAPER_TARGET
+    return float("inf") if model.partition("@")[0] in (*networks.HIDDEN, *networks.DENSE) else PAPER_TARGET
 
 
 class Recipe(BaseModel):
