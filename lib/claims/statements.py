@@ -2,9 +2,9 @@
 
 A statement says between which bounds a number lies. The number is a contrast of means over trainings
 (`contrasts.estimate`), and the intervals of all numbers of one claim hold together with 95 % (Bonferroni). A statement
-is *supported* if the interval lies within the bounds, *contradicted* if it lies outside, and else *undecided*. A network
-with one training has no interval and decides nothing. A claim is contradicted if one of its statements is, supported if
-all of them are, and else undecided.
+is *supported* if the interval lies within the bounds, *contradicted* if it lies outside, and else *undecided*. A
+network with one training has no interval and decides nothing. A claim is contradicted if one of its statements is,
+supported if all of them are, and else undecided.
 
 `tests/test_statements.py` simulates how often the rule is wrong.
 """
@@ -106,7 +106,7 @@ class Statement:
 
     @property
     def so_in(self) -> tuple[int, int]:
-        """Of how many trainings of the network it is about the number lies within the bounds, and how many there are."""
+        """For how many trainings of its (first) network the number lies within the bounds, and how many there are."""
         each = np.array([number.each for number in self.bounds.numbers])  # (numbers, trainings)
         if isinstance(self.bounds.numbers[0], Share):
             return int(each.sum()), each.size

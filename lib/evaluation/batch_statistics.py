@@ -1,4 +1,4 @@
-"""Batch normalisation by each batch's own statistics, as in training: what a program does that forgets `model.eval()`."""
+"""Batch normalisation by each batch's own statistics: what a program does that forgets `model.eval()`."""
 
 import copy
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from lib.evaluation.plan import CLEAN
 from lib.experiments.measure import Compared, predictions
+from lib.paper import PAPER_NOISES
 from lib.statistics.bootstrap import limits, resample
 from lib.statistics.contrasts import verdict
 from lib.statistics.curves import Trainings

@@ -3,16 +3,19 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from scipy.stats import t
+from statsmodels.stats.multitest import multipletests
 
 from lib import networks
 from lib.evaluation.plan import CLEAN, Plan
 from lib.evaluation.readings import DEFAULT, Reading
 from lib.evaluation.results import accuracies
 from lib.evaluation.sweep import Predictions
-from lib.experiments.declaration import WHOLE, Experiment, families, packaged
+from lib.experiments.declaration import WHOLE, Experiment, families, load, packaged
 from lib.networks import Known
 from lib.paper import PAPER_NOISES, PAPER_TARGET
 from lib.statistics.contrasts import contrasts
@@ -34,6 +37,16 @@ class Measured(BaseModel):
     images: int = Field(2_000, ge=2, le=WHOLE)  # the first of the test images
     outputs: Path = Path("outputs")  # from the repository's root
 
+    def measure(self, name: str) -> "tuple[Path, Result]":
+        """The folder of the results, and what is recorded there of an experiment (`measure`)."""
+        return ROOT / self.outputs, measure(load(name), ROOT / self.outputs, self.images)
+
+
+class Varied(Measured):
+    """The parameters of a notebook about one experiment."""
+
+    score: Literal["area", "relative", "initial"] = "area"  # a key of `SCORES`
+
 
 class Compared(Measured):
     """The parameters of a notebook that compares networks over their trainings."""
@@ -45,7 +58,7 @@ class Compared(Measured):
     def _each_once(cls, models: list[str] | None) -> list[str] | None:
         return models and each_once(models)
 
-    def measure(self, usual: tuple[str, ...], reading: Reading = DEFAULT) -> Trainings:
+    def trainings(self, usual: tuple[str, ...], reading: Reading = DEFAULT) -> Trainings:
         """The trainings of the networks named, of `usual` if none are."""
         return trainings(tuple(self.models or usual), ROOT / self.outputs, self.images, reading)
 
@@ -155,6 +168,16 @@ class Result:
             together = dict.fromkeys(PAPER_NOISES, len(PAPER_NOISES))
             tables.append(contrasts(self.trainings, {name: question.contrast}, noises, together))
         return pd.concat(tables, ignore_index=True).rename(columns={"score": "noise"})
+
+    def standing(self, found: pd.DataFrame) -> list[str]:
+        """The questions that are decided over all of them together, in the mean of the noises: Holm's procedure.
+
+        Args:
+            found: `contrasts`.
+        """
+        known = found[(found["noise"] == MEAN) & (found["freedom"] > 0)]
+        p = 2 * t.sf(known["estimate"].abs() / known["error"], known["freedom"])
+        return known["question"][multipletests(p, method="holm")[0]].tolist()
 
 
 def on_each(score: str = "area") -> dict[str, Score]:

@@ -19,7 +19,7 @@ from lib.store import data
 from lib.store.files import OUTPUTS, ROOT, visible
 
 if TYPE_CHECKING:
-    from lib.analysis.dropout import Cut  # with torch, for which no viewer waits to open
+    from lib.experiments.dropout import Cut  # with torch, for which no viewer waits to open
 
 MOST_ATTACKS = paper.LEVELS[-1]
 SMALLEST_C, LARGEST_C = 0.1, 10.0
@@ -273,7 +273,7 @@ def _network(state: State) -> tuple[networks.Predictor, Cut | None]:
 
 @lru_cache
 def _loaded(model: str, train_seed: int, outputs: Path, dataset: str) -> tuple[networks.Predictor, Cut | None]:
-    from lib.analysis import dropout  # with torch
+    from lib.experiments import dropout  # with torch
 
     net = networks.load(model, train_seed, outputs, dataset)
     if model.partition("@")[0] not in networks.NETS:  # these are known to pass, and the probe doubles the wait
