@@ -247,3 +247,13 @@ def families() -> dict[str, str]:
         for family, models in experiment.families.items():
             found |= {model: family for model in models if model not in found}
     return found
+
+
+class Asked(BaseModel):
+    """The parameters of `experiment.ipynb`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    experiment: str = Field("resolution", min_length=1)  # a name in params/experiments, or a .yaml file
+    train: bool = True
+    outputs: Path = Path("outputs")  # from the repository's root

@@ -168,6 +168,27 @@ def white_against_black(trainings: Trainings, table: pd.DataFrame, paper: pd.Ser
     return figure
 
 
+@style.context(STYLE)
+def ranked(found: pd.DataFrame, what: str) -> Figure:
+    """The mean area of each network with its interval, the best on top; one's own networks in black.
+
+    Args:
+        found: `comparison.among_the_paper`.
+    """
+    figure = Figure(figsize=(7, 1.4 + 0.34 * len(found)), layout="constrained")
+    axes = figure.subplots()
+    for place, row in enumerate(reversed(list(found.itertuples()))):
+        colour = "black" if row.own else "0.6"
+        axes.plot(row.mean, place, "o", color=colour, markersize=6)
+        if row.trainings > 1:
+            axes.hlines(place, row.low, row.high, color=colour, linewidth=2)
+    names = [networks.title(model) for model in found["model"]][::-1]
+    axes.set_yticks(range(len(found)), names)
+    axes.set(xlabel="area under the curve (%)", ylim=(-0.6, len(found) - 0.4))
+    axes.set_title(what, fontsize=10)
+    return figure
+
+
 def _curves(axes: Axes, trainings: Trainings, table: pd.DataFrame, model: str, noise: str, **changes) -> None:
     """A network's trainings thin, their mean thick, its 95 % band; a single training thin, without a band."""
     look = network_look(model) | {"linewidth": 2.2, "markevery": 2} | changes

@@ -398,3 +398,17 @@ def foreground(found: pd.DataFrame, paper: pd.Series, ours: pd.Series) -> pd.Dat
         for name, others in (("at the paper's levels", ours), ("paper", paper)):
             own[name] = f"{others[row.model]:+.1f}" if row.model in others else "-"
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def ranked(found: pd.DataFrame) -> pd.DataFrame:
+    """`comparison.among_the_paper`, a row for each network, the best first."""
+    rows = {}
+    for row in found.itertuples():
+        open_ranks = f" (could be {row.best} to {row.worst})" if row.best != row.worst else ""
+        rows[networks.title(row.model)] = {
+            "": "own" if row.own else "paper's",
+            "area under the curve (%)": interval(row.mean, row.low, row.high),
+            "trainings": row.trainings,
+            "rank": f"{row.rank}{open_ranks}".replace(" ", BOUND),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")

@@ -1,0 +1,81 @@
+"""One's own networks beside the paper's eight: ranks, the trainings that a difference needs, and one result file."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib.experiments.measure import MEAN, Result, on_each, recorded
+from lib.paper import NETWORKS
+from lib.statistics.contrasts import means, pairs, ranking, spread, trainings_needed
+from lib.statistics.curves import Trainings, area
+from lib.store.files import OUTPUTS, provenance, write_derived
+
+MEAN_AREA = {MEAN: area()}
+
+
+def among_the_paper(result: Result, outputs: Path = OUTPUTS) -> pd.DataFrame:
+    """The networks of an experiment and the paper's eight by mean area, on the same noisy images, the best first.
+
+    The paper's are read from `outputs`, and from the repository's own results if that folder has none of them.
+
+    Returns:
+        Columns: model, own (of the experiment), trainings, mean, low, high (percent), rank, best, worst (the ranks that
+        the intervals leave open).
+    """
+    trainings = result.trainings
+    theirs = recorded(NETWORKS, outputs, trainings.images, result.experiment.readings[0])
+    if not theirs.models:
+        theirs = recorded(NETWORKS, OUTPUTS, trainings.images, result.experiment.readings[0])
+    curves = pd.concat([trainings.curves, theirs.curves])
+    curves = curves[~curves.index.duplicated()]
+    models = (*trainings.models, *(model for model in theirs.models if model not in trainings.models))
+    together = Trainings(models, curves, trainings.images, dict(theirs.families) | dict(trainings.families))
+    table = means(together, MEAN_AREA)
+    order = ranking(together, pairs(together, MEAN_AREA), table).merge(table, on=["score", "model"])
+    order["own"] = order["model"].isin(result.experiment.models)
+    return order[["model", "own", "trainings", "mean", "low", "high", "rank", "best", "worst"]]
+
+
+def needed(result: Result, difference: float) -> dict[str, int]:
+    """Family -> the trainings of each of two of its networks that tell such a difference apart (points, 80 % power).
+
+    A family of which no network has two trainings is left out: its spread is not known.
+    """
+    found, _ = spread(result.trainings, area())
+    names = [result.trainings.families.get(model, model) for model in found.models]
+    known = {names[found.models.index(model)] for model in result.trainings.models}
+    counts = {}
+    for family in known:
+        rows = [place for place, name in enumerate(names) if name == family]
+        if found.freedom[found.family[rows[0]]] > 0:
+            counts[family] = trainings_needed(difference, float(np.sqrt(found.variances[rows].min())))
+    return counts
+
+
+def write(result: Result, found: pd.DataFrame, ranked: pd.DataFrame, outputs: Path = OUTPUTS) -> Path:
+    """Write `experiments/NAME.json`: the declaration, each training's areas, the contrasts and the ranks; its path."""
+    path = outputs / "experiments" / f"{result.experiment.name}.json"
+    content = {
+        "experiment": result.experiment.model_dump(mode="json", exclude_defaults=True),
+        "images": result.trainings.images,
+        "trainings": result.scores().join(result.reached.drop(columns="short")).reset_index().to_dict("records"),
+        "means": means(result.trainings, on_each()).to_dict("records"),
+        "contrasts": found.to_dict("records"),
+        "ranks": ranked.to_dict("records"),
+        **provenance(),
+    }
+    text = json.dumps(_plain(content), indent=1, allow_nan=False) + "\n"
+    write_derived(path, lambda file: file.write(text.encode()))
+    return path
+
+
+def _plain(value):
+    """What JSON can hold: no NumPy numbers, null for what is not known."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not np.isfinite(value) else value
