@@ -81,8 +81,8 @@ def reading(recipe: dict) -> str:
     told = dict(zip(("replacement", "source"), SweepPart(Path(), recipe).drawing, strict=True))
     told = told if recipe["noise"] != CLEAN else {}
     usual = UNNAMED | {"bfloat16": False}
-    keys = ("space", "white_above", "bfloat16", "dataset")
-    others = [key for key in keys if recipe.get(key, usual[key]) != usual[key]]
+    keys = ("space", "white_above", "bfloat16", "dataset", "statistics", "adapted_on")
+    others = [key for key in keys if recipe.get(key, usual.get(key)) != usual.get(key)]
     told |= {key: recipe[key] for key in others}
     return " ".join(f"{key}={value}" for key, value in told.items()) or "no noise"
 

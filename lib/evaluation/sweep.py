@@ -1,9 +1,15 @@
-"""The sweep (section 3.4): what a trained network answers at every noise, level and draw, kept on disk."""
+"""The sweep (section 3.4): what a trained network predicts at every noise, level and draw, kept on disk.
 
+`python -m lib.evaluation.sweep FILE.yaml` sweeps all networks that the file names, such as `params/normalisation.yaml`.
+"""
+
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import yaml
 from tqdm import tqdm
 
 from lib import networks
@@ -12,6 +18,8 @@ from lib.store import data, parts
 from lib.store.files import ROOT, read_arrays, write_arrays
 
 CHECKED_CELLS = 50  # predictions recomputed from the weights for each recorded file
+ARRAYS = ("predicted", "probability", "attacked", "altered")  # of `Predictions`
+FIRST_TRAINING_IMAGE = 10_000  # its number where noise is drawn: the test images have those before
 TOLERANCE = 0.01  # of a probability: other processors and engines round differently, files hold float16
 
 
@@ -73,22 +81,56 @@ def sweep(plan: Plan) -> dict[str, int]:
     digits = data.load(plan.dataset)
     data.check_count(plan.images, digits.test_images, "images", plan.dataset)
     networks.probed(net, plan.model)
-    probabilities = networks.predictor(net, plan.engine, plan.bfloat16, plan.space)
     images = networks.upscale(digits.test_images[: plan.images], plan.space, net.resize)
     labels = digits.test_labels[: plan.images]
     record = parts.origin(plan.model, plan.train_seed, plan.weights)
+    predictor = _predictors(plan, net, digits)
 
     def make(part: SweepPart, bar: tqdm) -> None:
-        predict(part, probabilities, images, labels, record, bar).write(part.path)
+        predictor_at = predictor(part)
+        if part.statistics == "frozen":
+            return predict(part, predictor_at(0), images, labels, record, bar).write(part.path)
+        levels = part.recipe["levels"]
+        found = [predict(part.at(level), predictor_at(level), images, labels, record, bar) for level in levels]
+        arrays = {name: np.concatenate([getattr(one, name) for one in found]) for name in ARRAYS}
+        Predictions(**arrays, record=record | {"recipe": part.recipe}).write(part.path)
 
     return parts.complete(
         plan.parts(),
         record["weights"],
         make,
-        check=lambda part: _check(part, probabilities, images, labels),
+        check=lambda part: _check(part, predictor(part), images, labels),
         recompute=plan.recompute,
         title=f"{plan.model} sweep",
     )
+
+
+def _predictors(
+    plan: Plan, net: networks.Net, digits: data.Digits
+) -> Callable[[SweepPart], Callable[[int], networks.Predictor]]:
+    """Part -> level -> the predictor that has this part's statistics at this level."""
+    if plan.statistics == "frozen":
+        frozen = networks.predictor(net, plan.engine, plan.bfloat16, plan.space)
+        return lambda part: lambda level: frozen
+    if plan.statistics == "batch":
+        by_batch = networks.batch_predictor(net)
+        return lambda part: lambda level: by_batch
+    engine = "torch" if plan.engine == "auto" else plan.engine  # OpenVINO's translation takes longer than it saves
+    training = digits.split()[0]
+
+    def predictor(part: SweepPart) -> Callable[[int], networks.Predictor]:
+        chosen = part.trained_on(len(training))
+        clean = networks.upscale(training[chosen], plan.space, net.resize)
+        wanted = networks.moments(net, clean) if plan.statistics == "moments" else None
+
+        def at(level: int) -> networks.Predictor:
+            noisy = part.attack(clean, FIRST_TRAINING_IMAGE + chosen, [level])[0][0]
+            fitted = networks.restore_moments(net, noisy, wanted) if wanted else networks.adapt(net, noisy)
+            return networks.predictor(fitted, engine, plan.bfloat16, plan.space)
+
+        return at
+
+    return predictor
 
 
 def recorded(plan: Plan) -> bool:
@@ -105,14 +147,15 @@ def predict(part: SweepPart, probabilities: networks.Predictor, images, labels, 
     noisy, attacked, altered = part.attack(images, np.arange(len(images)), levels)  # (levels, n, H, W), 2x (levels, n)
     predicted = np.empty(attacked.shape, np.uint8)
     probability = np.empty(attacked.shape, np.float16)
+    together = networks.STATISTICS_BATCH if part.statistics == "batch" else networks.BATCH
     asked = np.arange(len(images))
     for level in range(len(levels)):
         if level:
             predicted[level], probability[level] = predicted[level - 1], probability[level - 1]
             asked = np.flatnonzero((noisy[level] != noisy[level - 1]).any(axis=(1, 2)))
         bar.update(len(images) - len(asked))
-        for start in range(0, len(asked), networks.BATCH):
-            batch = asked[start : start + networks.BATCH]
+        for start in range(0, len(asked), together):
+            batch = asked[start : start + together]
             found = probabilities(noisy[level, batch])  # (batch, 10)
             predicted[level, batch] = found.argmax(axis=1)
             probability[level, batch] = found[np.arange(len(found)), labels[batch]]
@@ -121,8 +164,12 @@ def predict(part: SweepPart, probabilities: networks.Predictor, images, labels, 
     return Predictions(predicted, probability, attacked.astype(np.uint16), record, altered.astype(np.uint16))
 
 
-def _check(part: SweepPart, probabilities: networks.Predictor, images: np.ndarray, labels: np.ndarray) -> int:
+def _check(
+    part: SweepPart, predictor_at: Callable[[int], networks.Predictor], images: np.ndarray, labels: np.ndarray
+) -> int:
     """Recompute a random sample of a recorded part's cells from the weights: their number.
+
+    Where statistics are not frozen it is of one level; by each batch's own statistics it is one batch.
 
     Raises:
         ValueError: if one differs by more than rounding.
@@ -132,9 +179,14 @@ def _check(part: SweepPart, probabilities: networks.Predictor, images: np.ndarra
     random = np.random.default_rng()
     row = random.integers(len(levels), size=CHECKED_CELLS)
     index = random.integers(len(images), size=CHECKED_CELLS)
-    cell = np.arange(CHECKED_CELLS)
+    if part.statistics == "batch":
+        start = index[0] - index[0] % networks.STATISTICS_BATCH
+        index = np.arange(start, min(start + networks.STATISTICS_BATCH, len(images)))
+    if part.statistics != "frozen":
+        row = np.full(len(index), row[0])
+    cell = np.arange(len(index))
     noisy, attacked, altered = part.attack(images[index], index, levels)
-    found = probabilities(noisy[row, cell])  # (cells, 10)
+    found = predictor_at(levels[row[0]])(noisy[row, cell])  # (cells, 10)
     wrong = np.abs(found[cell, labels[index]] - recorded.probability[row, index]) > TOLERANCE
     wrong |= found[cell, recorded.predicted[row, index]] < found.max(axis=1) - TOLERANCE
     wrong |= attacked[row, cell] != recorded.attacked[row, index]
@@ -142,8 +194,23 @@ def _check(part: SweepPart, probabilities: networks.Predictor, images: np.ndarra
         wrong |= altered[row, cell] != recorded.altered[row, index]
     if wrong.any():
         raise ValueError(
-            f"{wrong.sum()} of {CHECKED_CELLS} predictions in {part.path} do not follow from the weights, "
+            f"{wrong.sum()} of {len(cell)} predictions in {part.path} do not follow from the weights, "
             f"the first for test image {index[wrong][0]} at {levels[row[wrong][0]]} attacks; "
             "sweep again with recompute=True"
         )
-    return CHECKED_CELLS
+    return len(cell)
+
+
+def plans(path: Path) -> list[Plan]:
+    """What a file such as `params/normalisation.yaml` declares: the settings of its `plan` for its `networks`."""
+    declared = yaml.safe_load(path.read_text())
+    return [
+        Plan(model=model, statistics=statistics, **declared["plan"])
+        for model, chosen in declared["networks"].items()
+        for statistics in chosen
+    ]
+
+
+if __name__ == "__main__":
+    for plan in plans(Path(sys.argv[1])):
+        print(plan.model, plan.statistics, sweep(plan), flush=True)
