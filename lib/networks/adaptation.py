@@ -168,11 +168,12 @@ def _name(net: nn.Module) -> str:
 
 def _forward(net: nn.Module, images: np.ndarray | Tensor) -> Tensor:
     """Logits of all images in one pass, on a GPU where there is one; `net` is back on its own device afterwards."""
-    if isinstance(images, np.ndarray) and images.ndim == 3 and images.dtype == np.uint8:
-        images = torch.from_numpy(images.copy())[:, None].float() / 255
-    if not isinstance(images, Tensor) or not images.is_floating_point() or not len(images):
+    bytes_of_grey = isinstance(images, np.ndarray) and images.ndim == 3 and images.dtype == np.uint8
+    if not (bytes_of_grey or (isinstance(images, Tensor) and images.is_floating_point())) or not len(images):
         kind = f"{images.dtype} {tuple(images.shape)}" if hasattr(images, "dtype") else type(images).__name__
         raise ValueError(f"images must be (n, H, W) uint8 or a float tensor with n of 1 or more, not {kind}")
+    if isinstance(images, np.ndarray):
+        images = torch.from_numpy(images.copy())[:, None].float() / 255
     own = next((weights.device for weights in net.parameters()), torch.device("cpu"))
     device = torch.device("cuda") if torch.cuda.is_available() else own
     exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)  # as in `inference`
