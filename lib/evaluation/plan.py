@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from lib import networks
-from lib.networks import ENGINES, Known
+from lib.networks import ENGINES, STATISTICS_BATCH, Known
 from lib.noise import NOISES, SOURCES, Noise, deciding, default_c, find, perturb_and_count, white_to_black
 from lib.paper import LEVELS, PAPER_NOISES
 from lib.store.data import KnownSet
@@ -27,7 +27,11 @@ UNNAMED: dict[str, Any] = {
     "space": 28,
     "white_above": 0,
     "dataset": "mnist",
+    "statistics": "frozen",
 }
+# Where the mean and variance of activations come from: batch normalisation's running averages of the training; each
+# batch; training images under the same noise and level (`networks.adapt`); those, for every layer (`restore_moments`).
+STATISTICS = ("frozen", "batch", "adapted", "moments")
 MOST_ATTACKS = 65_535  # counted in uint16
 MOST_DRAWS = 1_000
 
@@ -50,7 +54,9 @@ class Plan(BaseModel):
     source: str = "clean"  # the image that says which pixels are eligible and how bright: before all attacks, or now
     space: Literal[28, 56] = 28  # pixels a side where the noise falls: before or after the upscaling
     white_above: int = Field(0, ge=0, le=254)  # White to Black takes b > this; the paper tried 100 before
-    engine: str = "auto"
+    statistics: str = "frozen"  # one of STATISTICS
+    adapted_on: int = Field(1_000, ge=1, le=5_000)  # training images, for statistics "adapted" and "moments"
+    engine: str = "auto"  # OpenVINO cannot compute statistics: torch for all but frozen ones
     bfloat16: bool = False
     outputs: Path = Path("outputs")  # from the repository's root
     recompute: bool = False
@@ -65,10 +71,10 @@ class Plan(BaseModel):
     def _known_noises(cls, noises: list[str]) -> list[str]:
         return each_once([find(noise).name for noise in noises])
 
-    @field_validator("engine", "source")
+    @field_validator("engine", "source", "statistics")
     @classmethod
     def _known(cls, value: str, info: ValidationInfo) -> str:
-        choices = {"engine": ENGINES, "source": SOURCES}[str(info.field_name)]
+        choices = {"engine": ENGINES, "source": SOURCES, "statistics": STATISTICS}[str(info.field_name)]
         if value not in choices:
             raise ValueError(f"unknown {info.field_name} {value!r}; choose from {', '.join(choices)}")
         return value
@@ -88,6 +94,12 @@ class Plan(BaseModel):
             raise ValueError(f"give draw={self.draw} (that one alone) or draws={self.draws} (the first ones), not both")
         return self
 
+    @model_validator(mode="after")
+    def _batches_in_float32(self) -> "Plan":
+        if self.statistics == "batch" and (self.bfloat16 or self.engine == "openvino"):
+            raise ValueError("statistics='batch' is for engine='torch' without bfloat16")
+        return self
+
     @property
     def weights(self) -> Path:
         return networks.weights_path(self.model, self.train_seed, ROOT / self.outputs)
@@ -101,7 +113,7 @@ class Plan(BaseModel):
         """For files about the whole plan; a plan other than the usual one has a name of its own."""
         keys = {"noises", "levels", "draws", "images", "c", "bfloat16"} | ({"draw"} if self.draw is not None else set())
         chosen, usual = self.model_dump(include=keys), Plan(model=self.model).model_dump(include=keys)
-        chosen |= self.model_dump(include=set(UNNAMED), exclude_defaults=True)
+        chosen |= self.model_dump(include=set(UNNAMED), exclude_defaults=True) | self._statistics()
         stem = networks.file_stem(self.model, self.train_seed)
         return stem if chosen == usual else f"{stem}-{recipe_hash(chosen)}"
 
@@ -112,6 +124,7 @@ class Plan(BaseModel):
         """
         draw = (self.draw or 0) if draw is None else draw
         recipe = {"noise": noise, "images": self.images, "bfloat16": self.bfloat16} | self._reading(noise)
+        recipe |= self._statistics()
         if noise == CLEAN:
             return SweepPart(self.folder, recipe | {"levels": [0]})
         attacked = [level for level in self.levels if level > 0]
@@ -133,6 +146,14 @@ class Plan(BaseModel):
         if drawn == deciding(kind, c, UNNAMED["replacement"], UNNAMED["source"]):
             return chosen
         return chosen | dict(zip(("replacement", "source"), drawn, strict=True))
+
+    def _statistics(self) -> dict:
+        """What of the statistics is not `UNNAMED`."""
+        if self.statistics == UNNAMED["statistics"]:
+            return {}
+        if self.statistics == "batch":
+            return {"batch_statistics": STATISTICS_BATCH}
+        return {"statistics": self.statistics, "adapted_on": self.adapted_on}
 
     def recorded_draws(self) -> int:
         """How many draws, counted from 0, are on disk for all the noises."""
@@ -162,6 +183,18 @@ class SweepPart(Part):
     @property
     def size(self) -> int:
         return len(self.recipe["levels"]) * self.recipe["images"]
+
+    @property
+    def statistics(self) -> str:
+        """One of `STATISTICS`."""
+        return "batch" if "batch_statistics" in self.recipe else (UNNAMED | self.recipe)["statistics"]
+
+    def trained_on(self, number: int) -> np.ndarray:
+        """(adapted_on,): which of the first `number` training images the statistics come from.
+
+        A random sample by the part's draw, 0 for the clean images; a smaller sample is the start of a larger one.
+        """
+        return np.random.default_rng(self.recipe.get("draw", 0)).permutation(number)[: self.recipe["adapted_on"]]
 
     @property
     def drawing(self) -> tuple[bool, str]:

@@ -5,9 +5,9 @@ import itertools
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from lib.evaluation.plan import CLEAN, USUAL_NOISES, WHITE, Plan, SweepPart
+from lib.evaluation.plan import CLEAN, USUAL_NOISES, Plan, SweepPart
 from lib.evaluation.results import READING, about
-from lib.noise import SOURCES, deciding, white_to_black
+from lib.noise import SOURCES
 
 EDGES = "edge_to_altered"  # the noise for which the paper gives no c
 KEYS = ["dataset", *READING, "noise", "c"]
@@ -30,19 +30,19 @@ class Reading(BaseModel):
             raise ValueError(f"unknown source {source!r}; choose from {', '.join(SOURCES)}")
         return source
 
-    def part(self, noise: str, **options) -> SweepPart:
+    def part(self, noise: str, bundled: bool = False, **options) -> SweepPart:
         """The part that a sweep under this reading records of one noise, or of the clean images (`CLEAN`).
 
         Args:
+            bundled: for a bundle, whose recipes name the way of drawing even where it is the one of `UNNAMED`.
             options: of `Plan`: model, train_seed, levels, images, draw, dataset, statistics, outputs.
         """
         c = self.edges_c if noise == EDGES else None
-        plan = Plan(c=c, white_above=self.white_above, **options)
-        part = plan.part(noise)
-        if noise == CLEAN:
+        drawn = {"replacement": self.replacement, "source": self.source}
+        part = Plan(c=c, white_above=self.white_above, **drawn, **options).part(noise)
+        if noise == CLEAN or not bundled:
             return part
-        kind = white_to_black(self.white_above) if noise == WHITE else noise
-        replacement, source = deciding(kind, part.recipe["c"], self.replacement, self.source)
+        replacement, source = part.reading
         return SweepPart(part.folder, part.recipe | {"replacement": replacement, "source": source})
 
     def select(self, table: pd.DataFrame, draw: int | None = 0, **options) -> pd.DataFrame:

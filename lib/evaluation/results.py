@@ -93,7 +93,6 @@ def about(record: dict) -> dict:
     recipe = UNNAMED | record["recipe"]
     noisy = recipe["noise"] != CLEAN
     replacement, source = SweepPart(Path(), recipe).reading if noisy else (None, None)
-    statistics = recipe.get("statistics", "batch" if "batch_statistics" in recipe else "frozen")
     return {
         "model": record["model"],
         "recipe": record["model"].partition("@")[2] or "paper",
@@ -103,7 +102,7 @@ def about(record: dict) -> dict:
         "source": source,
         "white_above": recipe["white_above"] if recipe["noise"] == "white_to_black" else None,
         "space": recipe["space"],
-        "statistics": statistics,
+        "statistics": SweepPart(Path(), recipe).statistics,
         "bfloat16": recipe.get("bfloat16", False),
         "noise": recipe["noise"],
         "c": recipe.get("c"),

@@ -1,17 +1,23 @@
-"""The sweep (section 3.4): what a trained network answers at every noise, level and draw, kept on disk."""
+"""The sweep (section 3.4): what a trained network predicts at every noise, level and draw, kept on disk."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
 from lib import networks
-from lib.evaluation.plan import Plan, SweepPart
+from lib.evaluation.plan import UNNAMED, Plan, SweepPart
 from lib.store import data, parts
 from lib.store.files import ROOT, read_arrays, write_arrays
 
+if TYPE_CHECKING:
+    from lib.networks.net import Net
+
 CHECKED_CELLS = 50  # predictions recomputed from the weights for each recorded file
+FIRST_TRAINING_IMAGE = 10_000  # its number where noise is drawn: the test images have those before
 TOLERANCE = 0.01  # of a probability: other processors and engines round differently, files hold float16
 
 
@@ -53,7 +59,7 @@ class Predictions:
 
 
 def sweep(plan: Plan) -> dict[str, int]:
-    """Record what the network answers for every part of the plan; what is recorded already is checked and kept.
+    """Record what the network predicts for every part of the plan; what is recorded already is checked and kept.
 
     Paper: section 3.4. Where all is recorded and the weights are not kept, nothing can be checked.
 
@@ -63,29 +69,22 @@ def sweep(plan: Plan) -> dict[str, int]:
     Raises:
         FileNotFoundError: if the network is not trained; it names the command that does.
         ValueError: if recorded predictions do not follow from the weights, the network was trained on another data set
-            or that has fewer images, or it is not fit to be measured (`networks.probed`).
+            or that has fewer images, or it cannot be evaluated (`networks.probed`).
     """
     if not plan.weights.is_file() and recorded(plan) and not plan.recompute:
         return {"computed": 0, "reused": len(plan.parts()), "checked": 0}
     net = networks.load(plan.model, plan.train_seed, ROOT / plan.outputs, plan.dataset)
     if plan.space not in (networks.HEIGHT, net.size):
         raise ValueError(f"space={plan.space}: {plan.model} reads {net.reads}; choose space={networks.HEIGHT}")
-    digits = data.load(plan.dataset)
-    data.check_count(plan.images, digits.test_images, "images", plan.dataset)
+    data.check_count(plan.images, data.load(plan.dataset).test_images, "images", plan.dataset)
     networks.probed(net, plan.model)
-    probabilities = networks.predictor(net, plan.engine, plan.bfloat16, plan.space)
-    images = networks.upscale(digits.test_images[: plan.images], plan.space, net.resize)
-    labels = digits.test_labels[: plan.images]
     record = parts.origin(plan.model, plan.train_seed, plan.weights)
-
-    def make(part: SweepPart, bar: tqdm) -> None:
-        predict(part, probabilities, images, labels, record, bar).write(part.path)
-
+    evaluator = Evaluator(net, record, plan.engine, plan.bfloat16, plan.space)
     return parts.complete(
         plan.parts(),
         record["weights"],
-        make,
-        check=lambda part: _check(part, probabilities, images, labels),
+        make=lambda part, bar: evaluator.predict(part, bar).write(part.path),
+        check=evaluator.check,
         recompute=plan.recompute,
         title=f"{plan.model} sweep",
     )
@@ -96,54 +95,123 @@ def recorded(plan: Plan) -> bool:
     return parts.recorded(plan.parts(), plan.weights)
 
 
-def predict(part: SweepPart, probabilities: networks.Predictor, images, labels, record: dict, bar: tqdm) -> Predictions:
-    """What a network answers for every image and level of a part; `bar` is moved on by an image at a time.
+class Evaluator:
+    """What one trained network predicts for the parts of a sweep, under whichever statistics a part asks for."""
 
-    An image that the attacks since the last level have left as it was (nothing eligible left) is not asked again.
-    """
-    levels = part.recipe["levels"]
-    noisy, attacked, altered = part.attack(images, np.arange(len(images)), levels)  # (levels, n, H, W), 2x (levels, n)
-    predicted = np.empty(attacked.shape, np.uint8)
-    probability = np.empty(attacked.shape, np.float16)
-    asked = np.arange(len(images))
-    for level in range(len(levels)):
-        if level:
-            predicted[level], probability[level] = predicted[level - 1], probability[level - 1]
-            asked = np.flatnonzero((noisy[level] != noisy[level - 1]).any(axis=(1, 2)))
-        bar.update(len(images) - len(asked))
-        for start in range(0, len(asked), networks.BATCH):
-            batch = asked[start : start + networks.BATCH]
-            found = probabilities(noisy[level, batch])  # (batch, 10)
-            predicted[level, batch] = found.argmax(axis=1)
-            probability[level, batch] = found[np.arange(len(found)), labels[batch]]
-            bar.update(len(found))
-    record = record | {"recipe": part.recipe}
-    return Predictions(predicted, probability, attacked.astype(np.uint16), record, altered.astype(np.uint16))
+    def __init__(self, net: "Net", record: dict, engine: str = "auto", bfloat16: bool = False, space: int = 28):
+        """Args:
+        record: what each file records besides the part's recipe (`parts.origin`).
+        engine, bfloat16, space: as in `Plan`.
+        """
+        self.net, self.record = net, record
+        self.engine, self.bfloat16, self.space = engine, bfloat16, space
+        self._fixed: dict[str, networks.Predictor] = {}
 
+    def predict(self, part: SweepPart, bar: tqdm) -> Predictions:
+        """The predictions for every image and level of a part; `bar` is moved on by an image at a time.
 
-def _check(part: SweepPart, probabilities: networks.Predictor, images: np.ndarray, labels: np.ndarray) -> int:
-    """Recompute a random sample of a recorded part's cells from the weights: their number.
+        An image that the attacks since the last level left as it was (nothing eligible left) is not evaluated again.
+        """
+        digits, recipe = self._digits(part), part.recipe
+        images, labels = self._seen(digits.test_images[: recipe["images"]]), digits.test_labels[: recipe["images"]]
+        levels, predictor = recipe["levels"], self.predictor(part)
+        noisy, attacked, altered = part.attack(
+            images, np.arange(len(images)), levels
+        )  # (levels, n, H, W), 2x (levels, n)
+        predicted = np.empty(attacked.shape, np.uint8)
+        probability = np.empty(attacked.shape, np.float16)
+        together = networks.STATISTICS_BATCH if part.statistics == "batch" else networks.BATCH
+        changed = np.arange(len(images))
+        for row, level in enumerate(levels):
+            if row and part.statistics == "frozen":
+                predicted[row], probability[row] = predicted[row - 1], probability[row - 1]
+                changed = np.flatnonzero((noisy[row] != noisy[row - 1]).any(axis=(1, 2)))
+            bar.update(len(images) - len(changed))
+            probabilities = predictor(level)
+            for start in range(0, len(changed), together):
+                batch = changed[start : start + together]
+                found = probabilities(noisy[row, batch])  # (batch, 10)
+                predicted[row, batch] = found.argmax(axis=1)
+                probability[row, batch] = found[np.arange(len(found)), labels[batch]]
+                bar.update(len(found))
+        record = self.record | {"recipe": recipe}
+        return Predictions(predicted, probability, attacked.astype(np.uint16), record, altered.astype(np.uint16))
 
-    Raises:
-        ValueError: if one differs by more than rounding.
-    """
-    recorded = Predictions.read(part.path)
-    levels = part.recipe["levels"]
-    random = np.random.default_rng()
-    row = random.integers(len(levels), size=CHECKED_CELLS)
-    index = random.integers(len(images), size=CHECKED_CELLS)
-    cell = np.arange(CHECKED_CELLS)
-    noisy, attacked, altered = part.attack(images[index], index, levels)
-    found = probabilities(noisy[row, cell])  # (cells, 10)
-    wrong = np.abs(found[cell, labels[index]] - recorded.probability[row, index]) > TOLERANCE
-    wrong |= found[cell, recorded.predicted[row, index]] < found.max(axis=1) - TOLERANCE
-    wrong |= attacked[row, cell] != recorded.attacked[row, index]
-    if recorded.altered is not None:
-        wrong |= altered[row, cell] != recorded.altered[row, index]
-    if wrong.any():
-        raise ValueError(
-            f"{wrong.sum()} of {CHECKED_CELLS} predictions in {part.path} do not follow from the weights, "
-            f"the first for test image {index[wrong][0]} at {levels[row[wrong][0]]} attacks; "
-            "sweep again with recompute=True"
-        )
-    return CHECKED_CELLS
+    def remember(self) -> None:
+        """Compute no image twice under frozen statistics: readings of the noise share some of their noisy images."""
+        probabilities = networks.predictor(self.net, self.engine, self.bfloat16, self.space)
+        known: dict[bytes, np.ndarray] = {}
+
+        def found(images: np.ndarray) -> np.ndarray:
+            keys = [image.tobytes() for image in images]
+            new = [number for number, key in enumerate(keys) if key not in known]
+            known.update(zip([keys[number] for number in new], probabilities(images[new]), strict=True))
+            return np.stack([known[key] for key in keys])
+
+        self._fixed["frozen"] = found
+
+    def predictor(self, part: SweepPart) -> Callable[[int], "networks.Predictor"]:
+        """Level -> the predictor that has this part's statistics at this level."""
+        if part.statistics in ("frozen", "batch"):
+            if part.statistics not in self._fixed:
+                frozen = part.statistics == "frozen"
+                self._fixed[part.statistics] = (
+                    networks.predictor(self.net, self.engine, self.bfloat16, self.space)
+                    if frozen
+                    else networks.batch_predictor(self.net)
+                )
+            return lambda level: self._fixed[part.statistics]
+        engine = "torch" if self.engine == "auto" else self.engine  # OpenVINO's translation takes longer than it saves
+        training = self._digits(part).split()[0]
+        chosen = part.trained_on(len(training))
+        clean = self._seen(training[chosen])
+        wanted = networks.moments(self.net, clean) if part.statistics == "moments" else None
+
+        def at(level: int) -> networks.Predictor:
+            noisy = part.attack(clean, FIRST_TRAINING_IMAGE + chosen, [level])[0][0]
+            fitted = networks.restore_moments(self.net, noisy, wanted) if wanted else networks.adapt(self.net, noisy)
+            return networks.predictor(fitted, engine, self.bfloat16, self.space)
+
+        return at
+
+    def check(self, part: SweepPart) -> int:
+        """Recompute a random sample of a recorded part's cells from the weights, and return their number.
+
+        With statistics that are not frozen the cells are of one level; with those of each batch they are one batch.
+
+        Raises:
+            ValueError: if one differs by more than rounding.
+        """
+        recorded = Predictions.read(part.path)
+        digits, levels = self._digits(part), part.recipe["levels"]
+        images, labels = self._seen(digits.test_images[: part.recipe["images"]]), digits.test_labels
+        random = np.random.default_rng()
+        row = random.integers(len(levels), size=CHECKED_CELLS)
+        index = random.integers(len(images), size=CHECKED_CELLS)
+        if part.statistics == "batch":
+            start = index[0] - index[0] % networks.STATISTICS_BATCH
+            index = np.arange(start, min(start + networks.STATISTICS_BATCH, len(images)))
+        if part.statistics != "frozen":
+            row = np.full(len(index), row[0])
+        cell = np.arange(len(index))
+        noisy, attacked, altered = part.attack(images[index], index, levels)
+        found = self.predictor(part)(levels[row[0]])(noisy[row, cell])  # (cells, 10)
+        wrong = np.abs(found[cell, labels[index]] - recorded.probability[row, index]) > TOLERANCE
+        wrong |= found[cell, recorded.predicted[row, index]] < found.max(axis=1) - TOLERANCE
+        wrong |= attacked[row, cell] != recorded.attacked[row, index]
+        if recorded.altered is not None:
+            wrong |= altered[row, cell] != recorded.altered[row, index]
+        if wrong.any():
+            raise ValueError(
+                f"{wrong.sum()} of {len(cell)} predictions in {part.path} do not follow from the weights, "
+                f"the first for test image {index[wrong][0]} at {levels[row[wrong][0]]} attacks; "
+                "sweep again with recompute=True"
+            )
+        return len(cell)
+
+    def _digits(self, part: SweepPart) -> data.Digits:
+        return data.load((UNNAMED | part.recipe)["dataset"])
+
+    def _seen(self, images: np.ndarray) -> np.ndarray:
+        """The images at the size at which the noise falls."""
+        return networks.upscale(images, self.space, self.net.resize)

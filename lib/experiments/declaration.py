@@ -110,7 +110,9 @@ class Experiment(BaseModel):
     levels: list[int] = Field(list(LEVELS), min_length=2)  # attacks
     noises: list[str] = list(USUAL_NOISES)
     draw: int | None = 0  # of the noise; None: each training has a draw of its own, numbered by its seed
-    statistics: Literal["frozen", "batch"] = "frozen"  # of batch normalisation
+    statistics: list[Literal["frozen", "batch", "adapted", "moments"]] = Field(["frozen"], min_length=1)  # as in `Plan`
+    adapted_on: int = Field(1_000, ge=1, le=5_000)  # training images, for statistics "adapted" and "moments"
+    without_normalisation: list[Known] = []  # networks that have no batch normalisation to adapt
     folder: str = ""  # under outputs; where the results lie if not among all others
     bundle: str = ""  # under that folder; the predictions of a training lie in one file there, not in a file each
     keep_weights: bool = True  # of the trainings that this experiment makes
@@ -132,7 +134,7 @@ class Experiment(BaseModel):
         for name, question in self.questions.items():
             if unknown := [model for model in question.contrast if model not in self.models]:
                 raise ValueError(f"question {name!r} needs {unknown[0]}, which is not among the networks")
-        for model in [*self.more_seeds, *self.labels]:
+        for model in [*self.more_seeds, *self.labels, *self.without_normalisation]:
             if model not in self.models:
                 raise ValueError(f"{model} is not among the networks")
         return self
@@ -180,19 +182,23 @@ class Experiment(BaseModel):
     def parts(self, recipe: Recipe) -> list[SweepPart]:
         """All that one training is evaluated on; what readings of the noise have in common comes once."""
         found = {}
-        for (place, reading), noise in product(enumerate(self.readings), (CLEAN, *self.noises)):
+        kinds = [
+            kind for kind in self.statistics if kind != "adapted" or recipe.model not in self.without_normalisation
+        ]
+        for (place, reading), kind, noise in product(enumerate(self.readings), kinds, (CLEAN, *self.noises)):
             part = reading.part(
                 noise,
+                bundled=bool(self.bundle),
                 model=recipe.model,
                 train_seed=recipe.seed,
                 levels=self.levels,
                 images=WHOLE if place == 0 and recipe.seed in self.all_images else self.images,
                 draw=recipe.seed if self.draw is None else self.draw,
                 dataset=recipe.dataset,
+                statistics=kind,
+                adapted_on=self.adapted_on,
                 outputs=recipe.outputs,
             )
-            if self.statistics == "batch":
-                part = SweepPart(part.folder, part.recipe | {"batch_statistics": recipe.batch_size})
             found[part.path.stem] = part
         return list(found.values())
 

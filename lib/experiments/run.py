@@ -8,16 +8,15 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 from filelock import Timeout
 from tqdm import tqdm
 
 from lib import networks
 from lib.evaluation import bundle, results
 from lib.evaluation.plan import SweepPart
-from lib.evaluation.sweep import Predictions, predict
+from lib.evaluation.sweep import Evaluator
 from lib.experiments.declaration import WHOLE, Experiment, load
-from lib.store import data, parts
+from lib.store import parts
 from lib.store.files import OUTPUTS, lock
 from lib.store.parts import kept_record, weights_hash
 from lib.training.recipe import Recipe
@@ -104,34 +103,10 @@ def _evaluate(experiment: Experiment, recipe: Recipe, todo: list[SweepPart]) -> 
 def _predict(experiment: Experiment, recipe: Recipe) -> bundle.Predict:
     """What a trained network predicts for a part. It is not probed: a training that has failed is recorded too."""
     net = networks.load(recipe.model, recipe.seed, recipe.outputs, recipe.dataset)
-    record = parts.origin(recipe.model, recipe.seed, recipe.weights)
-    digits = data.load(recipe.dataset)
-    if experiment.statistics == "batch":
-        from lib.evaluation.batch_statistics import by_batch  # imports torch
-
-        probabilities = by_batch(net)
-    else:
-        probabilities = networks.predictor(net)
-        probabilities = _remembered(probabilities) if experiment.bundle else probabilities
-
-    def one(part: SweepPart, bar: tqdm) -> Predictions:
-        count = part.recipe["images"]
-        return predict(part, probabilities, digits.test_images[:count], digits.test_labels[:count], record, bar)
-
-    return one
-
-
-def _remembered(probabilities: networks.Predictor) -> networks.Predictor:
-    """A predictor that computes no image twice: readings share some of their noisy images."""
-    known: dict[bytes, np.ndarray] = {}
-
-    def found(images: np.ndarray) -> np.ndarray:
-        keys = [image.tobytes() for image in images]
-        new = [number for number, key in enumerate(keys) if key not in known]
-        known.update(zip([keys[number] for number in new], probabilities(images[new]), strict=True))
-        return np.stack([known[key] for key in keys])
-
-    return found
+    evaluator = Evaluator(net, parts.origin(recipe.model, recipe.seed, recipe.weights))
+    if experiment.bundle:
+        evaluator.remember()
+    return evaluator.predict
 
 
 def main() -> None:

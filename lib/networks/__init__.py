@@ -9,6 +9,7 @@ from lib.networks.architectures import (  # noqa: F401
     NORMALIZE,
     RESIZE,
     SIZES,
+    STATISTICS_BATCH,
     TITLES,
     Known,
     Predictor,
@@ -28,7 +29,7 @@ def __getattr__(name: str) -> Any:
     Checking a notebook's parameters thus waits for no engine.
     """
     if not name.startswith("_"):
-        for module in ("net", "weights", "probe", "inference"):
+        for module in ("net", "weights", "probe", "inference", "adaptation"):
             found = importlib.import_module(f"lib.networks.{module}")
             if hasattr(found, name):
                 return getattr(found, name)

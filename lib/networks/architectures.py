@@ -35,6 +35,7 @@ NORMALIZE = {
 }
 RESIZE = ("nearest", "bilinear")
 ENGINES = ("auto", "openvino", "torch")  # what computes a network's answers
+STATISTICS_BATCH = 64  # images whose statistics batch normalisation shares where each batch has its own, as in training
 Predictor = Callable[[np.ndarray], np.ndarray]  # images (n, size, size) uint8 -> class probabilities (n, 10) float32
 
 

@@ -1,0 +1,227 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from lib import networks
+from lib.evaluation import results
+from lib.evaluation.plan import CLEAN, Plan
+from lib.evaluation.sweep import Predictions, plans, sweep
+from lib.networks import adapt, batch_predictor, moments, restore_moments
+from lib.noise import perturb
+from lib.store import data
+from lib.store.files import ROOT
+
+MODEL = "tiny:conv_net@quick"
+NORMALISED = ("tiny:conv_net", "half_preact10", "timm:mobilenetv3_small_050")
+CLEAN_IMAGES = data.load().train_images[:40]
+NOISY = perturb(CLEAN_IMAGES, "black_to_white", 100)
+
+
+def fresh(model: str) -> networks.Net:
+    """Untrained, with running averages that are not those with which it begins."""
+    net = networks.build(model).train()
+    with torch.no_grad():
+        net(torch.from_numpy(CLEAN_IMAGES[:, None] / np.float32(255)))
+    return net.eval()
+
+
+def adapted_layer_by_layer(net: nn.Module, images: np.ndarray) -> nn.Module:
+    """The obvious slow way: one pass for every layer, each with all layers before it adapted."""
+    net, order = copy.deepcopy(net).eval(), []
+    layers = [layer for layer in net.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+    handles = [layer.register_forward_hook(lambda layer, *_: order.append(layer)) for layer in layers]
+    pixels = torch.from_numpy(images[:, None] / np.float32(255))
+    with torch.no_grad():
+        net(pixels)
+        for handle in handles:
+            handle.remove()
+        unbiased = []
+        for layer in order:
+            seen = []
+            handle = layer.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(inputs[0]))
+            net(pixels)
+            handle.remove()
+            values = seen[0].numpy().swapaxes(0, 1).reshape(len(layer.running_mean), -1).astype(float)
+            layer.running_mean.copy_(torch.from_numpy(values.mean(axis=1)))
+            layer.running_var.copy_(torch.from_numpy(values.var(axis=1)))
+            unbiased.append(torch.from_numpy(values.var(axis=1, ddof=1)))
+        for layer, variance in zip(order, unbiased, strict=True):
+            layer.running_var.copy_(variance)
+    return net
+
+
+@pytest.mark.parametrize("model", NORMALISED)
+def test_adapted_statistics_are_those_of_an_obvious_implementation(model):
+    net = fresh(model)
+    before = copy.deepcopy(net.state_dict())
+    found, expected = adapt(net, NOISY), adapted_layer_by_layer(net, NOISY)
+    assert not any(layer.training for layer in found.modules())
+    for name, value in expected.state_dict().items():
+        if "running" in name:
+            assert not torch.equal(before[name], value)
+            torch.testing.assert_close(found.state_dict()[name], value, rtol=1e-3, atol=1e-4)
+        elif "tracked" not in name:
+            assert torch.equal(found.state_dict()[name], before[name]), "weights stay"
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items()), "the network stays"
+    pixels = torch.from_numpy(NOISY[:, None] / np.float32(255))
+    shuffled = adapt(net, pixels.flip(0))
+    torch.testing.assert_close(shuffled(pixels), found(pixels), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("model", ["fc98", "half_plain10", "cnn"])
+def test_restored_moments_are_those_of_clean_images(model):
+    net = fresh(model)
+    before = copy.deepcopy(net.state_dict())
+    wanted, moved = moments(net, CLEAN_IMAGES), moments(net, NOISY)
+    restored = restore_moments(net, NOISY, wanted)
+    found = moments(restored, NOISY)
+    assert found.keys() == wanted.keys()
+    for name, (mean, variance) in found.items():
+        scale = wanted[name][1].sqrt().max() + wanted[name][0].abs().max()
+        alive = moved[name][1] > 1e-3 * moved[name][1].max()
+        assert (mean - wanted[name][0]).abs().max() < 1e-2 * scale
+        assert (variance.sqrt() - wanted[name][1].sqrt()).abs()[alive].max() < 2e-2 * scale
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items()), "the network stays"
+    layers = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    assert len(wanted) == len(layers) - 1, "the logits stay"
+
+
+def test_moments_of_a_dense_layer_by_hand():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)).eval()
+    clean, noisy = np.random.default_rng(0).integers(0, 256, (2, 50, 2, 2)).astype(np.uint8)
+    noisy[:, 0, 0] = 255
+    before, after = (net[1](torch.from_numpy(images.reshape(50, 4) / np.float32(255))) for images in (clean, noisy))
+    hidden = (after - after.mean(0)) / after.std(0) * before.std(0) + before.mean(0)
+    found = restore_moments(net, noisy, moments(net, clean))
+    torch.testing.assert_close(
+        found(torch.from_numpy(noisy.reshape(50, 4) / np.float32(255))), net[3](hidden.relu()), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_each_batch_is_normalised_by_itself():
+    net = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
+    images = np.random.default_rng(0).integers(0, 256, (100, 2, 2)).astype(np.uint8)
+    before = copy.deepcopy(net.state_dict())
+    found = batch_predictor(net)(images)
+    assert before.keys() == net.state_dict().keys() and net[0].track_running_stats, "the network stays as it is"
+    for start in (0, 64):
+        pixels = images[start : start + 64] / 255
+        normal = torch.from_numpy((pixels - pixels.mean()) / np.sqrt(pixels.var() + 1e-5)).float()
+        expected = functional.softmax(net[2](normal.flatten(1)), dim=1).detach()
+        np.testing.assert_allclose(found[start : start + 64], expected, atol=1e-5)
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.dense, self.last = nn.Linear(4, 4), nn.Linear(4, 2)
+
+    def forward(self, images):
+        return self.last(self.dense(self.dense(images.flatten(1))))
+
+
+class Standardised(nn.Linear):
+    def forward(self, images):
+        return functional.linear(images, self.weight / self.weight.std(), self.bias)
+
+
+NORM = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(4), nn.Linear(4, 2))
+DENSE = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+FOUR = np.arange(16, dtype=np.uint8).reshape(4, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: adapt(DENSE, FOUR), "no batch normalisation.*restore_moments"),
+        (lambda: batch_predictor(DENSE), "no batch normalisation"),
+        (lambda: adapt(NORM, FOUR[:1]), "1 images are too few"),
+        (lambda: batch_predictor(NORM)(np.repeat(FOUR, 65, axis=0)[:65]), "1 images are too few"),
+        (lambda: adapt(NORM, FOUR[:0]), r"n of 1 or more, not uint8 \(0, 2, 2\)"),
+        (lambda: adapt(NORM, FOUR / 255), r"float tensor.*not float64 \(4, 2, 2\)"),
+        (lambda: adapt(NORM, torch.from_numpy(FOUR)), "float tensor.*not torch.uint8"),
+        (lambda: adapt(NORM, [FOUR]), "not list"),
+        (lambda: moments(DENSE, FOUR), "before its last"),
+        (lambda: moments(Twice(), FOUR), "uses its layer dense twice"),
+        (
+            lambda: restore_moments(
+                net := nn.Sequential(nn.Flatten(), Standardised(4, 3), nn.Linear(3, 2)),
+                FOUR[::-1] * 9,
+                moments(net, FOUR),
+            ),
+            "Standardised.*does not follow its weights",
+        ),
+    ],
+)
+def test_what_cannot_be_adapted_is_reported(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def plan(outputs, **change):
+    return Plan(
+        **{"model": MODEL, "levels": [0, 20, 100], "noises": ["black_to_white"], "images": 70, "outputs": outputs}
+        | change
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("statistics", ["batch", "adapted", "moments"])
+def test_a_sweep_records_what_the_network_predicts_with_such_statistics(trained, tmp_path, statistics):
+    (tmp_path / "weights").symlink_to(trained / "weights")
+    asked = plan(tmp_path, statistics=statistics, adapted_on=50, draw=1)
+    assert sweep(asked) == {"computed": 2, "reused": 0, "checked": 0}
+    assert sweep(asked)["reused"] == 2
+    net, digits = networks.load(MODEL, outputs=trained), data.load()
+    for part, draw in ((asked.part(CLEAN), 0), (asked.part("black_to_white"), 1)):
+        recorded = Predictions.read(part.path)
+        chosen = np.random.default_rng(draw).permutation(55_000)[:50]
+        clean = digits.train_images[chosen]
+        for row, level in enumerate(part.recipe["levels"]):
+            noisy = perturb(clean, "black_to_white", level, seed=draw, index=10_000 + chosen)
+            test = perturb(digits.test_images[:70], "black_to_white", level, seed=draw)
+            if statistics == "batch":
+                expected = batch_predictor(net)(test)
+            else:
+                restored = restore_moments(net, noisy, moments(net, clean))
+                fitted = adapt(net, noisy) if statistics == "adapted" else restored
+                with torch.no_grad():
+                    expected = fitted(torch.from_numpy(test[:, None] / np.float32(255))).softmax(dim=1).numpy()
+            np.testing.assert_array_equal(recorded.predicted[row], expected.argmax(axis=1))
+            np.testing.assert_allclose(
+                recorded.probability[row], expected[np.arange(70), digits.test_labels[:70]], atol=1e-3
+            )
+    assert results.accuracy_table(tmp_path)["reading"].str.contains(f"statistics={statistics}").all()
+    wrong = Predictions.read(asked.part("black_to_white").path)
+    wrong.predicted[:] = (wrong.predicted + 1) % 10
+    wrong.write(asked.part("black_to_white").path)
+    with pytest.raises(ValueError, match="do not follow from the weights"):
+        sweep(asked)
+
+
+def test_statistics_have_files_of_their_own_and_frozen_ones_keep_their_names(tmp_path):
+    changes = ({}, {"statistics": "batch"}, {"statistics": "adapted"}, {"statistics": "adapted", "adapted_on": 8})
+    asked = [plan(tmp_path, **change) for change in changes]
+    assert len({one.part(CLEAN).path for one in asked}) == len({one.name for one in asked}) == len(asked)
+    assert asked[0].part(CLEAN).recipe.keys() == {"noise", "images", "bfloat16", "levels"}
+    assert asked[0].part("black_to_white") == plan(tmp_path, adapted_on=8).part("black_to_white")
+    few, many = (one.part("black_to_white").trained_on(55_000) for one in (asked[3], asked[2]))
+    assert len(set(many)) == 1_000 and many.max() < 55_000 and list(many[:8]) == list(few)
+    for change, message in (
+        ({"statistics": "frosen"}, "unknown statistics 'frosen'; choose from frozen, batch"),
+        ({"statistics": "batch", "bfloat16": True}, "statistics='batch' is for engine='torch'"),
+        ({"adapted_on": 0}, "greater than or equal to 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            plan(tmp_path, **change)
+
+
+def test_the_declared_comparison_names_every_network_of_the_paper():
+    declared = plans(ROOT / "params" / "normalisation.yaml")
+    by_statistics = {kind: {one.model for one in declared if one.statistics == kind} for kind in ("adapted", "moments")}
+    assert by_statistics["moments"] == set(networks.TITLES) & by_statistics["moments"] and len(declared) == 14
+    assert by_statistics["adapted"] == by_statistics["moments"] - {"fc", "vgg19"}
