@@ -1,18 +1,20 @@
 """Every claim on networks that obey it and on networks that do not, and beside the paper's own numbers."""
 
-import dataclasses
 import math
 
 import numpy as np
 import pytest
-from pretend import pretend_training
+from worlds import pretend_training, trainings
 
-from lib.analysis import claims, shapes
-from lib.analysis.claims import CLAIMS, Evidence, statements
-from lib.analysis.statements import FAILS, HOLDS, UNDECIDED, verdict
-from lib.analysis.trainings import Asked, Trainings
+from lib.claims import claims, shapes
+from lib.claims.claims import CLAIMS, Evidence, statements
+from lib.claims.statements import CONTRADICTED, SUPPORTED, verdict
+from lib.evaluation.readings import SECOND
+from lib.experiments.measure import Compared
 from lib.paper import NETWORKS, PAPER_NOISES
 from lib.report import tables
+from lib.statistics.contrasts import UNDECIDED
+from lib.training.recipe import Recipe
 
 LEVELS = np.arange(0, 201, 10)
 WTB, BTW, RPI, ETA = PAPER_NOISES
@@ -40,8 +42,7 @@ def world(lost: dict, models=NETWORKS, count: int = 3, spread: float = 0.3, **ot
         ends = np.array([[lost[noise][model]] for noise in PAPER_NOISES])  # (noises, 1)
         ends = ends + random.normal(0, spread, (other_counts.get(model, count), len(PAPER_NOISES), 1))
         accuracy[model] = 99 - ends * LEVELS / 200
-    seeds = {model: tuple(range(len(own))) for model, own in accuracy.items()}
-    return Evidence(Trainings(tuple(models), LEVELS, 2_000, seeds, accuracy), NEAR)
+    return Evidence(trainings(accuracy), NEAR)
 
 
 def changed(**lost: float) -> dict:
@@ -52,7 +53,7 @@ def changed(**lost: float) -> dict:
 @pytest.mark.parametrize("claim", range(1, 10))
 def test_a_claim_that_is_true_is_supported(claim):
     found = statements(claim, world(TRUE))
-    assert verdict(found) == "supported", [(own.bounds.says, own.value) for own in found if own.verdict != HOLDS]
+    assert verdict(found) == "supported", [(own.bounds.says, own.value) for own in found if own.verdict != SUPPORTED]
 
 
 @pytest.mark.parametrize("claim", range(1, 10))
@@ -74,7 +75,7 @@ def test_trainings_that_lie_far_apart_decide_nothing(claim):
 
 def test_what_rests_on_one_training_is_undecided_and_the_rest_is_not():
     found = statements(9, world(TRUE, efficientnet_b1=1))
-    assert [own.verdict for own in found] == [HOLDS, UNDECIDED, HOLDS, HOLDS, HOLDS]
+    assert [own.verdict for own in found] == [SUPPORTED, UNDECIDED, SUPPORTED, SUPPORTED, SUPPORTED]
     assert [own.so_in for own in found] == [(3, 3), (1, 1), (3, 3), (3, 3), (3, 3)]
 
 
@@ -87,16 +88,18 @@ def test_a_threshold_is_found_where_there_is_one_and_depth_alone_is_none():
     losing = world(changed(resnet101=99))
     assert verdict(statements(1, losing)) == "contradicted"
     large = {noise: own | ({"resnet34": 99, "resnet50": 20} if noise == ETA else {}) for noise, own in TRUE.items()}
-    assert statements(3, world(large))[-1].verdict == FAILS, "a larger threshold on Edge to Altered than elsewhere"
+    assert statements(3, world(large))[-1].verdict == CONTRADICTED, (
+        "a larger threshold on Edge to Altered than elsewhere"
+    )
 
 
 def test_efficientnet_must_be_far_below_the_others():
     near = world(TRUE | {BTW: TRUE[BTW] | {"efficientnet_b1": 60}})
     found = {own.bounds.id: own.verdict for own in statements(6, near)}
-    assert found["btw-efficientnet_b1-last"] == HOLDS and found["btw-100-efficientnet_b1-last"] == FAILS
+    assert found["btw-efficientnet_b1-last"] == SUPPORTED and found["btw-100-efficientnet_b1-last"] == CONTRADICTED
     middle = world(TRUE | {ETA: TRUE[ETA] | {"efficientnet_b1": 40}})
     found = {own.bounds.id: own.verdict for own in statements(6, middle)}
-    assert found["eta-efficientnet_b1-near-bottom"] == FAILS
+    assert found["eta-efficientnet_b1-near-bottom"] == CONTRADICTED
     last_but_one = world(TRUE | {ETA: TRUE[ETA] | {"efficientnet_b1": 55}})
     assert verdict(statements(6, last_but_one)) == "supported"
 
@@ -104,12 +107,10 @@ def test_efficientnet_must_be_far_below_the_others():
 def shaped(names: dict[str, str], count: int = 3) -> Evidence:
     """Curves of these shapes on all noises; a straight line for the rest."""
     made, random = shapes.examples(LEVELS), np.random.default_rng(0)
-    evidence = world(TRUE, count=count)
-    accuracy = {
-        model: made[names.get(model, "line")] + random.normal(0, 0.05, own.shape)
-        for model, own in evidence.trainings.accuracy.items()
+    curves = {
+        model: made[names.get(model, "line")] + random.normal(0, 0.05, (count, 4, len(LEVELS))) for model in NETWORKS
     }
-    return evidence._replace(trainings=dataclasses.replace(evidence.trainings, accuracy=accuracy))
+    return Evidence(trainings(curves), NEAR)
 
 
 def test_shapes_are_asked_of_each_training():
@@ -125,7 +126,7 @@ def test_shapes_are_asked_of_each_training():
 
 def test_where_the_noise_ends_needs_no_network():
     found = statements(11, world(TRUE))
-    assert [own.verdict for own in found] == 3 * [HOLDS] + 2 * [FAILS]
+    assert [own.verdict for own in found] == 3 * [SUPPORTED] + 2 * [CONTRADICTED]
     assert all(math.isnan(own.paper) and own.trainings == {} for own in found)
     assert set(tables.statements(found)["so in"]) == {"-"}
 
@@ -176,7 +177,7 @@ def test_the_papers_own_numbers_stand_beside_ours():
 @pytest.mark.parametrize("claim", ABOUT_NETWORKS)
 def test_no_claim_is_judged_without_one_of_its_networks(claim):
     some = tuple(model for model in NETWORKS if model not in ("resnet50", "vgg19", "resnet34"))
-    with pytest.raises(ValueError, match=r"this needs .*(resnet50|vgg19|resnet34).*; there are fc, resnet18"):
+    with pytest.raises(ValueError, match=r"this needs .*(resnet50|vgg19|resnet34).*; recorded are fc, resnet18"):
         statements(claim, world(TRUE, some))
 
 
@@ -189,24 +190,18 @@ def test_an_id_stands_for_one_statement_whichever_claims_make_it():
 
 
 def test_claims_are_about_one_recipe_of_each_network():
-    made = world(TRUE, ("fc", "efficientnet_b1")).trainings
-
-    def renamed(*models):
-        values = [*made.accuracy.values()]
-        accuracy = dict(zip(models, values, strict=True))
-        return dataclasses.replace(made, models=models, seeds=dict.fromkeys(models, (0, 1, 2)), accuracy=accuracy)
-
-    found = claims.by_architecture(renamed("fc", "efficientnet_b1@slow"))
-    assert found.models == tuple(found.accuracy) == tuple(found.seeds) == ("fc", "efficientnet_b1")
+    curves = {"fc": np.full((2, 4, 21), 90.0), "efficientnet_b1@slow": np.full((3, 4, 21), 70.0)}
+    found = claims.by_architecture(trainings(curves))
+    assert found.models == ("fc", "efficientnet_b1") and found.seeds == {"fc": (0, 1), "efficientnet_b1": (0, 1, 2)}
     with pytest.raises(ValueError, match="one recipe of each network, not fc, fc@long"):
-        claims.by_architecture(renamed("fc", "fc@long"))
+        claims.by_architecture(trainings({"fc": curves["fc"], "fc@long": curves["fc"]}))
 
 
 def test_under_the_other_reading_are_judged_the_claims_that_can_be(tmp_path):
-    asked = Asked(images=60, outputs=tmp_path)
+    asked = Compared(images=60, outputs=tmp_path)
     assert claims.under_other_reading(asked) == {}
     for model, seed in (("resnet50", 1), ("resnet50", 2), ("resnetv2_50", 0), ("resnetv2_50", 4)):
-        pretend_training(tmp_path, model, 60, seed, replacement=True, source="current")
+        pretend_training(tmp_path, Recipe(model=model, seed=seed, outputs=tmp_path), 60, source=SECOND.source)
     found = claims.under_other_reading(asked)
     assert list(found) == [4] and found[4][0].trainings == {"resnetv2_50": 2, "resnet50": 2}
     table = tables.under_readings({4: statements(4, world(TRUE))}, found)
@@ -214,18 +209,17 @@ def test_under_the_other_reading_are_judged_the_claims_that_can_be(tmp_path):
     assert table.loc[4, "statements that differ"].endswith("of 5")
 
 
-def test_claims_in_a_table_and_in_a_sentence():
+def test_claims_in_a_table():
     found = {number: statements(number, world(TRUE, efficientnet_b1=1)) for number in (4, 9)}
     table = tables.claims(found)
     assert table["verdict"].tolist() == ["supported", "undecided"]
     assert table.loc[9, "confidence"] == "-" and table.loc[4, "confidence"].endswith("%")
-    assert table["hold, fail, undecided"].tolist() == ["5, 0, 0", "4, 0, 1"]
-    assert tables.counted(dict(table["verdict"])) == "supported: 1 (4); undecided: 1 (9)"
+    assert table.iloc[:, -1].tolist() == ["5, 0, 0", "4, 0, 1"]
     shown = tables.statements(found[9])
     assert list(shown.columns) == ["number", "claimed", "verdict", "paper", "trainings", "so in"]
     assert shown["claimed"].unique().tolist() == ["above 5", "-5 to 5"]
     assert shown["trainings"].str.replace(tables.BOUND, " ").tolist()[:2] == ["VGG-19 3", "EfficientNet-B1 1"]
-    assert "(" not in shown["number"].iloc[1], "no interval of one training"
+    assert "(" not in shown["number"].iloc[1], "one training has no interval"
     known = tables.statements(statements(7, world(TRUE, vgg19=1)))["number"].iloc[0].replace(tables.BOUND, " ")
     assert known.count("(to ") == 1, "one end is not known"
 

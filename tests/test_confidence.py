@@ -6,7 +6,7 @@ import pytest
 import strange
 import torch
 from conftest import run_papermill, texts
-from pretend import pretend_training
+from worlds import pretend_training
 from scipy.stats import bootstrap
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn

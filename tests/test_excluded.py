@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from pretend import pretend
+from worlds import pretend
 
 from lib import networks
 from lib.evaluation.plan import Plan

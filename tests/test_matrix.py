@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from pretend import pretend
+from worlds import pretend
 
 from lib import networks
 from lib.evaluation import results

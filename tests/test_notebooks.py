@@ -13,7 +13,7 @@ import nbformat
 import pytest
 import yaml
 from conftest import run_cells, run_papermill, texts
-from pretend import pretend_all
+from worlds import pretend_all
 from pydantic import BaseModel
 
 from lib.adversarial.runs import AttackPlan

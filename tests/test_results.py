@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from naive import PAPER
-from pretend import pretend
+from worlds import pretend
 from scipy.stats import binomtest, norm
 
 from lib import networks

@@ -45,7 +45,7 @@ def interval(correct: np.ndarray) -> tuple[float, float]:
 
 
 def accuracies(
-    outputs: Path = OUTPUTS, images: Collection[int] = COUNTS, models: Collection[str] | None = None
+    outputs: Path = OUTPUTS, images: Collection[int] = (), models: Collection[str] | None = None
 ) -> pd.DataFrame:
     """Every recorded accuracy, a row for each combination of `KEYS`.
 
@@ -55,7 +55,8 @@ def accuracies(
     columns.
 
     Args:
-        images: numbers of test images; a file of more of them gives the accuracy on the first ones too.
+        images: numbers of test images, counted from the first; a file of more of them gives these accuracies too. By
+            default `COUNTS`, or as many as a file has.
         models: only these networks; None: all.
 
     Raises:
@@ -63,22 +64,16 @@ def accuracies(
     """
     rows = []
     for record, correct, altered in _recorded(outputs, models):
-        recipe = record["recipe"]
-        for count in images:
-            if count > correct.shape[1] and not (count == max(images) and correct.shape[1] not in images):
-                continue
-            number = min(count, correct.shape[1])
-            shared = about(record) | {"images": number}
-            for level, attacks in enumerate(recipe["levels"]):
-                pixels = altered[level] if np.ndim(altered[level]) == 0 else altered[level][:number].mean()
-                rows.append(
-                    shared
-                    | {
-                        "attacks": attacks,
-                        "correct": int(correct[level, :number].sum()),
-                        "pixels_altered": round(float(pixels), 4),
-                    }
-                )
+        most = correct.shape[1]
+        for count in images or (COUNTS if most in COUNTS else (most,)):
+            if count <= most:
+                shared = about(record) | {"images": count}
+                for level, attacks in enumerate(record["recipe"]["levels"]):
+                    pixels = altered[level][:count].mean() if altered.ndim == 2 else altered[level]
+                    right = int(correct[level, :count].sum())
+                    rows.append(
+                        shared | {"attacks": attacks, "correct": right, "pixels_altered": round(float(pixels), 4)}
+                    )
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table.drop_duplicates(KEYS).sort_values(KEYS, na_position="first", ignore_index=True)  # sweeps come first
 

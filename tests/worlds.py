@@ -1,0 +1,95 @@
+"""Trainings whose accuracies are given, and recorded predictions of networks that do not exist."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from lib import networks
+from lib.evaluation.plan import CLEAN, Plan
+from lib.evaluation.sweep import Predictions
+from lib.experiments.declaration import Experiment
+from lib.paper import LEVELS, PAPER_NOISES
+from lib.statistics.curves import Trainings
+from lib.store import data
+from lib.store.files import file_hash
+from lib.training.recipe import Recipe
+
+Chance = Callable[[str, np.ndarray], np.ndarray]  # noise, attacks (levels,) -> chance of a right prediction (levels,)
+
+
+def trainings(
+    accuracy: Mapping[str, np.ndarray], attacks: Sequence[int] = LEVELS, families: Mapping[str, str] | None = None
+) -> Trainings:
+    """Of model -> (trainings, noises, levels) percent; all of one family unless families are given."""
+    keys = [(model, seed) for model, own in accuracy.items() for seed in range(len(own))]
+    rows = np.concatenate([np.asarray(own, float).reshape(len(own), -1) for own in accuracy.values()])
+    columns = pd.MultiIndex.from_product([PAPER_NOISES, attacks], names=["noise", "attacks"])
+    index = pd.MultiIndex.from_tuples(keys, names=["model", "seed"])
+    alike = dict.fromkeys(accuracy, "one") if families is None else families
+    return Trainings(tuple(accuracy), pd.DataFrame(rows, index, columns), 2_000, alike)
+
+
+def flat(each: Mapping[str, Sequence[float]], families: Mapping[str, str] | None = None) -> Trainings:
+    """Networks whose trainings have these accuracies at every level of every noise."""
+    shape = len(PAPER_NOISES), len(LEVELS)
+    accuracy = {m: np.broadcast_to(np.array(own, float)[:, None, None], (len(own), *shape)) for m, own in each.items()}
+    return trainings(accuracy, families=families)
+
+
+def pretend(
+    outputs: Path, model: str, chance: Chance, images: int, draws: int = 1, validation: float = 99.2, **recipe
+) -> None:
+    """Write a weights file with its record, and predictions for every noise; easy digits stay right the longest."""
+    path = networks.weights_path(model, 0, outputs)
+    history = {"recipe": Recipe(model=model, **recipe).model_dump(), "epochs": [{"epoch": 1, "accuracy": validation}]}
+    networks.save_weights(networks.Net(nn.Linear(1, 1)), path, history)
+    labels = data.load().test_labels[:images]
+    digits = data.load().test_images[:images]
+    made_by = {"model": model, "train_seed": 0, "weights": file_hash(path)}
+    difficulty = np.random.default_rng(0).random(images)
+    for part in Plan(model=model, images=images, draws=draws, outputs=outputs).parts():
+        noise, levels = part.recipe["noise"], np.array(part.recipe["levels"])
+        _, _, altered = part.attack(digits, np.arange(images), levels.tolist())
+        own = np.random.default_rng([part.recipe.get("draw", 0), *model.encode()]).normal(0, 0.05, altered.shape)
+        right = difficulty + own < chance(noise if noise != CLEAN else "edge_to_altered", levels)[:, None]
+        predicted = np.where(right, labels, (labels + 1) % 10).astype(np.uint8)
+        record = made_by | {"recipe": part.recipe}
+        Predictions(predicted, right.astype(np.float16), altered.astype(np.uint16), record).write(part.path)
+
+
+def pretend_all(outputs: Path, models: Sequence[str]) -> None:
+    """Sweeps of networks that do not exist."""
+    for number, model in enumerate(models):
+        pretend(outputs, model, lambda noise, x, n=number: 0.98 - (0.4 + n / 20) * x / 200, images=60)
+
+
+def pretend_training(outputs: Path, recipe: Recipe, images: int, strength: float = 0.5, **reading) -> None:
+    """The record and the predictions of one training, of which no weights are kept.
+
+    Args:
+        strength: chance of a right prediction after 200 attacks, from 1 without.
+    """
+    recipe.weights.parent.mkdir(parents=True, exist_ok=True)
+    record = {"recipe": recipe.recorded, "weights": "hash", "epochs": [{"epoch": 1, "accuracy": 99.1}]}
+    recipe.weights.with_suffix(".json").write_text(json.dumps(record))
+    random = np.random.default_rng([recipe.seed, *recipe.model.encode()])
+    labels = data.load(recipe.dataset).test_labels[:images]
+    asked = {"model": recipe.model, "train_seed": recipe.seed, "dataset": recipe.dataset, "outputs": recipe.outputs}
+    for part in Plan(images=images, **asked, **reading).parts():
+        levels = np.array(part.recipe["levels"])
+        right = random.random((len(levels), images)) < 1 - (1 - strength) * levels[:, None] / 200
+        predicted = np.where(right, labels, (labels + 1) % 10).astype(np.uint8)
+        made_by = {"model": recipe.model, "train_seed": recipe.seed, "weights": "hash", "recipe": part.recipe}
+        nothing = np.zeros(predicted.shape, np.uint16)
+        Predictions(predicted, nothing.astype(np.float16), nothing, made_by).write(part.path)
+
+
+def pretend_experiment(outputs: Path, experiment: Experiment, images: int, seeds: int = 2) -> None:
+    """Trainings of all networks of an experiment, the later ones of higher accuracy."""
+    for number, model in enumerate(experiment.models):
+        for seed in range(seeds):
+            pretend_training(outputs, experiment.training(model, seed, outputs), images, 0.2 + 0.03 * number)
