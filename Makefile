@@ -13,6 +13,7 @@
 # make resolution      what the upscaling does: ResNet-18 at 28, 56 and 112 pixels a side
 # make complexity      depth on digits and on Fashion-MNIST's clothes
 # make confidence      whether a network knows when it is lost: softmax, dropout, disagreement of trainings
+# make experiment      your networks beside the paper's: EXPERIMENT=mine.yaml, or a name in params/experiments
 # make explore         opens JupyterLab on the explorer: knobs for one digit, your own, all digits, a gallery
 # make app             the explorer as a web page on this machine, without the code
 # make stills          the explorer as an executed notebook, for readers without a kernel
@@ -32,6 +33,7 @@
 PYTHON ?= python3
 MODEL ?= fc
 SEED ?= 0
+EXPERIMENT ?= resolution
 ARGS ?=
 
 BIN := .venv/bin
@@ -56,12 +58,12 @@ endif
 endif
 
 # A misspelt variable would be none at all.
-KNOWN := PYTHON MODEL SEED ARGS
+KNOWN := PYTHON MODEL SEED EXPERIMENT ARGS
 UNKNOWN := $(filter-out $(KNOWN) BIN,$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 ifneq ($(UNKNOWN),)
 $(error unknown: $(UNKNOWN); choose from $(KNOWN))
 endif
-EMPTY := $(strip $(foreach name,MODEL SEED,$(if $(strip $($(name))),,$(name))))
+EMPTY := $(strip $(foreach name,MODEL SEED EXPERIMENT,$(if $(strip $($(name))),,$(name))))
 ifneq ($(EMPTY),)
 $(error $(EMPTY) must not be empty)
 endif
@@ -75,7 +77,7 @@ each = listed=$$($(BIN)/python -m pytest --collect-only -qq -m "$(1)" tests) || 
 	$(BIN)/python -m pytest -q -m "$(1)" $(ARGS) $$file || [ $$? -eq 5 ] || failed="$$failed $$file"; \
 	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
-.PHONY: help paper sweep train attacks readings noise architectures depth curves claims components resolution complexity confidence explore app stills lab site
+.PHONY: help paper sweep train attacks readings noise architectures depth curves claims components resolution complexity confidence experiment explore app stills lab site
 .PHONY: check test evidence test-slurm lint benchmark lock
 .DELETE_ON_ERROR:
 
@@ -104,6 +106,10 @@ noise: $(READY)
 
 architectures depth curves claims components resolution complexity confidence readings: $(READY)
 	$(call execute,$@,$@)
+
+experiment: NEXT = make site, for all results as pages
+experiment: $(READY)
+	$(call execute,experiment,experiments/$(notdir $(basename $(EXPERIMENT))),-p experiment "$(EXPERIMENT)")
 
 lab: $(READY)
 	$(AS_ROOT)

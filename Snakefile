@@ -1,6 +1,6 @@
 """train -> predict (a noise and a draw) -> sweep (a network) -> the notebooks about all of them -> the paper.
 
-Beside them the attacks of Table 2 on some of the networks, and the readings of what the paper leaves open.
+Beside them the attacks of Table 2 on some of the networks, and every training that an experiment declares.
 
 `make paper` runs it here; one line in README.md each says how a cluster does. Weights and predictions carry the recipe
 that made them: a step that finds its own reads and checks them, so that after a clone, when file times mean nothing,
@@ -20,7 +20,8 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # pa
 
 from lib import networks
 from lib.adversarial.runs import AttackPlan
-from lib.analysis import augmentation
+from lib.experiments import augmentation
+from lib.experiments.declaration import packaged
 from lib.evaluation.plan import CLEAN, Plan
 from lib.store.files import ROOT
 
@@ -79,13 +80,20 @@ AUGMENTED = [str(part.path.relative_to(ROOT)) for part in augmentation.trainings
 
 
 MEASURED = [file for stem in NETWORKS for file in [f"outputs/weights/{stem}.safetensors", *predictions(stem)]]
-# Further trainings, whose weights are not kept, and other readings: no rule makes these, so that none is made again.
 NAMED = {part for _, part in PARTS}
-MADE = {f"outputs/predictions/{stem}/{part}.npz" for stem in NETWORKS for part in NAMED}
-MADE |= {f"outputs/weights/{stem}.json" for stem in NETWORKS}
-BESIDE = sorted({*glob("outputs/predictions/*/*.npz"), *glob("outputs/weights/*.json")} - MADE)
+MADE = {path for stem in NETWORKS for path in predictions(stem)}
+# What experiments declare besides: (experiment, model, seed) -> the files of its predictions that no rule above makes.
+DECLARED = {}
+for experiment in packaged().values():
+    for recipe in experiment.trainings():
+        bundle = experiment.bundle_path(recipe)
+        paths = [bundle] if bundle else [part.path for part in experiment.parts(recipe)]
+        files = [path for path in (str(path.relative_to(ROOT)) for path in paths) if path not in MADE]
+        MADE |= set(files)
+        if files:
+            DECLARED[experiment.name, recipe.model, recipe.seed] = files
+ANSWERED = [path for files in DECLARED.values() for path in files]
 ATTACKED = [file for stem in ATTACK_PLANS for file in blocks(stem)]
-ANSWERED = sorted(glob("outputs/readings/**/*.npz", recursive=True))  # the notebook makes what is missing
 NETWORK_BY_NETWORK = [
     *MEASURED,
     *expand("outputs/{kind}/{stem}.ipynb", kind=["train", "sweep"], stem=NETWORKS),
@@ -243,6 +251,32 @@ for number, (stem, attack_plan) in enumerate(ATTACK_PLANS.items()):
             "workflow/execute attacks {log} {output.notebook} -y {params.parameters}"
 
 
+# One training of an experiment: trained if its weights are not kept, evaluated, its weights dropped if they are not to be.
+for number, ((experiment, model, seed), files) in enumerate(DECLARED.items()):
+
+    rule:
+        name:
+            f"experiment_{number}"
+        input:
+            [ancient(path) for path in MEASURED if path == f"outputs/weights/{networks.file_stem(model, seed)}.safetensors"],
+        output:
+            [update(path) for path in files],
+        params:
+            command=f"{experiment} {seed} --model {shlex.quote(model)}",
+            outputs=lambda wildcards, output: output[0][: output[0].rindex("outputs/") + len("outputs")],
+        log:
+            f"outputs/logs/experiments/{experiment}-{networks.file_stem(model, seed)}.txt",
+        benchmark:
+            f"outputs/logs/benchmarks/experiment-{experiment}-{networks.file_stem(model, seed)}.tsv"
+        threads: 8
+        resources:
+            mem_mb=lambda wildcards, attempt: 8000 * attempt,
+            runtime=lambda wildcards, attempt: 360 * attempt,
+        retries: 2
+        shell:
+            "python -m lib.experiments.run {params.command} --outputs {params.outputs} > {log} 2>&1"
+
+
 for notebook, drawn in STUDIES.items():
 
     rule:
@@ -250,8 +284,8 @@ for notebook, drawn in STUDIES.items():
             notebook
         input:
             executed(notebook),
-            [] if notebook == "noise" else [*MEASURED, *BESIDE],
-            {"claims": ATTACKED, "readings": ANSWERED}.get(notebook, []),
+            [] if notebook == "noise" else [*MEASURED, *ANSWERED],
+            ATTACKED if notebook == "claims" else [],
         output:
             [update(path) for path in AUGMENTED] if notebook == "noise" else [],
             notebook=update(f"outputs/{notebook}.ipynb"),
@@ -274,7 +308,7 @@ rule paper:
     input:
         executed("paper"),
         [local(path) for path in ["workflow/page", *glob("workflow/html/*")]],
-        [*MEASURED, *BESIDE],
+        [*MEASURED, *ANSWERED],
         expand("outputs/attacks/{stem}.ipynb", stem=ATTACK_PLANS),
         [f"outputs/{notebook}.ipynb" for notebook in STUDIES],
         [f"outputs/figures/{figure}.png" for figures in STUDIES.values() for figure in figures],

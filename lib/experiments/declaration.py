@@ -99,7 +99,7 @@ class Experiment(BaseModel):
 
     name: str = ""  # of the file, without .yaml
     title: str = ""
-    networks: list[Known] | dict[str, list[Known]]  # by family, whose trainings vary alike; a list is one family
+    networks: dict[str, list[Known]]  # by family, whose trainings vary alike; a list in its place is one family
     recipes: dict[str, dict[str, Any]] = {}  # WORD of MODEL@WORD -> in what it differs from the paper's rule
     labels: dict[Known, str] = {}  # network -> what tables and figures call it
     seeds: list[int] = Field([0, 1, 2], min_length=1)  # of the trainings of every network
@@ -118,6 +118,11 @@ class Experiment(BaseModel):
     keep_weights: bool = True  # of the trainings that this experiment makes
     leave_out_short: bool = False  # trainings that end below their target are shown, but are in no contrast
     questions: dict[str, Question] = {}
+
+    @field_validator("networks", mode="before")
+    @classmethod
+    def _one_family(cls, networks: Any) -> Any:
+        return {"": networks} if isinstance(networks, list) else networks
 
     @field_validator("seeds")
     @classmethod
@@ -147,7 +152,7 @@ class Experiment(BaseModel):
     @property
     def families(self) -> dict[str, list[str]]:
         """Family -> its networks."""
-        return self.networks if isinstance(self.networks, dict) else {self.name or "own": self.networks}
+        return {family or self.name or "own": models for family, models in self.networks.items()}
 
     def outputs(self, outputs: Path = OUTPUTS) -> Path:
         return outputs / self.folder
@@ -165,7 +170,10 @@ class Experiment(BaseModel):
                 raise ValueError(f"{model}: there is no recipe {word!r} among {', '.join(self.recipes) or 'recipes'}")
             return of_others[0].training(model, seed, outputs)
         recipe = self.recipes[word] if word else {}
-        return Recipe(model=model, seed=seed, outputs=self.outputs(outputs), **recipe)
+        try:
+            return Recipe(model=model, seed=seed, outputs=self.outputs(outputs), **recipe)
+        except ValidationError as error:
+            raise ValueError(f"recipe of {model}: " + "; ".join(map(_line, error.errors()))) from None
 
     def trainings(self, outputs: Path = OUTPUTS) -> Iterator[Recipe]:
         """Every training, the first seed of all networks first."""

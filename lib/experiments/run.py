@@ -5,7 +5,7 @@ stopped at any moment and goes on where it was.
 """
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 from filelock import Timeout
@@ -22,19 +22,25 @@ from lib.store.parts import kept_record, weights_hash
 from lib.training.recipe import Recipe
 
 
-def run(experiment: Experiment, seeds: Iterable[int] | None = None, outputs: Path = OUTPUTS) -> int:
+def run(
+    experiment: Experiment,
+    seeds: Collection[int] | None = None,
+    outputs: Path = OUTPUTS,
+    models: Collection[str] | None = None,
+) -> int:
     """Train and evaluate what is not recorded yet, and return how many trainings that were.
 
     Several processes may work on one experiment: a training that another one is at is left to the end.
 
     Args:
         seeds: of the trainings; None: all that are declared.
+        models: the networks; None: all.
 
     Raises:
         ValueError: if the network was trained by another recipe, or cannot be trained or evaluated.
     """
-    wanted = None if seeds is None else set(seeds)
-    todo = [recipe for recipe in experiment.trainings(outputs) if wanted is None or recipe.seed in wanted]
+    todo = [recipe for recipe in experiment.trainings(outputs) if seeds is None or recipe.seed in seeds]
+    todo = [recipe for recipe in todo if models is None or recipe.model in models]
     worked, busy = 0, []
     for recipe in todo:
         try:
@@ -114,9 +120,11 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("experiment", help="a name in params/experiments, or one's own .yaml file")
     options.add_argument("seeds", nargs="*", type=int, help="of the trainings; none: all that are declared")
+    options.add_argument("--model", action="append", help="one of its networks; may be repeated; none: all")
+    options.add_argument("--outputs", type=Path, default=OUTPUTS, help="the folder of the results")
     asked = options.parse_args()
-    run(load(asked.experiment), asked.seeds or None)
-    results.write_accuracy()
+    run(load(asked.experiment), asked.seeds or None, asked.outputs.absolute(), asked.model)
+    results.write_accuracy(asked.outputs.absolute())
 
 
 if __name__ == "__main__":

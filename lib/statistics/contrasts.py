@@ -10,7 +10,7 @@ images are the same for every training; these intervals do not say what other im
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, count
 
 import numpy as np
 import pandas as pd
@@ -245,10 +245,10 @@ def pairs(trainings: Trainings, scores: Mapping[str, Score]) -> pd.DataFrame:
     rows = []
     for name, score in scores.items():
         found, _ = spread(trainings, score)
-        count = sum(found.trainings[found.models.index(model)] > 1 for model in trainings.models)
+        several = sum(found.trainings[found.models.index(model)] > 1 for model in trainings.models)
         for first, second in combinations(trainings.models, 2):
             gain, error, freedom = (float(part) for part in found.contrast({second: 1, first: -1}))
-            half = studentized_range.ppf(TOGETHER, count, freedom) / math.sqrt(2) * error if freedom else math.nan
+            half = studentized_range.ppf(TOGETHER, several, freedom) / math.sqrt(2) * error if freedom else math.nan
             rows.append((name, first, second, gain, gain - half, gain + half, verdict(gain - half, gain + half)))
     return pd.DataFrame(rows, columns=["score", "first", "second", "gain", "low", "high", "verdict"])
 
@@ -282,4 +282,5 @@ def trainings_needed(difference: float, deviation: float, power: float = 0.8) ->
     """
     from statsmodels.stats.power import TTestIndPower  # slow to import
 
-    return math.ceil(TTestIndPower().solve_power(abs(difference) / deviation, power=power, alpha=1 - TOGETHER))
+    effect, power_of = abs(difference) / deviation, TTestIndPower().power
+    return next(n for n in count(2) if power_of(effect, n, alpha=1 - TOGETHER) >= power)

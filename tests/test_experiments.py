@@ -1,0 +1,306 @@
+"""Experiments: what may be declared, what a run makes, and what is measured of it."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+import yaml
+from conftest import run_cells
+from worlds import pretend_all, pretend_experiment, pretend_training
+
+from lib import networks
+from lib.evaluation.bundle import Bundle
+from lib.evaluation.readings import DEFAULT, READINGS
+from lib.evaluation.results import accuracies
+from lib.evaluation.sweep import Predictions
+from lib.experiments import comparison
+from lib.experiments.declaration import Experiment, families, load, packaged
+from lib.experiments.measure import MEAN, measure, on_each
+from lib.experiments.run import missing, run
+from lib.networks import FAMILY, HIDDEN
+from lib.paper import NETWORKS, PAPER_NOISES
+from lib.statistics.contrasts import UNDECIDED
+from lib.statistics.curves import wide
+from lib.store import data
+
+FEW = 60  # test images
+QUICK = {"train_images": 640, "max_epochs": 2, "decay": 0.5}
+DECLARED = {
+    "networks": ["fc98@few", "quarter_resnet18@few"],
+    "recipes": {"few": QUICK | {"target": 1}},
+    "seeds": [1],
+    "images": FEW,
+    "levels": [0, 50, 200],
+    "keep_weights": False,
+}
+
+
+# What may be declared
+
+
+@pytest.mark.parametrize("name", packaged())
+def test_every_declaration_is_whole(name):
+    experiment = packaged()[name]
+    recipes = [recipe for recipe in experiment.trainings() if recipe.seed == experiment.seeds[0]]
+    assert len({recipe.weights for recipe in recipes}) == len(experiment.models)
+    asked = {model for question in experiment.questions.values() for model in question.contrast}
+    assert not experiment.questions or asked == set(experiment.models), "no network is trained for nothing"
+    assert all(sum(question.contrast.values()) == pytest.approx(0) for question in experiment.questions.values())
+
+
+@pytest.mark.parametrize("name", packaged())
+def test_all_that_is_declared_and_published_is_recorded(name):
+    """Except trainings that the pages name as missing: whoever declares a training records it."""
+    gone = [recipe.weights.stem for recipe in packaged()[name].trainings() if missing(packaged()[name], recipe)]
+    assert set(gone) <= {"vgg19-seed2", *(stem for stem in gone if name == "normalisation")}
+
+
+def test_the_components_are_the_factorial_that_is_said():
+    models = [model.partition("@")[0] for model in packaged()["components"].models]
+    assert set(models) == FAMILY.keys() & set(models) | {"resnet18"} | HIDDEN.keys() & set(models)
+    kinds = {"resnet", "plain", "preact"}
+    assert {f"half_{kind}{depth}" for kind, depth in itertools.product(kinds, (10, 18, 34, 50))} <= set(models)
+
+
+def test_contrasts_are_what_they_are_called():
+    def contrast(**question):
+        models = ["fc98", "fc392", "fc784"]
+        return Experiment(networks=models, questions={"it": question}).questions["it"].contrast
+
+    assert contrast(plus=["fc98", "fc392"], minus=["fc784"]) == {"fc98": 0.5, "fc392": 0.5, "fc784": -1}
+    values = {"fc98": 3 + 5 * np.log2(10), "fc392": 3 + 5 * np.log2(18), "fc784": 3 + 5 * np.log2(34)}
+    slope = contrast(doubling={"fc98": 10, "fc392": 18, "fc784": 34})
+    assert sum(weight * values[model] for model, weight in slope.items()) == pytest.approx(5)
+    summed = contrast(
+        sum=[{"weights": {"fc98": 1, "fc392": -1}, "times": 2}, {"plus": ["fc784"], "minus": ["fc392"], "times": -1}]
+    )
+    assert summed == {"fc98": 2, "fc392": -1, "fc784": -1}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"netwroks": ["fc"]}, r"unknown 'netwroks'; did you mean 'networks'"),
+        ({"networks": ["resnt18"]}, r"networks.*'resnt18'; choose from fc"),
+        ({"networks": ["fc", "fc"]}, "each once"),
+        ({"networks": ["fc@gone"]}, "no recipe 'gone'"),
+        ({"networks": ["fc@few"], "recipes": {"few": {"epochs": 3}}}, "epochs"),
+        ({"seeds": [0, 0]}, "different numbers"),
+        ({"seeds": []}, "seeds"),
+        ({"images": 20_000}, "images.*10000"),
+        ({"readings": [{"source": "cleen"}]}, "unknown source 'cleen'; choose from"),
+        ({"statistics": ["frosen"]}, "statistics.*frozen"),
+        ({"questions": {"q": {"plus": ["fc"]}}}, "either plus and minus"),
+        ({"questions": {"q": {"plus": ["fc"], "minus": ["vgg19"]}}}, "vgg19.*not among the networks"),
+        ({"questions": {"q": {"weights": {"fc": 1}}}}, "add up to 0"),
+        ({"questions": {"q": {"doubling": {"fc": 2}}}}, "two or more different values"),
+        ({"more_seeds": {"vgg19": [1]}}, "vgg19 is not among"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_line(change, told, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"networks": ["fc", "resnet18"]} | change))
+    with pytest.raises(ValueError, match=told) as raised:
+        load(path)
+    assert "\n" not in str(raised.value) and "mine.yaml" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("networks: [fc", "not YAML"), ("- fc", "must hold names"), ("", "must hold")]
+)
+def test_a_file_that_is_no_declaration_is_named(text, told, tmp_path):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(ValueError, match=told):
+        load(tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize("name", ["component", "mine.yaml"])
+def test_an_unknown_experiment_lists_the_choices(name):
+    with pytest.raises(ValueError, match="choose from .*components.*paper"):
+        load(name)
+
+
+def test_ones_own_networks_may_stand_beside_recorded_ones():
+    own = Experiment(name="mine", networks=["timm:resnet10t", "efficientnet_b1@slow", "fc"])
+    assert own.training("efficientnet_b1@slow", 1).max_epochs == 8, "the recipe of the paper's experiment"
+    assert families()["fc"] == "dense" and "timm:resnet10t" not in families()
+
+
+# What a run makes
+
+
+@pytest.fixture(scope="module")
+def worked(tmp_path_factory):
+    """Two networks on few images, trained and evaluated for one seed."""
+    outputs = tmp_path_factory.mktemp("experiments")
+    experiment = Experiment(name="two", **DECLARED)
+    assert run(experiment, outputs=outputs) == 2
+    return experiment, outputs
+
+
+@pytest.mark.slow
+def test_what_is_recorded_is_not_made_again_though_its_weights_are_gone(worked):
+    experiment, outputs = worked
+    assert not list(outputs.glob("weights/*.safetensors")) and len(list(outputs.glob("weights/*.json"))) == 2
+    assert run(experiment, outputs=outputs) == 0
+    gone = sorted(outputs.glob("predictions/fc98@few-seed1/*.npz"))[0]
+    before = Predictions.read(gone).predicted
+    gone.unlink()
+    assert run(experiment, [0], outputs) == 0, "another seed"
+    assert run(experiment, [1], outputs) == 1
+    np.testing.assert_array_equal(Predictions.read(gone).predicted, before)
+
+
+@pytest.mark.slow
+def test_accuracies_and_scores_are_those_of_the_recorded_predictions(worked):
+    experiment, outputs = worked
+    table = accuracies(outputs, [FEW])
+    assert set(table["recipe"]) == {"few"} and set(table["images"]) == {FEW} and set(table["seed"]) == {1}
+    curves = wide(DEFAULT.select(table), levels=experiment.levels)
+    labels = data.load().test_labels[:FEW]
+    for recipe, part in (
+        (recipe, part) for recipe in experiment.trainings(outputs) for part in experiment.parts(recipe)
+    ):
+        found = 100 * (Predictions.read(part.path).predicted == labels).mean(axis=1)
+        noises = PAPER_NOISES if part.recipe["noise"] == "none" else [part.recipe["noise"]]
+        for noise, (level, percent) in itertools.product(noises, zip(part.recipe["levels"], found, strict=True)):
+            assert curves.loc[(recipe.model, 1), (noise, level)] == pytest.approx(percent)
+
+
+@pytest.mark.slow
+def test_another_recipe_under_the_same_name_is_an_error(worked):
+    _, outputs = worked
+    other = Experiment(name="other", **DECLARED | {"recipes": {"few": {"train_images": 320}}})
+    for call in (lambda: run(other, outputs=outputs), lambda: measure(other, outputs)):
+        with pytest.raises(ValueError, match=r"trained by another recipe: .*640.*, not .*320"):
+            call()
+
+
+@pytest.mark.slow
+def test_predictions_by_other_weights_are_an_error(worked):
+    _, outputs = worked
+    path = sorted(outputs.glob("predictions/fc98@few-seed1/*.npz"))[0]
+    kept = path.read_bytes()
+    part = Predictions.read(path)
+    part.record["weights"] = "another"
+    part.write(path)
+    with pytest.raises(ValueError, match="predictions of other weights"):
+        accuracies(outputs, [FEW])
+    path.write_bytes(kept)
+
+
+@pytest.mark.slow
+def test_readings_and_statistics_are_evaluated_from_the_same_weights(tmp_path):
+    declared = DECLARED | {
+        "networks": ["quarter_resnet18@few"],
+        "statistics": ["frozen", "batch", "adapted"],
+        "adapted_on": 40,
+    }
+    experiment = Experiment(
+        name="all", **declared | {"noises": ["black_to_white"], "levels": [0, 100], "keep_weights": True}
+    )
+    assert run(experiment, outputs=tmp_path) == 1
+    found = accuracies(tmp_path, [FEW]).groupby(["statistics", "attacks"]).size()
+    assert found.to_dict() == {(kind, level): 1 for kind in ("adapted", "batch", "frozen") for level in (0, 100)}
+    bundled = Experiment(
+        name="bundle", **declared | {"statistics": ["frozen"], "bundle": "readings/matrix", "readings": READINGS[:3]}
+    )
+    assert run(bundled, outputs=tmp_path) == 1 and run(bundled, outputs=tmp_path) == 0
+    recipe = next(bundled.trainings(tmp_path))
+    bundle = Bundle.read(bundled.bundle_path(recipe))
+    assert {part.path.stem for part in bundled.parts(recipe)} == bundle.errors.keys() and recipe.weights.is_file()
+    several = accuracies(tmp_path, [FEW])
+    assert {(False, "current"), (True, "clean")} <= set(
+        several[["replacement", "source"]].dropna().itertuples(index=False, name=None)
+    )
+
+
+# What is measured
+
+
+@pytest.mark.parametrize("accuracy", [98.9, 99.0])
+def test_a_training_below_its_target_is_short_and_in_no_contrast(accuracy, tmp_path):
+    experiment = packaged()["resolution"]
+    pretend_experiment(tmp_path, experiment, FEW)
+    path = experiment.training("half_resnet18@slow-28", 0, tmp_path).weights.with_suffix(".json")
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"epochs": [{"epoch": 1, "accuracy": accuracy}]}))
+    result = measure(experiment, tmp_path, FEW)
+    short = accuracy < 99
+    assert result.reached.loc[("half_resnet18@slow-28", 0), "short"] == short and len(result.every) == 10
+    assert len(result.trainings.curves) == 10 - short
+    fewest = result.contrasts().groupby("question")["trainings"].min()
+    assert fewest["size"] == 2 - short and fewest["bilinear, 56"] == 2
+
+
+def test_questions_are_contrasts_of_the_declared_scores(tmp_path):
+    experiment = packaged()["resolution"]
+    pretend_experiment(tmp_path, experiment, FEW, seeds=3)
+    result = measure(experiment, tmp_path, FEW)
+    found = result.contrasts().set_index(["question", "noise"])
+    areas = result.scores()[[MEAN, *PAPER_NOISES]].groupby("model").mean()
+    expected = areas.loc["half_resnet18@slow-bilinear"] - areas.loc["half_resnet18@slow"]
+    np.testing.assert_allclose(found.loc["bilinear, 56", "estimate"][expected.index], expected)
+    assert list(on_each()) == [MEAN, *PAPER_NOISES]
+    width = found["high"] - found["low"]
+    assert width["size", MEAN] < width["size", "white_to_black"], "the intervals of four hold together"
+    assert result.contrasts("relative")["estimate"].notna().all()
+
+
+def test_nothing_recorded_names_the_command(tmp_path):
+    with pytest.raises(FileNotFoundError, match="make experiment EXPERIMENT=components"):
+        measure(packaged()["components"], tmp_path)
+
+
+def test_ones_own_networks_are_ranked_among_the_papers(tmp_path):
+    own = Experiment(name="mine", networks=["fc98", "fc392"], seeds=[0, 1], images=FEW)
+    pretend_experiment(tmp_path, own, FEW)
+    pretend_all(tmp_path, NETWORKS)
+    result = measure(own, tmp_path)
+    ranked = comparison.among_the_paper(result, tmp_path)
+    assert len(ranked) == 10 and ranked["rank"].tolist() == list(range(1, 11))
+    assert set(ranked.query("own")["model"]) == {"fc98", "fc392"} and (ranked["best"] <= ranked["rank"]).all()
+    path = comparison.write(result, result.contrasts() if own.questions else ranked.iloc[:0], ranked, tmp_path)
+    content = json.loads(path.read_text())
+    assert content["experiment"]["networks"] == {"": ["fc98", "fc392"]} and len(content["trainings"]) == 4
+    assert {"model", "rank", "best", "worst"} <= content["ranks"][0].keys() and content["commit"]
+    assert comparison.needed(result, 5.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("notebook", ["components", "resolution", "complexity"])
+def test_notebooks_run_with_what_is_recorded(tmp_path, notebook, seeds):
+    """Of pretended trainings; with one of each network nothing is decided."""
+    pretend_experiment(tmp_path, packaged()[notebook], FEW, seeds)
+    pretend_all(tmp_path, [model for model in NETWORKS if model != "fc"] if notebook == "components" else [])
+    variables = run_cells(notebook, "-p", "images", FEW, "-p", "outputs", tmp_path)
+    assert len(list(tmp_path.glob(f"figures/{notebook}-*.svg"))) == (2 if notebook == "resolution" else 3)
+    found = variables["found"]["area"] if notebook == "complexity" else variables["found"]
+    assert (found["verdict"] == UNDECIDED).all() == (seeds == 1)
+
+
+@pytest.mark.slow
+def test_the_example_of_the_readme_runs_in_small(tmp_path):
+    """With one training of each network the page says what is undecided."""
+    path = tmp_path / "mine.yaml"
+    declared = DECLARED | {"levels": list(range(0, 201, 10)), "keep_weights": True}
+    question = {"small over smaller": {"plus": ["quarter_resnet18@few"], "minus": ["fc98@few"]}}
+    path.write_text(yaml.safe_dump(declared | {"questions": question}))
+    variables = run_cells("experiment", "-p", "experiment", path, "-p", "outputs", tmp_path)
+    assert set(variables["found"]["verdict"]) == {UNDECIDED} and len(variables["ranked"]) == 2 + len(NETWORKS)
+    assert json.loads((tmp_path / "experiments" / "mine.json").read_text())["contrasts"]
+    assert networks.weights_path("fc98@few", 1, tmp_path).is_file()
+
+
+def test_a_training_of_a_relative_widens_the_interval_of_all(tmp_path):
+    """One spread for one family, whichever of its networks are shown."""
+    resolution, complexity = packaged()["resolution"], packaged()["complexity"]
+    pretend_experiment(tmp_path, resolution, FEW)
+    before = measure(resolution, tmp_path, FEW).contrasts()
+    for seed, strength in ((0, 0.05), (1, 0.95)):
+        pretend_training(tmp_path, complexity.training("half_resnet34@slow", seed, tmp_path), FEW, strength)
+    after = measure(resolution, tmp_path, FEW).contrasts()
+    np.testing.assert_allclose(before["estimate"], after["estimate"])
+    assert ((after["high"] - after["low"]) > (before["high"] - before["low"])).all()
