@@ -69,11 +69,10 @@ endif
 .DEFAULT:
 	@echo "unknown: $@; these there are:" >&2; $(MAKE) --no-print-directory help >&2; exit 2
 
-# $(call each,MARKERS): every file that has such tests in a process of its own, so that what native libraries leave behind stays there.
-each = listed=$$($(BIN)/python -m pytest --collect-only -qq -m "$(1)" tests) || { echo "$$listed"; exit 1; }; failed=; \
-	for file in $$(echo "$$listed" | sed -n 's/^\(tests.*\): [0-9]*$$/\1/p'); do \
-	$(BIN)/python -m pytest -q -m "$(1)" $(ARGS) $$file || [ $$? -eq 5 ] || failed="$$failed $$file"; \
-	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
+# Two processes share the files of tests, a thread of torch to each; ARGS="-n 8" for more of them.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+# `make sweep` is a test of its own, which executes the notebook of the first command and compares every byte.
+EXECUTED = $(filter-out outputs/sweep/fc-seed0.ipynb,$(wildcard outputs/*.ipynb outputs/*/*-seed*.ipynb))
 
 .PHONY: help paper sweep train attacks readings noise architectures depth curves claims components resolution complexity confidence explore app stills lab site
 .PHONY: check test evidence test-slurm lint benchmark lock
@@ -131,15 +130,14 @@ lint: $(READY)
 	$(BIN)/ty check --error-on-warning lib tests
 
 check: lint
-	$(BIN)/python -m pytest -m "not slow and not evidence" $(ARGS)
+	$(PYTEST) -m "not slow and not evidence" $(ARGS)
 
 test: check
-	@$(call each,slow and not evidence)
+	$(PYTEST) -m "slow and not evidence" $(ARGS)
 
-# The executed notebooks run again and must show what they show.
+# The executed notebooks run again and must show what they show; those that take seconds come last.
 evidence: $(READY)
-	@$(call each,evidence)
-	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=600 $(wildcard outputs/*.ipynb outputs/*/*-seed*.ipynb)
+	$(PYTEST) -m evidence --no-loadscope-reorder --nbval --nbval-cell-timeout=600 $(ARGS) tests $(EXECUTED)
 
 test-slurm: $(READY)
 	$(BIN)/python -m pytest -q -s $(ARGS) tests/slurm.py
