@@ -83,7 +83,7 @@ def pytest_configure(config):
     folder = tempfile.TemporaryDirectory()  # kernels that start together must not share IPython's history
     config.add_cleanup(folder.cleanup)
     os.environ["IPYTHONDIR"] = folder.name
-    plugin.RunningKernel = start_kernel
+    plugin.RunningKernel = start_kernel  # ty: ignore[invalid-assignment]
 
 
 @pytest.hookimpl(tryfirst=True)
