@@ -67,14 +67,14 @@ def jobs(printed: str) -> dict[str, int]:
 RUN = ("--cores", "2", "--rerun-incomplete", "--nolock", "measured")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def measured(project) -> Path:
     """The copy with all its steps done."""
     snakemake(project, *RUN)
     return project
 
 
-@pytest.mark.slow
+@pytest.mark.evidence
 def test_killed_continued_and_then_nothing_is_left_to_do(project):
     files = project / "outputs" / "predictions" / STEM
     process = subprocess.Popen(
@@ -130,11 +130,12 @@ def test_after_a_clone_what_is_recorded_is_recognised(measured, tmp_path):
 @pytest.mark.evidence
 def test_a_change_of_the_library_runs_the_notebooks_anew_and_keeps_what_is_recorded(measured):
     figures = measured / "lib" / "report" / "figures.py"
+    before = figures.read_text()
     figures.touch()
     assert jobs(snakemake(measured, *RUN, "--dry-run")) == {}, "the content is as it was"
-    with figures.open("a") as file:
-        file.write("\n# a remark\n")
+    figures.write_text(before + "\n# a remark\n")
     assert jobs(snakemake(measured, *RUN, "--dry-run")) == {"train": 1, "sweep": 1}
+    figures.write_text(before)
 
 
 @pytest.mark.slow
