@@ -69,8 +69,6 @@ endif
 .DEFAULT:
 	@echo "unknown: $@; these there are:" >&2; $(MAKE) --no-print-directory help >&2; exit 2
 
-# Two processes share the files of tests, a thread of torch to each; ARGS="-n 8" for more of them.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 # `make sweep` is a test of its own, which executes the notebook of the first command and compares every byte.
 EXECUTED = $(filter-out outputs/sweep/fc-seed0.ipynb,$(wildcard outputs/*.ipynb outputs/*/*-seed*.ipynb))
 
@@ -130,14 +128,14 @@ lint: $(READY)
 	$(BIN)/ty check --error-on-warning lib tests
 
 check: lint
-	$(PYTEST) -m "not slow and not evidence" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not evidence" $(ARGS)
 
 test: check
-	$(PYTEST) -m "slow and not evidence" $(ARGS)
+	.ci/each "slow and not evidence" "" $(ARGS)
 
-# The executed notebooks run again and must show what they show; those that take seconds come last.
+# The executed notebooks run again and must show what they show.
 evidence: $(READY)
-	$(PYTEST) -m evidence --no-loadscope-reorder --nbval --nbval-cell-timeout=600 $(ARGS) tests $(EXECUTED)
+	.ci/each evidence "$(EXECUTED)" $(ARGS)
 
 test-slurm: $(READY)
 	$(BIN)/python -m pytest -q -s $(ARGS) tests/slurm.py

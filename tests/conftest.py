@@ -1,16 +1,12 @@
 import json
 import os
-import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from unittest import mock
 
 import pytest
 from click.testing import CliRunner
-from nbval import plugin
-from nbval.kernel import RunningKernel
 from papermill import cli
 from papermill.translators import PythonTranslator
 
@@ -27,7 +23,6 @@ for name in (
     os.environ.pop(name, None)
 
 TESTS = Path(__file__).parent
-NO_KERNEL = re.compile("Kernel (died before|didn't respond)")  # a port that was free is taken when the kernel binds it
 
 
 def start_python(code: str, *arguments: object) -> subprocess.Popen:
@@ -48,11 +43,7 @@ def run_papermill(*arguments: object, folder: Path = ROOT) -> subprocess.Complet
     """papermill as a user types it, in `folder`, standard output redirected."""
     command = [str(Path(sys.executable).with_name("papermill")), *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(TESTS)}
-    for _ in range(2):
-        run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-        if not NO_KERNEL.search(run.stderr):
-            break
-    return run
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
 def papermill_parameters(*arguments: object) -> dict:
@@ -71,27 +62,10 @@ def texts(notebook: Path | str) -> str:
     return "\n".join("".join(lines) for lines in [*shown, *(output.get("text", []) for output in outputs)])
 
 
-def start_kernel(*arguments, **options) -> RunningKernel:
-    """nbval's kernel, started a second time if the first one does not answer."""
-    try:
-        return RunningKernel(*arguments, **options)
-    except RuntimeError:
-        return RunningKernel(*arguments, **options)
-
-
-def pytest_configure(config):
-    folder = tempfile.TemporaryDirectory()  # kernels that start together must not share IPython's history
-    config.add_cleanup(folder.cleanup)
-    os.environ["IPYTHONDIR"] = folder.name
-    plugin.RunningKernel = start_kernel  # ty: ignore[invalid-assignment]
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     for item in items:
-        if isinstance(item, plugin.IPyNbCell):
-            item.add_marker(pytest.mark.evidence)
-        elif "trained" in item.fixturenames:
+        if "trained" in item.fixturenames:
             item.add_marker(pytest.mark.slow)
 
 

@@ -331,7 +331,7 @@ def test_openvino_answers_as_torch_does(model):
     np.testing.assert_allclose(one, other, atol=2e-4)
 
 
-@pytest.mark.parametrize(("normalize", "resize"), zip(networks.NORMALIZE, itertools.cycle(networks.RESIZE)))
+@pytest.mark.parametrize(("normalize", "resize"), [*zip(networks.NORMALIZE, itertools.cycle(networks.RESIZE))])
 def test_a_dense_net_that_reads_28x28_at_once_answers_as_the_whole_does(normalize, resize):
     net = networks.build("fc", 1, normalize=normalize, resize=resize).eval()
     images = perturb(data.load().test_images[:130], "black_to_white", 40)
