@@ -207,7 +207,7 @@ def test_intervals_are_those_of_scipys_bootstrap():
     found = confidence.scores(pretended())
     answers = found.answers
     doubt, wrong = answers.doubts["softmax"][3], answers.wrong[3]
-    how = {"paired": True, "vectorized": False, "method": "percentile", "n_resamples": 2000, "rng": 1}
+    how = {"paired": True, "vectorized": False, "method": "percentile", "n_resamples": 500, "rng": 1}
     interval = bootstrap((wrong, doubt), roc_auc_score, **how).confidence_interval
     value, low, high = confidence.ends(found.auroc["softmax"][3])
     assert value == pytest.approx(roc_auc_score(wrong, doubt))
