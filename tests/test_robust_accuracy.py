@@ -186,12 +186,12 @@ def test_without_a_sweep_the_noises_are_left_out(tried, tmp_path):
     sorted({path.parent for path in (ROOT / "outputs" / "attacks").glob("*/*.npz")}),
     ids=lambda folder: folder.name,
 )
-def test_committed_blocks_follow_from_the_committed_weights(folder):
-    """Class and distances of five images of every block; and DeepFool, which draws nothing, finds the same anew."""
+def test_committed_blocks_are_whole_and_deepfool_finds_the_same_anew(folder):
+    """It draws nothing. Class and distances of images of every block are measured where the notebook is executed."""
     model, _, seed = folder.name.rpartition("-seed")
     tried = AttackPlan(model=model, train_seed=int(seed))
     assert all(block.path.is_file() for block in tried.blocks()), "a committed folder is whole"
-    assert runs.run(tried)["computed"] == 0
+    assert (folder.parent / f"{folder.name}.ipynb").is_file()
     block, few = tried.blocks("deepfool")[0], slice(0, 10)
     digits, recorded = data.load(), block.read()[1].l2[few]
     images, labels = digits.test_images[block.index[few]], digits.test_labels[block.index[few]]

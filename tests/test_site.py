@@ -108,9 +108,9 @@ def chromium():
 
 
 @pytest.fixture
-def opened(chromium, request):
+def opened(chromium):
     """A page that keeps what it asked for and what failed."""
-    page = chromium.new_page(viewport=request.param)
+    page = chromium.new_page()
     page.set_default_timeout(browser.PATIENCE)
     page.asked, page.failures = [], []
     page.on("request", lambda asked: page.asked.append(asked.url))
@@ -120,34 +120,37 @@ def opened(chromium, request):
     page.close()
 
 
-SIZES = pytest.mark.parametrize("opened", [browser.DESKTOP, browser.PHONE], ids=["desktop", "phone"], indirect=True)
 TOO_WIDE = """() => [...document.querySelectorAll("article img, article .text_html")]
     .filter(box => box.getBoundingClientRect().right > innerWidth + 1 || box.complete && !box.naturalWidth)
     .map(box => box.outerHTML.slice(0, 100))"""
 
 
-@SIZES
-def test_every_page_fits_and_asks_no_host(site, pages, opened):
+def test_every_page_fits_and_asks_no_host(pages, opened):
     for path in pages:
         opened.goto(path.as_uri())
-        across, width = opened.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-        assert across <= width, path
-        assert opened.evaluate(TOO_WIDE) == [], path
+        for size in (browser.DESKTOP, browser.PHONE):
+            opened.set_viewport_size(size)
+            across, width = opened.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+            assert across <= width == size["width"], path
+            assert opened.evaluate(TOO_WIDE) == [], path
     assert opened.failures == []
     assert {urlsplit(asked).scheme for asked in opened.asked} <= {"file", "data"}
 
 
-@SIZES
-def test_the_search_finds_words_of_notebooks_and_of_functions(site, opened):
-    for word, page in {
-        "sigmoid": "outputs/curves.html",
-        "perturb": "functions/lib.noise.perturbation.html",
-        "vgg19": "outputs/sweep/vgg19-seed0.html",
-    }.items():
-        opened.goto((site / "index.html").as_uri())
-        if opened.viewport_size == browser.PHONE:
-            opened.locator(".nav-overlay-icon").click()
-        opened.locator(".sidebar-search").fill(word)
-        opened.keyboard.press("Enter")
-        opened.locator(f"#search-results a[href*='{page}']").first.wait_for()
+@pytest.mark.parametrize(
+    ("word", "page", "size"),
+    [
+        ("sigmoid", "outputs/curves.html", browser.DESKTOP),
+        ("perturb", "functions/lib.noise.perturbation.html", browser.DESKTOP),
+        ("vgg19", "outputs/sweep/vgg19-seed0.html", browser.PHONE),
+    ],
+)
+def test_the_search_finds_words_of_notebooks_and_of_functions(site, opened, word, page, size):
+    opened.set_viewport_size(size)
+    opened.goto((site / "index.html").as_uri())
+    if size == browser.PHONE:
+        opened.locator(".nav-overlay-icon").click()
+    opened.locator(".sidebar-search").fill(word)
+    opened.keyboard.press("Enter")
+    opened.locator(f"#search-results a[href*='{page}']").first.wait_for()
     assert opened.failures == []

@@ -1,3 +1,4 @@
+import itertools
 import json
 import shutil
 from dataclasses import replace
@@ -33,6 +34,21 @@ def outputs(trained, tmp_path):
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def done(trained, tmp_path_factory):
+    """A folder with the sweep of `plan`."""
+    outputs = tmp_path_factory.mktemp("done")
+    shutil.copytree(trained / "weights", outputs / "weights")
+    assert sweep(plan(outputs)) == {"computed": 9, "reused": 0, "checked": 0}
+    return outputs
+
+
+@pytest.fixture
+def swept(done, tmp_path):
+    """The same of one's own."""
+    return shutil.copytree(done, tmp_path, dirs_exist_ok=True)
+
+
 def plan(outputs, **change):
     return Plan(**{"model": MODEL, "levels": [0, 20, 100], "draws": 2, "images": 150, "outputs": outputs} | change)
 
@@ -49,19 +65,17 @@ def contents(folder):
     }
 
 
-def test_a_sweep_records_what_the_network_answers(outputs):
-    done = sweep(plan(outputs))
-    assert done == {"computed": 9, "reused": 0, "checked": 0}
+def test_a_sweep_records_what_the_network_answers(swept):
     images, labels = data.load().test_images[:150], data.load().test_labels[:150]
     for noise in NOISES:
         for draw in range(2):
-            recorded = Predictions.read(plan(outputs).part(noise, draw).path)
+            recorded = Predictions.read(plan(swept).part(noise, draw).path)
             for row, attacks in enumerate([20, 100]):
-                found = naive_probabilities(outputs, perturb(images, noise, attacks, seed=draw))
+                found = naive_probabilities(swept, perturb(images, noise, attacks, seed=draw))
                 np.testing.assert_array_equal(recorded.predicted[row], found.argmax(axis=1))
                 np.testing.assert_allclose(recorded.probability[row], found[np.arange(150), labels], atol=1e-3)
-    clean = Predictions.read(plan(outputs).part(CLEAN).path)
-    np.testing.assert_array_equal(clean.predicted[0], naive_probabilities(outputs, images).argmax(axis=1))
+    clean = Predictions.read(plan(swept).part(CLEAN).path)
+    np.testing.assert_array_equal(clean.predicted[0], naive_probabilities(swept, images).argmax(axis=1))
 
 
 def test_an_image_that_attacks_no_longer_alter_is_not_asked_again(outputs):
@@ -83,38 +97,35 @@ def test_an_image_that_attacks_no_longer_alter_is_not_asked_again(outputs):
         np.testing.assert_allclose(found.probability[row], answers[:, 0], atol=1e-3)
 
 
-def test_records_name_what_made_them(outputs):
-    sweep(plan(outputs, noises=["white_to_black"], draws=1))
-    recorded = Predictions.read(plan(outputs).part("white_to_black").path).record
+def test_records_name_what_made_them(swept):
+    recorded = Predictions.read(plan(swept).part("white_to_black").path).record
     assert recorded["recipe"] == {
         "noise": "white_to_black", "c": 2.0, "levels": [20, 100], "draw": 0, "images": 150, "bfloat16": False,
         "replacement": True, "source": "clean"
     }  # fmt: skip
     assert recorded["model"] == MODEL and recorded["train_seed"] == 0 and recorded["commit"]
-    assert recorded["weights"] == file_hash(networks.weights_path(MODEL, 0, outputs))
+    assert recorded["weights"] == file_hash(networks.weights_path(MODEL, 0, swept))
     assert recorded["openvino"] and recorded["numba"]
 
 
-def test_a_second_run_changes_nothing(outputs):
-    sweep(plan(outputs))
-    results.write_accuracy(outputs)
-    before = contents(outputs)
-    assert sweep(plan(outputs)) == {"computed": 0, "reused": 9, "checked": 450}
-    results.write_accuracy(outputs)
-    assert contents(outputs) == before
+def test_a_second_run_changes_nothing(swept):
+    results.write_accuracy(swept)
+    before = contents(swept)
+    assert sweep(plan(swept)) == {"computed": 0, "reused": 9, "checked": 450}
+    results.write_accuracy(swept)
+    assert contents(swept) == before
 
 
-def test_only_what_is_missing_is_computed(outputs):
-    sweep(plan(outputs))
-    before = contents(outputs / "predictions")
-    gone = plan(outputs).part("edge_to_altered", 1).path
+def test_only_what_is_missing_is_computed(swept):
+    before = contents(swept / "predictions")
+    gone = plan(swept).part("edge_to_altered", 1).path
     gone.unlink()
-    assert sweep(plan(outputs))["computed"] == 1
-    again = contents(outputs / "predictions")
+    assert sweep(plan(swept))["computed"] == 1
+    again = contents(swept / "predictions")
     assert again.keys() == before.keys()
     changed = {path.name for path in before if again[path] != before[path]}
     assert changed <= {gone.name}
-    assert sweep(plan(outputs, draws=3))["computed"] == 4, "a further draw adds its own parts"
+    assert sweep(plan(swept, draws=3))["computed"] == 4, "a further draw adds its own parts"
 
 
 def test_other_parameters_have_results_of_their_own(outputs):
@@ -132,66 +143,60 @@ def test_a_figure_of_other_parameters_has_a_name_of_its_own():
     assert names[0] == names[1] == networks.file_stem(MODEL, 0) and len(set(names)) == 3
 
 
-def test_draws_none_takes_those_recorded(outputs):
-    assert len(plan(outputs, draws=None).parts()) == 5
-    sweep(plan(outputs, draws=2))
-    assert len(plan(outputs, draws=None).parts()) == 9
-    assert results.curves(plan(outputs, draws=None))["draws"].max() == 2
+def test_draws_none_takes_those_recorded(swept):
+    assert len(plan(swept / "nothing", draws=None).parts()) == 5
+    assert len(plan(swept, draws=None).parts()) == 9
+    assert results.curves(plan(swept, draws=None))["draws"].max() == 2
 
 
-def test_a_part_is_held_by_its_own_recipe_and_weights_alone(outputs):
-    small = plan(outputs, noises=["white_to_black"], draws=1)
-    sweep(small)
+def test_a_part_is_held_by_its_own_recipe_and_weights_alone(swept):
+    small = plan(swept, noises=["white_to_black"], draws=1)
     part, other = (each.part("white_to_black") for each in (small, small.model_copy(update={"c": 3.0})))
     weights = file_hash(small.weights)
     shutil.copy(part.path, other.path)
     assert part.holds(weights) and not part.holds("another") and not other.holds(weights)
 
 
-def test_recompute_ignores_what_is_recorded(outputs):
-    small = plan(outputs, noises=["white_to_black"], draws=1)
-    sweep(small)
+def test_recompute_ignores_what_is_recorded(swept):
+    small = plan(swept, noises=["white_to_black"], draws=1)
     assert sweep(small.model_copy(update={"recompute": True})) == {"computed": 2, "reused": 0, "checked": 0}
 
 
-def test_new_weights_make_recorded_predictions_void(outputs):
-    small = plan(outputs, noises=["white_to_black"], draws=1)
-    sweep(small)
-    path = networks.weights_path(MODEL, 0, outputs)
+def test_new_weights_make_recorded_predictions_void(swept):
+    small = plan(swept, noises=["white_to_black"], draws=1)
+    path = networks.weights_path(MODEL, 0, swept)
     networks.save_weights(networks.build(MODEL, 7), path, networks.read_record(path))
     path.with_suffix(".json").unlink()  # of the weights before
-    assert results.accuracy_table(outputs).empty
+    assert results.accuracy_table(swept).empty
     assert sweep(small) == {"computed": 2, "reused": 0, "checked": 0}
 
 
-def test_predictions_stay_where_the_weights_are_not_kept(outputs):
-    small = plan(outputs, noises=["white_to_black"], draws=1)
-    sweep(small)
-    table, record = results.accuracy_table(outputs), networks.read_record(small.weights)
+def test_predictions_stay_where_the_weights_are_not_kept(swept):
+    small = plan(swept, noises=["white_to_black"], draws=1)
+    table, record = results.accuracy_table(swept), networks.read_record(small.weights)
     small.weights.unlink()
     assert networks.read_record(small.weights)["recipe"] == record["recipe"]
     assert sweep(small) == {"computed": 0, "reused": 2, "checked": 0}
-    pd.testing.assert_frame_equal(results.accuracy_table(outputs), table)
+    pd.testing.assert_frame_equal(results.accuracy_table(swept), table)
     with pytest.raises(FileNotFoundError, match=r"weights of .* are not kept.*make train MODEL="):
         sweep(small.model_copy(update={"recompute": True}))
     kept = small.weights.with_suffix(".json")
     whole = kept.read_text()
     kept.write_text(json.dumps(json.loads(whole) | {"weights": "another"}))
-    assert results.accuracy_table(outputs).empty, "other weights were trained since"
+    assert results.accuracy_table(swept).empty, "other weights were trained since"
     for damaged in ("", whole[:40], "[]", '{"weights": "abc"}', "\x00"):
         kept.write_text(damaged)
         for ask in (networks.read_record, parts.weights_hash):
             with pytest.raises(ValueError, match=rf"no record of a training in .*{kept.name}"):
                 ask(small.weights)
     kept.unlink()
-    pd.testing.assert_frame_equal(results.accuracy_table(outputs), table)
+    pd.testing.assert_frame_equal(results.accuracy_table(swept), table)
     with pytest.raises(FileNotFoundError, match="is not trained"):
         networks.read_record(small.weights)
 
 
-def test_predictions_that_do_not_follow_from_the_weights_are_told(outputs):
-    small = plan(outputs, noises=["white_to_black"], draws=1)
-    sweep(small)
+def test_predictions_that_do_not_follow_from_the_weights_are_told(swept):
+    small = plan(swept, noises=["white_to_black"], draws=1)
     path = small.part("white_to_black").path
     true = Predictions.read(path)
     replace(true, predicted=(true.predicted + 1) % 10).write(path)
@@ -290,7 +295,7 @@ def test_a_killed_sweep_keeps_its_finished_parts(outputs):
     assert run_python(SWEEP, outputs, 4)[0] == -9
     kept = contents(outputs / "predictions")
     assert len(kept) == 3
-    assert "{'computed': 6, 'reused': 3, 'checked': 150}" in run_python(SWEEP, outputs, 0)[1]
+    assert sweep(plan(outputs)) == {"computed": 6, "reused": 3, "checked": 150}
     after = contents(outputs / "predictions")
     assert len(after) == 9 and all(after[path] == content for path, content in kept.items())
 
@@ -327,8 +332,7 @@ def test_openvino_answers_as_torch_does(model):
     np.testing.assert_allclose(one, other, atol=2e-4)
 
 
-@pytest.mark.parametrize("resize", networks.RESIZE)
-@pytest.mark.parametrize("normalize", networks.NORMALIZE)
+@pytest.mark.parametrize(("normalize", "resize"), [*zip(networks.NORMALIZE, itertools.cycle(networks.RESIZE))])
 def test_a_dense_net_that_reads_28x28_at_once_answers_as_the_whole_does(normalize, resize):
     net = networks.build("fc", 1, normalize=normalize, resize=resize).eval()
     images = perturb(data.load().test_images[:130], "black_to_white", 40)
@@ -388,27 +392,16 @@ def test_a_sweep_without_weights_names_the_command(tmp_path):
         predictor(networks.build("fc"), "openvino", bfloat16=True)
 
 
-def test_accuracy_counts_what_was_right(outputs):
-    sweep(plan(outputs))
-    path = results.write_accuracy(outputs)
+def test_accuracy_counts_what_was_right(swept):
+    path = results.write_accuracy(swept)
     table = pd.read_csv(path)
-    assert list(table) == [
-        "model",
-        "train_seed",
-        "noise",
-        "c",
-        "attacks",
-        "draw",
-        "images",
-        "reading",
-        "correct",
-        "pixels_altered",
-    ]
+    columns = "model train_seed noise c attacks draw images reading correct pixels_altered"
+    assert " ".join(table) == columns
     assert len(table) == 1 + 4 * 2 * 2 and (table["attacks"] == 0).sum() == 1
     row = table.query("noise == 'black_to_white' and attacks == 100 and draw == 1").iloc[0]
     images, labels = data.load().test_images[:150], data.load().test_labels[:150]
     noisy = perturb(images, "black_to_white", 100, seed=1)
-    found = naive_probabilities(outputs, noisy).argmax(axis=1)
+    found = naive_probabilities(swept, noisy).argmax(axis=1)
     assert row["correct"] == (found == labels).sum() and row["pixels_altered"] == (noisy != images).sum()
 
 
@@ -421,7 +414,6 @@ def test_a_new_noise_joins_by_its_declaration_alone(outputs, monkeypatch):
     assert "grey_to_white" in set(results.accuracy_table(outputs)["noise"])
 
 
-@pytest.mark.slow
 def test_one_draw_alone_makes_the_same_files_as_all_of_them(tmp_path):
     alone = [plan(tmp_path, draw=draw, draws=None) for draw in (0, 1)]
     together = {part.path for part in plan(tmp_path).parts()}
