@@ -89,17 +89,17 @@ def explanations(
     at_40 = without[(without["noise"] == WHITE) & (without["attacks"] == 40)]["accuracy"].mean()
     nothing = np.nan
     rows = {
-        "inverted colours": ("distance over WtB and BtW, points", *inverted(found), nothing),
+        "inverted colours": ("distance over WtB, BtW, points", *inverted(found), nothing),
         "overflow of a byte": ("brightnesses that leave 0 to 255", beyond_a_byte(), nothing, nothing),
-        "the same pixels for a whole batch": (
-            f"accuracy after 200 attacks of WtB, of which {white_pixels(images):.0f} meet white pixels, %",
+        "same pixels for a whole batch": (
+            f"accuracy at 200 WtB ({white_pixels(images):.0f} meet white), %",
             at_200["accuracy"].mean(),
             at_40,
             at_200["paper"].mean(),
         ),
         "repetitions that accumulate": ("distance at 40 attacks, points", *accumulated(whole), nothing),
-        "attacked pixels of 0 to 255 among others of 0 to 1": (
-            "accuracy of FC after 10 attacks of BtW, %",
+        "attacked pixels of 0 to 255, others of 0 to 1": (
+            "accuracy of FC at 10 BtW, %",
             fc["accuracy"],
             unscaled(outputs),
             fc["paper"],

@@ -150,8 +150,11 @@ def correct(experiment: Experiment, outputs: Path = OUTPUTS, images: int | None 
     """Whether each image is classified correctly: (readings, networks, noises, noisy levels, images) bool.
 
     Raises:
+        ValueError: if fewer images are recorded.
         FileNotFoundError: if a network is not evaluated under every reading; it names the command that does it.
     """
+    if images and images > experiment.images:
+        raise ValueError(f"readings are recorded on the first {experiment.images:,} test images, not on {images:,}")
     found = []
     for model in experiment.models:
         recipe = experiment.training(model, experiment.seeds[0], outputs)

@@ -141,7 +141,7 @@ def beside_paper(found: pd.DataFrame, readings: Mapping[str, Reading], heading: 
         axes.plot(curves["the paper"], **PAPER)
         place = -np.inf
         for end, name in sorted((curve.iloc[-1], name) for name, curve in curves.items()):
-            place = max(place + 5, end)  # no label hides another
+            place = max(place + 6, end)  # no label hides another
             axes.text(207, place, name, fontsize=9, va="center")
         axes.set(title=title(noise), xlim=(-5, 290), ylim=(0, 101), xticks=[0, 40, 100, 200])
         axes.set(xlabel=ATTACKS_AXIS, ylabel=ACCURACY_AXIS)
