@@ -129,7 +129,8 @@ def _recorded(outputs: Path, models: Collection[str] | None) -> Iterator[tuple[d
         if path == SweepPart(path.parent, recipe).path and made(found.record, path, outputs):  # no copy of a file
             labels = _labels(recipe.get("dataset", UNNAMED["dataset"]))[: recipe["images"]]
             yield found.record, found.predicted == labels, found.pixels
-    for path in _files(outputs, "readings/**/{stem}.npz", models):
+    bundles = ("readings/*/{stem}.npz", "readings/trainings/readings/*/{stem}.npz")
+    for path in [path for pattern in bundles for path in _files(outputs, pattern, models)]:
         folder = outputs / "readings" / "trainings" if "trainings" in path.relative_to(outputs).parts else outputs
         bundle = Bundle.read(path)
         for name, record in bundle.records.items():

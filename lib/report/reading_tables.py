@@ -1,174 +1,150 @@
-"""Tables of what else than the drawing of pixels moves a network towards Table 1 or away from it."""
+"""Tables and the figure of how near the readings of the noise and the trainings come to the paper's Table 1."""
 
-import contextlib
-import itertools
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
+from matplotlib import style
+from matplotlib.figure import Figure
 
 from lib import networks
-from lib.analysis.trainings import Trainings, measure_trainings
-from lib.evaluation.plan import CLEAN, USUAL_NOISES
-from lib.noise import NOISES
-from lib.paper import FIGURE_7, PAPER_NOISES, read_table_1
-from lib.readings.matrix import LEVELS, NoiseReading
-from lib.readings.matrix_distances import distance
+from lib.evaluation.readings import DEFAULT, Reading
+from lib.experiments.table1 import ALL, NEAR, OPTIONS, by_training, losses, nearest, under
+from lib.paper import FIGURE_7
+from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, DASHES, PAPER, STYLE, title
+from lib.report.tables import SHORT, interval
+from lib.statistics.curves import CLEAN
 
-SHORT = {name: noise.short for name, noise in NOISES.items()}
-BEGINNINGS = {
-    "ours": "by our rule: SGD at 0.01, batches of 64, MNIST's normalisation, 4 epochs",
-    "fast": "SGD at 0.1, batches of 64, no normalisation, 1 epoch",
+WAYS = {  # replacement, source -> how pixels are drawn
+    (False, "current"): "without replacement, current image",
+    (False, "clean"): "without replacement, clean image",
+    (True, "current"): "with replacement, current image",
+    (True, "clean"): "with replacement, clean image",
+    (True, "list"): "with replacement, listed in the clean image",
 }
-CHOICES = {
-    "learning_rate": "learning rate",
-    "batch_size": "batches of",
-    "optimizer": "optimiser",
-    "epochs": "epochs",
-    "normalize": "normalisation",
-    "channels": "input channels",
-}
+SHARE = "nearest in % of resamplings"
 
 
-def fc_trainings(found: pd.DataFrame, readings: Sequence[NoiseReading]) -> pd.DataFrame:
-    """`trainings.distances` as printed: a row for each training, its distance under each of these noise readings."""
-    by = ["beginning", "change"]
-    rows = {}
-    for (beginning, change), own in found.groupby(by, sort=False):
-        row = {"trainings": own["seeds"].iloc[0], "no noise (%)": f"{own['clean'].iloc[0]:.1f}"}
-        for reading in readings:
-            same = (own["replacement"] == reading.replacement) & (own["source"] == reading.source)
-            row |= {way(reading): _range(own[same].iloc[0])}
-        rows[BEGINNINGS[beginning], _changed(change)] = row
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["begins with", "changed"])
+def in_words(found: pd.DataFrame) -> pd.DataFrame:
+    """A table with rows `OPTIONS`, these in three columns of words."""
+    rows = found.index.to_frame(index=False)
+    words = {
+        "pixels drawn": [WAYS[pair] for pair in zip(rows["replacement"], rows["source"], strict=True)],
+        "white": [f"b > {above}" for above in rows["white_above"]],
+        "c of EtA": list(rows["edges_c"]),
+    }
+    return found.set_axis(pd.MultiIndex.from_frame(pd.DataFrame(words)))
 
 
-def way(reading: NoiseReading) -> str:
-    """Under which reading a distance was measured, in words."""
-    return f"points, {reading.source} image"
+def _printed(table: pd.DataFrame, digits: int = 1) -> pd.DataFrame:
+    return table.map(lambda value: "-" if pd.isna(value) else f"{value:.{digits}f}")
 
 
-def _changed(change: str) -> str:
-    choice, _, value = change.partition(" ")
-    return f"{CHOICES[choice]} {value}" if change else "-"
+def ranking(ranked: pd.DataFrame, shares: pd.DataFrame) -> pd.DataFrame:
+    """The distance of each reading over all noisy entries and by noise (points), and how often it is nearest."""
+    return _printed(in_words(ranked[[ALL, *SHORT]].rename(columns=SHORT).assign(**{SHARE: shares[ALL]})))
 
 
-def _range(row: pd.Series) -> str:
-    """Such as `14.9 (14.3 to 15.5)`; a single training has no range."""
-    told = f"{row['distance']:.1f}"
-    return f"{told} ({row['least']:.1f} to {row['most']:.1f})" if row["seeds"] > 1 else told
+def by_network(ranked: pd.DataFrame) -> pd.DataFrame:
+    """The distance of each reading by network, and over those to which some reading comes near (points)."""
+    near = " + ".join(map(networks.title, NEAR))
+    names = {model: networks.title(model) for model in FIGURE_7} | {"near": near, ALL: "all five"}
+    return _printed(in_words(ranked[list(names)].rename(columns=names)))
 
 
-def nearest_training(found: pd.DataFrame, reading: NoiseReading) -> str:
-    """How near FC comes to its entries of Table 1 by another training (`trainings.distances`, of one noise reading)."""
-    own = found[(found["replacement"] == reading.replacement) & (found["source"] == reading.source)]
-    ours, best = own[(own["beginning"] == "ours") & (own["change"] == "")].iloc[0], own.loc[own["distance"].idxmin()]
-    fewest, most = own["seeds"].min(), own["seeds"].max()
-    seeds = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-    near = own.drop(index=best.name).query("least <= @best.most")
-    beside = "; ".join(f"{_way(row)}, {_range(row)}, {row['clean']:.1f} % without noise" for _, row in near.iterrows())
-    return (
-        f"Of the {len(own)} ways of training that are recorded (n = {seeds} of each) the nearest to the paper's fully "
-        f"connected net is **{_way(best)}**: {_range(best)} points, where our rule has {_range(ours)}. "
-        f"Without noise it is right on {best['clean']:.1f} % of these images, ours "
-        f"on {ours['clean']:.1f} %; the paper's {_clean_of_fc():.1f} % is of all test images. "
-        f"Some training of another way lies as near: {beside or 'of none'}."
-    )
-
-
-def _way(row: pd.Series) -> str:
-    """`SGD at 0.1, batches of 64, no normalisation, 1 epoch, but epochs 2`: where it begins and what is changed."""
-    return BEGINNINGS[row["beginning"]] + (f", but {_changed(row['change'])}" if row["change"] else "")
-
-
-def _clean_of_fc() -> float:
-    return read_table_1().query("model == 'fc' and attacks == 0")["accuracy"].mean()
-
-
-def whole_networks(models: Sequence[str], outputs: Path, images: int, readings: Sequence[NoiseReading]) -> pd.DataFrame:
-    """Every recorded training of some networks beside Table 1, under some noise readings.
-
-    Columns: reading, model, seed, clean (percent), distance (points, over the paper's entries of this network; one with
-    another stem is set beside the paper's network of that name). No rows of what is not recorded.
-    """
+def left_out(ranked: pd.DataFrame, shares: pd.DataFrame) -> pd.DataFrame:
+    """The nearest reading without each one of the networks."""
     rows = []
-    for reading, model in itertools.product(readings, models):
-        with contextlib.suppress(FileNotFoundError):
-            found = measure_trainings((model,), outputs, images, reading.replacement, reading.source)
-            levels = [list(found.attacks).index(level) for level in LEVELS]
-            for seed, accuracy in zip(found.seeds[model], found.accuracy[model], strict=True):
-                table = pd.DataFrame(accuracy[:, levels], PAPER_NOISES, LEVELS).rename_axis("noise").reset_index()
-                ours = table.melt("noise", var_name="attacks", value_name="accuracy")
-                far = distance(ours.assign(model=model.removesuffix("_stem")))
-                rows.append((way(reading), model, seed, accuracy[0, 0], far))
-    return pd.DataFrame(rows, columns=["reading", "model", "seed", "clean", "distance"])
+    for model in FIGURE_7:
+        scope = f"without {model}"
+        own = ranked.loc[[ranked[scope].idxmin()], [scope]].set_axis(["distance"], axis=1)
+        about = {"the same as of all five": "yes" if nearest(ranked, scope) == nearest(ranked) else "no"}
+        own = _printed(in_words(own.assign(**{SHARE: shares[scope]}))).assign(**about)
+        rows.append(own.assign(without=networks.title(model)))
+    return pd.concat(rows).set_index("without", append=True).reorder_levels([3, 0, 1, 2])
 
 
-def by_training(found: pd.DataFrame) -> pd.DataFrame:
-    """`whole_networks` as printed: the distance of each training, a column for each noise reading."""
-    seed, clean = "seed " + found["seed"].astype(str), found["clean"].map("{:.1f}".format)
-    told = found.assign(network=found["model"].map(networks.title), training=seed, clean=clean)
-    told = told.sort_values("model", key=lambda models: models.map(list(dict.fromkeys(models)).index), kind="stable")
-    rows = ["network", "training", "clean"]
-    wide = told.set_index([*rows, "reading"])["distance"].unstack().map("{:.1f}".format).replace("nan", "")
-    wide = wide.loc[[tuple(row) for row in told[rows].drop_duplicates().itertuples(index=False)]]
-    return wide.rename_axis(["network", "training", "no noise (%)"]).rename_axis(columns=None)
+def nearest_to_each(ranked: pd.DataFrame) -> pd.DataFrame:
+    """For each network the distance of the reading nearest to all five, and that of the reading nearest to it alone."""
+    own = ranked[list(FIGURE_7)].rename(columns=networks.title)
+    return _printed(pd.DataFrame({"the nearest to all": own.iloc[0], "the nearest to it alone": own.min()}))
 
 
-def trainings_apart(found: pd.DataFrame, one: str, other: str, reading: NoiseReading) -> str:
-    """Where the trainings of one network lie among those of another, by `whole_networks` under one noise reading."""
-    own = found[found["reading"] == way(reading)]
-    ours, theirs = (own[own["model"] == model]["distance"] for model in (one, other))
-    among = ours.between(theirs.min(), theirs.max())
-    return (
-        f"{networks.title(one)}, by n = {len(ours)}: {_all(ours)} points from the paper's {networks.title(other)}. "
-        f"Ours without that stem, by n = {len(theirs)}: {_all(theirs)}. Between these lie {among.sum()} of {len(ours)}."
-    )
+def flattening(found: pd.DataFrame, readings: Mapping[str, Reading]) -> pd.DataFrame:
+    """`table1.losses` of the paper and of some readings, side by side."""
+    tables = {"the paper": losses(under(found, DEFAULT), "paper")}
+    tables |= {name: losses(under(found, reading)) for name, reading in readings.items()}
+    shown = pd.concat(tables, names=["", "noise"]).rename(index=SHORT, level="noise")
+    return _printed(shown, 2).assign(**_printed(shown[["pixels altered"]], 0))
 
 
-def _all(distances: pd.Series) -> str:
-    return ", ".join(f"{distance:.1f}" for distance in distances)
+def trainings(found: pd.DataFrame) -> pd.DataFrame:
+    """`table1.by_training`: the distance of each training (points), a column for each way to draw pixels."""
+    wide = found["distance"].unstack(OPTIONS)
+    wide.columns = [WAYS[replacement, source] for replacement, source, _, _ in wide]
+    wide.insert(0, "no noise (%)", found.groupby(["model", "seed"])["clean"].first())
+    return _printed(wide.rename(index=networks.title, level="model").rename_axis(["network", "seed"]))
 
 
-def batch_statistics(by_batch: pd.DataFrame, measured: Trainings) -> pd.DataFrame:
-    """Accuracy in percent without noise and at 200 attacks: the paper's, and ours by either kind of statistics.
-
-    Args:
-        by_batch: `batch_statistics.accuracies`.
-        measured: of the same networks and images, by the statistics of the training.
-    """
-    rows, paper = {}, read_table_1()
-    for model in by_batch["model"].unique():
-        at = measured.accuracy[model][measured.seeds[model].index(0)]  # (noises, levels)
-        usual = {CLEAN: at[0, 0]} | dict(zip(PAPER_NOISES, at[:, list(measured.attacks).index(200)], strict=True))
-        printed = paper[paper["model"] == model]
-        sides = {"the paper": _at_200(printed)} if len(printed) else {}
-        sides |= {"ours, of the training": usual, "ours, of each batch": _at_200(by_batch[by_batch["model"] == model])}
-        rows |= {(networks.title(model), name): side for name, side in sides.items()}
-    found = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=[CLEAN, *USUAL_NOISES])
-    shown = found.map("{:.1f}".format).replace("nan", "")
-    return shown.rename(columns={CLEAN: "no noise"} | SHORT).rename_axis(
-        [f"first n = {measured.images:,} images", "statistics"]
-    )
+def by_label(found: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
+    """`table1.by_network`: a row for each network that is labelled, a column for each way to draw pixels (points)."""
+    rows: dict[str, dict] = {}
+    for (*options, model), own in found.iterrows():
+        row = rows.setdefault(model, {"trainings": int(own["trainings"]), "no noise (%)": f"{own['clean']:.1f}"})
+        row[WAYS[options[0], options[1]]] = interval(own["distance"], own["least"], own["most"])
+    return pd.DataFrame.from_dict({labels[model]: rows[model] for model in labels if model in rows}, orient="index")
 
 
-def _at_200(table: pd.DataFrame) -> dict[str, float]:
-    """By noise, `CLEAN` among them; the paper gives the clean accuracy as the level 0 of every noise."""
-    noisy = table[table["attacks"] == 200].set_index("noise")["accuracy"].to_dict()
-    clean = table.loc[table["attacks"] == 0, "accuracy"]
-    return noisy | ({CLEAN: clean.mean()} if len(clean) else {})
+def white(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The distance of White to Black by either threshold, a column for each table of `entries` of it (points)."""
+    tables = {}
+    for name, own in found.items():
+        distances = by_training(own).reset_index().pivot(index="model", columns="white_above", values="distance")
+        tables[name] = distances.rename(columns="b > {}".format)
+    shown = _printed(pd.concat(tables, axis=1).reindex(FIGURE_7))
+    return shown.rename(index=networks.title).rename_axis(index=None, columns=(None, None))
 
 
-def white(found: pd.DataFrame, first: pd.DataFrame, images: int) -> pd.DataFrame:
-    """The distance of White to Black by either threshold: `white.distances`, and the same of the first test images.
+def batch_statistics(frozen: pd.DataFrame, batch: pd.DataFrame) -> pd.DataFrame:
+    """The accuracy without noise and after 200 attacks (percent) by each kind of statistics, beside the paper's.
 
     Args:
-        first: `matrix_distances.distances` for the default's way of drawing.
-        images: how many the first are.
+        frozen: `entries` of one training of each network, by the statistics of the training.
+        batch: the same by the statistics of each batch.
     """
-    own = first[(first["noise"] == "white_to_black") & (first["edges_c"] == 1.25)]
-    wide = own.pivot(index="networks", columns="white_above", values="distance").reindex(FIGURE_7)
-    some = {("all 10,000", f"b > {above}"): found.set_index("model")[f"above_{above}"] for above in (0, 100)}
-    every = {(f"first {images:,}", f"b > {above}"): wide[above] for above in (0, 100)}
-    table = pd.DataFrame(every | some).reindex(FIGURE_7).map("{:.1f}".format).replace("nan", "")
-    return table.rename(index=networks.title).rename_axis(index=None)
+    kinds = {"the paper": (batch, "paper"), "the training's": (frozen, "accuracy"), "each batch's": (batch, "accuracy")}
+    tables = {}
+    for name, (own, column) in kinds.items():
+        wide = own.pivot(index="model", columns=["attacks", "noise"], values=column)
+        tables[name] = wide[200].assign(**{CLEAN: wide[0].mean(axis=1)}).dropna()
+    names = {CLEAN: "no noise"} | SHORT
+    shown = pd.concat(tables, names=["statistics"]).swaplevel()[list(names)].rename(columns=names)
+    order = [(model, kind) for model in batch["model"].unique() for kind in kinds if (model, kind) in shown.index]
+    return _printed(shown.loc[order].rename(index=networks.title, level=0).rename_axis(columns=None))
+
+
+@style.context(STYLE)
+def beside_paper(found: pd.DataFrame, readings: Mapping[str, Reading], heading: str) -> Figure:
+    """The mean curve of the networks under some readings and in Table 1, a panel for each noise.
+
+    Args:
+        found: `entries` of one training of each network.
+        readings: label -> reading, four at most.
+    """
+    figure = Figure(figsize=(9, 6.4), layout="constrained")
+    for axes, noise in zip(figure.subplots(2, 2, sharex=True, sharey=True).flat, SHORT, strict=True):
+        own = found[found["noise"] == noise]
+        curves = {name: under(own, reading).groupby("attacks")["accuracy"].mean() for name, reading in readings.items()}
+        for curve, dashes, colour in zip(curves.values(), DASHES, ("black", "0.4", "0.4", "0.4"), strict=False):
+            axes.plot(curve, color=colour, linestyle=dashes, linewidth=2 if colour == "black" else 1.2)
+        curves["the paper"] = own.groupby("attacks")["paper"].mean()
+        axes.plot(curves["the paper"], **PAPER)
+        place = -np.inf
+        for end, name in sorted((curve.iloc[-1], name) for name, curve in curves.items()):
+            place = max(place + 6, end)  # no label hides another
+            axes.text(207, place, name, fontsize=9, va="center")
+        axes.set(title=title(noise), xlim=(-5, 290), ylim=(0, 101), xticks=[0, 40, 100, 200])
+        axes.set(xlabel=ATTACKS_AXIS, ylabel=ACCURACY_AXIS)
+        axes.label_outer()
+    figure.suptitle(heading, fontsize=11)
+    return figure

@@ -1,0 +1,173 @@
+"""How near the readings and the trainings come to Table 1, against numbers worked out entry by entry."""
+
+import itertools
+import math
+import re
+import zlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import run_cells, texts
+
+from lib import networks
+from lib.evaluation.bundle import Bundle
+from lib.evaluation.plan import CLEAN, Plan
+from lib.evaluation.readings import DEFAULT, FIRST, READINGS, SECOND, Reading
+from lib.evaluation.results import about, accuracies
+from lib.experiments import table1
+from lib.experiments.declaration import load
+from lib.experiments.table1 import ALL, NEAR, OPTIONS
+from lib.paper import FIGURE_7, PAPER_NOISES, TABLE_1_LEVELS, read_table_1
+from lib.report import reading_tables
+from lib.statistics.bootstrap import REPEATS
+from lib.store import data
+from lib.store.files import OUTPUTS
+
+MODELS = ("fc", *NEAR)
+LEVELS = TABLE_1_LEVELS[1:]
+PRINTED = read_table_1().set_index(["model", "noise", "attacks"])["accuracy"]
+STUDY = load("readings")
+
+
+def rows(model, reading, correct, seed=0, draw=0):
+    """The rows of `results.accuracies` of one training on 1,000 images; `correct`: part, attacks -> their number."""
+    for noise in (CLEAN, *PAPER_NOISES):
+        part = reading.part(noise, model=model, train_seed=seed, draw=draw, levels=LEVELS)
+        shared = about({"model": model, "train_seed": seed, "recipe": part.recipe}) | {"images": 1000}
+        for attacks in part.recipe["levels"]:
+            yield shared | {"attacks": attacks, "correct": correct(part, attacks), "pixels_altered": attacks / 2}
+
+
+def number(part, attacks):
+    """As if drawn by lot, and the same for readings that share a part."""
+    return 200 + zlib.crc32(f"{part.folder.name} {part.path.stem} {attacks}".encode()) % 800
+
+
+@pytest.fixture(scope="module")
+def table():
+    each = [rows(model, reading, number) for model, reading in itertools.product(MODELS, READINGS)]
+    return pd.DataFrame(itertools.chain(*each)).drop_duplicates()
+
+
+def by_hand(reading, models, noises=PAPER_NOISES):
+    """The distance entry by entry, in plain numbers."""
+    parts = {(m, n): reading.part(n, model=m, levels=LEVELS) for m, n in itertools.product(models, noises)}
+    gaps = [number(part, x) / 10 - PRINTED[*cell, x] for cell, part in parts.items() for x in LEVELS]
+    return math.sqrt(sum(gap**2 for gap in gaps) / len(gaps))
+
+
+def test_distances_are_those_computed_by_hand(table):
+    ranked = table1.by_reading(table1.entries(table, READINGS, 1000), MODELS)
+    assert len(ranked) == len(READINGS) and ranked[ALL].is_monotonic_increasing
+    for key, own in ranked.iterrows():
+        reading = Reading(**dict(zip(OPTIONS, key, strict=True)))
+        hand = {noise: by_hand(reading, MODELS, [noise]) for noise in PAPER_NOISES}
+        assert own.to_dict() == pytest.approx(hand | {s: by_hand(reading, m) for s, m in table1.scopes(MODELS).items()})
+    assert table1.nearest(ranked, "without fc") == min(READINGS, key=lambda reading: by_hand(reading, NEAR))
+
+
+def test_a_table_of_other_images_draws_or_statistics_gives_no_entries(table):
+    assert table1.entries(table, [DEFAULT], 2000).empty and len(table1.entries(table, [DEFAULT], 1000)) == 4 * 20
+    for change in ({"draw": 1}, {"statistics": "batch"}, {"space": 56}, {"dataset": "fashion-mnist"}):
+        assert table1.entries(table.assign(**change), [DEFAULT], 1000).empty
+    assert len(table1.entries(table.assign(statistics="batch"), [DEFAULT], 1000, statistics="batch")) == 4 * 20
+
+
+def test_trainings_are_measured_one_by_one_and_at_their_mean():
+    """Two trainings of a variant of FC, 30 and -10 of 1,000 images beside the paper everywhere."""
+    paper = 10 * PRINTED["fc"]
+    clean = paper.xs(0, level="attacks").mean()
+    counts = {(part, x): value for part, x, value in paper.reset_index().itertuples(index=False)} | {(CLEAN, 0): clean}
+    trainings = [
+        rows("fc_rgb@e1", SECOND, lambda part, x, off=off: counts[part.recipe["noise"], x] + off, seed, draw=seed)
+        for seed, off in enumerate((30, -10))
+    ]
+    found = table1.entries(pd.DataFrame(itertools.chain(*trainings)), [DEFAULT, SECOND], 1000, draw=None)
+    assert table1.by_training(found).to_numpy() == pytest.approx(np.array([[3, clean / 10 + 3], [1, clean / 10 - 1]]))
+    (row,) = table1.by_network(found).to_dict("records")
+    assert row == pytest.approx({"distance": 1, "least": 1, "most": 3, "trainings": 2, "clean": clean / 10 + 1})
+    names = {"resnetv2_50_stem": "resnetv2_50", "resnet50": "resnet50", "fc@e1": "fc", "resnet18": "resnet18"}
+    assert {name: table1.paper_network(name) for name in names} == names
+
+
+def test_curves_that_flatten_and_first_attacks():
+    cells = [(noise, 3 - number, number) for number, noise in enumerate(PAPER_NOISES)]
+    table = [
+        {"model": "fc", "noise": noise, "attacks": x, "accuracy": y, "paper": 99 - x / 10, "pixels_altered": x / 2}
+        for noise, early, late in cells
+        for x, y in ((0, 99), (10, 98), (40, 90), (100, 90 - 6 * early), (200, 90 - 6 * early - 10 * late))
+    ]
+    found = pd.DataFrame(table).assign(**FIRST.model_dump())
+    for noise, early, late in cells:
+        ratio = late / early if early else math.inf
+        assert table1.losses(found).loc[noise].tolist() == pytest.approx([early, late, ratio, 100])
+    assert table1.losses(found, "paper")["ratio"].tolist() == pytest.approx([1] * 4)
+    assert table1.first_attacks(found, "fc").to_numpy() == pytest.approx(1)
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    """The entries of the first training of each network: under every reading, and of the default on all images."""
+    table = accuracies(images=[2_000, 10_000], models=FIGURE_7)
+    table = table[table["seed"] == 0]
+    return table1.entries(table, STUDY.readings, 2_000), table1.entries(table, [DEFAULT], 10_000)
+
+
+@pytest.fixture(scope="module")
+def shares():
+    return table1.nearest_shares(STUDY)
+
+
+def test_images_are_resampled_together(shares):
+    """Shares over bootstrap samples of the recorded images, against a few samples of another stream."""
+    correct, best = table1.correct(STUDY), shares[ALL].idxmax()
+    assert correct.shape == (20, 5, 4, 4, 2_000) and 100 <= shares[ALL].sum() < 101, "ties count for both"
+    printed = PRINTED.reindex(itertools.product(STUDY.models, PAPER_NOISES, LEVELS)).to_numpy().reshape(5, 4, 4)
+    drawn = np.random.default_rng(1).integers(2_000, size=(40, 2_000))
+    gaps = [((100 * correct[..., sample].mean(axis=-1) - printed) ** 2).mean(axis=(1, 2, 3)) for sample in drawn]
+    near = [tuple(READINGS[gap.argmin()].model_dump().values()) for gap in gaps]
+    assert 100 * near.count(best) / len(near) == pytest.approx(shares.loc[best, ALL], abs=15)
+    with pytest.raises(ValueError, match=r"first 2,000 .* 3,000"):
+        table1.correct(STUDY, images=3_000)
+
+
+def test_the_default_is_what_the_rule_chooses_and_tables_and_figure_show(recorded, shares):
+    found, ranked = recorded[0], table1.by_reading(recorded[0])
+    assert STUDY.readings == READINGS and len(set(READINGS)) == 20 and table1.nearest(ranked) == DEFAULT
+    assert all(Plan(model="fc").part(noise) == DEFAULT.part(noise, model="fc") for noise in (CLEAN, *PAPER_NOISES))
+    assert table1.by_reading(recorded[1])["near"].item() <= 9
+    shown = reading_tables.ranking(ranked, shares)
+    assert shown.index[0] == ("with replacement, clean image", "b > 0", 1.25)
+    assert shown["all"].tolist() == [f"{value:.1f}" for value in ranked[ALL]]
+    assert reading_tables.by_network(ranked)["FC"].tolist() == [f"{value:.1f}" for value in ranked["fc"]]
+    same = [table1.nearest(ranked, f"without {model}") == DEFAULT for model in FIGURE_7]
+    assert (reading_tables.left_out(ranked, shares)["the same as of all five"] == "yes").tolist() == same
+    figure = reading_tables.beside_paper(found, {"one": DEFAULT, "other": SECOND}, "what is seen")
+    for axes, noise in zip(figure.axes, PAPER_NOISES, strict=True):
+        cell = table1.under(found[found["noise"] == noise], SECOND).groupby("attacks")[["accuracy", "paper"]].mean()
+        for line, column in zip(axes.lines[1:], cell, strict=True):
+            assert line.get_ydata().tolist() == pytest.approx(cell[column].tolist())
+        assert {text.get_text() for text in axes.texts} == {"one", "other", "the paper"}
+
+
+def test_the_notebook_reads_the_folder_it_is_given_and_counts_its_samples(tmp_path):
+    with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path)) + ".*lib.experiments.run readings"):
+        run_cells("readings", "-p", "outputs", tmp_path)
+    assert f"{REPEATS:,} bootstrap" in texts(OUTPUTS / "readings.ipynb")
+
+
+@pytest.mark.evidence
+@pytest.mark.parametrize("model", FIGURE_7)
+def test_recorded_predictions_follow_from_the_weights(model):
+    """Some images of every part again."""
+    index = np.random.default_rng().choice(STUDY.images, 10, replace=False)
+    digits, recipe = data.load(), STUDY.training(model, 0)
+    probabilities = networks.predictor(networks.load(model))
+    bundle = Bundle.read(STUDY.bundle_path(recipe))
+    for part in STUDY.parts(recipe):
+        noisy, *_ = part.attack(digits.test_images[index], index, part.recipe["levels"])
+        for level, images in enumerate(noisy):
+            found = probabilities(images)  # (10, 10)
+            recorded = (bundle.errors[part.path.stem][level, index] + digits.test_labels[index]) % 10
+            assert (found[np.arange(10), recorded] > found.max(axis=1) - 0.01).all(), part.recipe
