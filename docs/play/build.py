@@ -35,12 +35,13 @@ class Numbers(list[np.ndarray]):
     """All arrays of the page behind one another."""
 
     def put(self, values: Tensor | np.ndarray | None) -> list[int] | None:
-        """Append an array; where it begins and how long it is."""
+        """Append an array; where it begins and ends."""
         if values is None:
             return None
         flat = np.asarray(values.detach() if isinstance(values, Tensor) else values, "<f4").ravel()
         self.append(flat)
-        return [sum(map(len, self[:-1])), len(flat)]
+        end = sum(map(len, self))
+        return [end - len(flat), end]
 
     def packed(self) -> str:
         """Base64 of the deflated bytes, all first bytes of the numbers before all second ones and so on."""
