@@ -23,7 +23,7 @@ from lib.noise import NOISES, perturb
 from lib.store import data
 from lib.store.files import OUTPUTS, ROOT, write_atomically
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 TRAINED = {"fc": OUTPUTS, "cnn@slow": OUTPUTS, "quarter_resnet18@page": HERE}  # where the weights of each are kept
 LEVELS = (0, 50, 100, 150, 200)  # attacks at which statistics are estimated; in between the page interpolates
 ESTIMATED_ON = 1_000  # training images, the first
@@ -56,7 +56,7 @@ def norms(net: nn.Module) -> list[nn.BatchNorm1d | nn.BatchNorm2d]:
 
 def estimate(net: networks.Net, images: np.ndarray) -> networks.Net:
     """A copy whose batch normalisation has the statistics of these images (n, 28, 28) uint8, taken as one batch."""
-    net = copy.deepcopy(net)
+    net = copy.deepcopy(net).to(memory_format=networks.memory_format(net))  # faster so
     for norm in norms(net):
         norm.train()
         norm.momentum = 1.0  # of the running statistics nothing stays
@@ -99,6 +99,9 @@ def described(module: nn.Module, put: Callable, statistics: dict[nn.Module, dict
     def inside(part: nn.Module) -> list[dict]:
         return described(part, put, statistics)
 
+    def arrays() -> dict:
+        return {"weight": put(module.weight), "bias": put(module.bias)}
+
     match module:
         case nn.Sequential():
             return [layer for part in module for layer in inside(part)]
@@ -115,22 +118,20 @@ def described(module: nn.Module, put: Callable, statistics: dict[nn.Module, dict
             place = {"kernel": module.kernel_size, "stride": module.stride, "padding": module.padding}
             return [{"kind": "largest", **place}]
         case nn.Linear():
-            arrays = {"weight": put(module.weight), "bias": put(module.bias)}
-            return [{"kind": "dense", "outputs": module.out_features, **arrays}]
+            return [{"kind": "dense", "outputs": module.out_features, **arrays()}]
         case nn.Conv2d(groups=1, dilation=(1, 1)):
-            place = {name: getattr(module, name)[0] for name in ("stride", "padding")}
-            arrays = {"weight": put(module.weight), "bias": put(module.bias), "kernel": module.kernel_size[0]}
-            return [{"kind": "convolution", "outputs": module.out_channels, **place, **arrays}]
+            place = {name: getattr(module, name)[0] for name in ("stride", "padding")} | {
+                "kernel": module.kernel_size[0]
+            }
+            return [{"kind": "convolution", "outputs": module.out_channels, **place, **arrays()}]
         case nn.BatchNorm1d() | nn.BatchNorm2d():
-            arrays = {"weight": put(module.weight), "bias": put(module.bias)}
-            return [{"kind": "norm", "epsilon": module.eps, **arrays, **statistics[module]}]
+            return [{"kind": "norm", "epsilon": module.eps, **arrays(), **statistics[module]}]
     raise ValueError(f"the page cannot run the layer {module}; add it to network.js")
 
 
 def network(model: str, noisy: Sequence[np.ndarray], clean: np.ndarray, numbers: Numbers) -> dict:
     """A trained network as the page holds it: its layers, and statistics as trained and for each of `noisy`."""
     net = networks.load(model, 0, TRAINED[model])
-    record = networks.read_record(networks.weights_path(model, 0, TRAINED[model]))
     normalised = bool(norms(net))
     net = net if normalised else with_moments(net, clean)
     estimated = [norms(found) for found in (net, *(estimate(net, images) for images in noisy))]
@@ -146,7 +147,6 @@ def network(model: str, noisy: Sequence[np.ndarray], clean: np.ndarray, numbers:
         "load": f'networks.load("{model}", 0, Path("{TRAINED[model].relative_to(ROOT)}"))',
         "title": networks.title(model.partition("@")[0]),
         "normalised": normalised,
-        "accuracy": record["stored_accuracy"],
         "mean": net.mean,
         "deviation": net.deviation,
         "layers": upscaled + described(net.body, numbers.put, statistics),
@@ -162,8 +162,8 @@ def build(page: Path) -> None:
     """Write the page."""
     digits, numbers = data.load(), Numbers()
     clean = digits.train_images[:ESTIMATED_ON]
-    # Draw DRAWS is one that the page does not offer.
-    noisy = [images for noise in NOISES for images in perturb(clean, noise, LEVELS[1:], seed=DRAWS)]
+    other = DRAWS  # a draw that the page does not offer
+    noisy = [images for noise in NOISES for images in perturb(clean, noise, LEVELS[1:], seed=other)]
     content = {
         "networks": [network(model, noisy, clean, numbers) for model in TRAINED],
         "levels": LEVELS,
