@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import shutil
 from pathlib import Path
 
@@ -64,7 +65,14 @@ def _as_text(mark: re.Match) -> str:
     return f"{touching}\\ " if touching else code or f"\\{other}"
 
 
+def with_play(app, failure: Exception | None) -> None:
+    """The page that plays, `play.html`, beside the others."""
+    if failure is None and app.builder.format == "html":
+        runpy.run_path(str(ROOT / "docs" / "play" / "build.py"))["build"](Path(app.outdir) / "play.html")
+
+
 def setup(app) -> None:
+    app.connect("build-finished", with_play)
     app.connect("source-read", as_page)
     app.connect("autodoc-process-signature", as_written)
     app.connect("autodoc-process-docstring", as_text, priority=400)  # before Args: and Returns: are read
