@@ -97,7 +97,7 @@ def in_browser() -> None:
 
     with sync_playwright() as driver, tempfile.TemporaryDirectory() as folder:
         chromium = driver.chromium.launch(executable_path=browser.CHROMIUM, args=["--no-sandbox"])
-        with browser.served("voila", Path(folder)) as address:
+        with browser.served("voila", Path(folder)) as (address, _):
             page = chromium.new_page(viewport=browser.DESKTOP)
             browser.open_notebook(page, "voila", address)
             viewer = page.locator(".viewer.one-digit").first

@@ -1,12 +1,11 @@
-"""What the viewers show: one state, and what a network makes of the digit that the state names; no widgets here."""
+"""What the viewers show: the state, and a network's predictions for the digit that the state names. No widgets here."""
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -201,20 +200,27 @@ def _in_order(model: str) -> tuple:
 
 
 def look(state: State) -> Look:
-    """The attacked digit and the class probabilities before and after (section 3.2).
+    """The attacked digit with the class probabilities before and after (section 3.2), also with dropout.
 
     Raises:
-        FileNotFoundError: if the network is not trained; it names the command that does.
+        FileNotFoundError: if the network is not trained; the message names the command that trains it.
     """
+    *_, last = looks(state)
+    return last
+
+
+def looks(state: State) -> Iterator[Look]:
+    """`look` without dropout as soon as the network is loaded, then with it, where dropout is possible."""
     noisy, attacked, left = _trail(replace(state, attacks=0))
     steps = noisy[: state.attacks + 1]
     hit = (steps[1:] != steps[:-1]).any(axis=0)
-    pair = np.stack([state.image, steps[-1]])
-    before, after = probabilities(state, pair)
-    cut = _network(state)[1]
-    dropped = None if cut is None else cut.ask(pair)[1].mean(axis=0)
     counts = int(attacked[state.attacks]), int((steps[-1] != steps[0]).sum()), int(left[state.attacks])
-    return Look(state, steps[-1], hit, *counts, before, after, dropped)
+    pair = np.stack([state.image, steps[-1]])
+    network = _network(state)
+    seen = Look(state, steps[-1], hit, *counts, *network.at_once(pair))
+    if "cut" not in vars(network):
+        yield seen
+    yield seen if network.cut is None else replace(seen, dropped=network.cut.ask(pair)[1].mean(axis=0))
 
 
 @lru_cache(16)
@@ -260,33 +266,57 @@ def _coarse_first() -> Iterator[np.ndarray]:
 
 def probabilities(state: State, images: np.ndarray) -> np.ndarray:
     """Class probabilities (n, 10) of images (n, 28, 28) from the state's network."""
-    return _network(state)[0](images)
+    return _network(state).fast(images)
 
 
-_loading = threading.Lock()
+class Network:
+    """A trained network: evaluated by torch once it is loaded, several times faster once OpenVINO has compiled it."""
+
+    def __init__(self, state: State):
+        self._net, self._model = networks.load(state.model, state.train_seed, state.outputs, state.dataset), state.model
+        if state.model.partition("@")[0] not in networks.NETS:  # these pass, and the probe doubles the wait
+            networks.probed(self._net, state.model)
+
+    @cached_property
+    def fast(self) -> networks.Predictor:
+        vars(self).pop("_torch", None)  # is needed no more
+        return networks.predictor(self._net)
+
+    def at_once(self, images: np.ndarray) -> np.ndarray:
+        """Class probabilities (n, 10) of a few images (n, 28, 28), without the wait for the compiler."""
+        return (self.fast if "fast" in vars(self) else self._torch)(images)
+
+    @cached_property
+    def _torch(self) -> networks.Predictor:
+        return networks.predictor(self._net, engine="torch")
+
+    @cached_property
+    def cut(self) -> Cut | None:
+        """The network cut before its last layer, for dropout; None where that is not possible."""
+        from lib.analysis import dropout  # with torch
+
+        try:
+            return dropout.Cut.of(self._net, self._model)
+        except ValueError as error:
+            logging.getLogger(__name__).info("%s", error)
+            return None
 
 
-def _network(state: State) -> tuple[networks.Predictor, Cut | None]:
-    with _loading:  # two viewers may ask for the same network at once
-        return _loaded(state.model, state.train_seed, state.outputs, state.dataset)
+_networks: dict[State, Network] = {}
 
 
-@lru_cache
-def _loaded(model: str, train_seed: int, outputs: Path, dataset: str) -> tuple[networks.Predictor, Cut | None]:
-    from lib.analysis import dropout  # with torch
+def _network(state: State) -> Network:
+    """The state's network, loaded once."""
+    key = _only_the_network(state)
+    if key not in _networks:
+        _networks[key] = Network(key)
+    return _networks[key]
 
-    net = networks.load(model, train_seed, outputs, dataset)
-    if model.partition("@")[0] not in networks.NETS:  # these are known to pass, and the probe doubles the wait
-        networks.probed(net, model)
-    forward = networks.predictor(net)
-    busy = threading.Lock()  # a compiled network answers one question at a time
 
-    def answer(images: np.ndarray) -> np.ndarray:
-        with busy:
-            return forward(images)
+def is_loaded(state: State) -> bool:
+    """Whether the state's network is loaded."""
+    return _only_the_network(state) in _networks
 
-    try:
-        return answer, dropout.Cut.of(net, model)
-    except ValueError as error:
-        logging.getLogger(__name__).info("%s", error)
-        return answer, None
+
+def _only_the_network(state: State) -> State:
+    return State(state.model, train_seed=state.train_seed, outputs=state.outputs, dataset=state.dataset)
