@@ -1,6 +1,7 @@
 """The explorer in Chromium, by Voilà and briefly in JupyterLab. Screenshots: outputs/logs/screenshots."""
 
 import io
+import itertools
 import re
 import time
 from urllib.parse import urlsplit
@@ -8,7 +9,6 @@ from urllib.parse import urlsplit
 import browser
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageDraw
 
 from lib.store.files import OUTPUTS
@@ -38,7 +38,7 @@ def opened(chromium, by: str, folder):
         page.on("request", lambda request: page.asked.append(request.url))
         page.on("websocket", lambda socket: page.asked.append(socket.url))
         browser.open_notebook(page, by, address)
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(120_000)
         yield page
         page.close()
 
@@ -107,7 +107,7 @@ class Shown:
             )
 
     def says(self, text: str | re.Pattern):
-        playwright.expect(self.box).to_contain_text(text, timeout=60_000)
+        playwright.expect(self.box).to_contain_text(text, timeout=120_000)
 
 
 def png(picture: Image.Image) -> bytes:
@@ -133,6 +133,8 @@ def grainy_seven() -> bytes:
 def test_opens_on_a_digit_that_is_lost(page):
     one = Shown(page, "one-digit")
     one.says(re.compile(r"clean digit as 1 \(100 % sure, \d+ % with dropout\) and after 10 attacks as 8"))
+    playwright.expect(one.button(re.compile("^Go to 7"))).to_be_enabled()
+    page.wait_for_timeout(500)  # the strip is decoded
     for number in (DIGIT, STRIP, BARS):
         assert len(one.pixels(number).getcolors(1 << 24)) > 10, "a picture, not a blank"
     assert not page.locator(".jp-InputArea-editor:visible").count(), "the web page hides the code"
@@ -262,11 +264,9 @@ def test_a_running_curve_is_drawn_joined_and_cancelled(page):
     playwright.expect(curves.button("Compute on 500 digits")).to_be_enabled()
     curves.box.get_by_label("EfficientNet-B1", exact=True).check()
     playwright.expect(curves.box.get_by_label("VGG-19")).to_be_disabled()  # three at most
-    boxes = curves.box.locator(".boxes input").all()
-    labels = curves.box.locator(".boxes label").all()
-    for box, own, following in zip(boxes, labels, [*labels[1:], None], strict=True):
-        left, right = box.bounding_box(), own.bounding_box()
-        assert right["x"] - left["x"] < 30 and (following is None or following.bounding_box()["x"] != right["x"])
+    boxes = [box.bounding_box() for box in curves.box.locator(".boxes .widget-checkbox").all()]
+    apart = [b["x"] - a["x"] - a["width"] for a, b in itertools.pairwise(boxes) if a["y"] == b["y"]]
+    assert len(boxes) > 5 and min(apart) > 15, "each box stands by its own label"
 
 
 @pytest.mark.slow
@@ -290,6 +290,8 @@ def test_the_gallery_follows_its_level_and_shows_that_it_works(page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_all_of_it_has_names_contrast_and_works_by_keyboard(page, scheme):
     """Checked by axe-core; the Tab key goes around all controls."""
+    from axe_playwright_python.sync_playwright import Axe  # fails here, and skips nothing, where it is missing
+
     page.emulate_media(color_scheme=scheme)
     page.wait_for_timeout(500)
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -303,7 +305,7 @@ def test_all_of_it_has_names_contrast_and_works_by_keyboard(page, scheme):
         page.keyboard.press("Tab")
         page.evaluate("window.reached.add(document.activeElement)")
     reached = page.evaluate("[...window.reached].filter(part => part.matches('.viewer :not(.widget-readout)')).length")
-    assert reached == controls > 40
+    assert reached == controls > 30
 
 
 @pytest.mark.slow
@@ -355,8 +357,9 @@ def test_reloads_leave_one_kernel_and_what_goes_wrong_is_shown(page):
     playwright.expect(page.get_by_role("alert").first).to_contain_text("killed")
     page.get_by_role("button", name="Reload").click()
     Shown(page, "one-digit").says("clean digit as 1")
-    page.server.terminate()
-    playwright.expect(page.get_by_role("alert").first).to_contain_text("server")
+    for voila in page.server.children():
+        voila.terminate()
+    playwright.expect(page.get_by_role("alert").first).to_contain_text("behind this page", timeout=60_000)
 
 
 @pytest.mark.evidence

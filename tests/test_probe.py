@@ -240,7 +240,7 @@ def test_the_explorer_shows_the_papers_networks_without_the_probe(monkeypatch):
     """They pass it, as the tests above hold, and it would double the wait for the first answer."""
     monkeypatch.setattr(probe, "probed", pytest.fail)
     state = one_digit.State(model="fc", number=0)
-    monkeypatch.setattr(one_digit, "_networks", {})
+    one_digit._loaded.cache_clear()
     assert one_digit.look(state).before.argmax() == state.label
 
 

@@ -1,67 +1,52 @@
 const STEP = 8; // units that an arrow key moves the pen
+const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], " ": [0, 0] };
 
 function render({ model, el }) {
   const [side, width] = [model.get("side"), model.get("pen")];
   const canvas = Object.assign(document.createElement("canvas"), { width: side, height: side, tabIndex: 0 });
   canvas.setAttribute("role", "application");
   canvas.setAttribute("aria-label", "Drawing canvas: arrow keys move the pen, space lowers and lifts it");
-  const pen = canvas.getContext("2d");
+  const pen = Object.assign(canvas.getContext("2d"), { lineCap: "round", lineJoin: "round" });
   let stroke = null; // under way
-  let place = [side / 2, side / 4]; // of the pen that the keyboard moves
-  let byKeys = false;
+  let place = null; // of the pen that the keyboard moves
 
+  function line(points, strokeStyle, lineWidth) {
+    Object.assign(pen, { strokeStyle, lineWidth });
+    pen.beginPath();
+    for (const point of [points[0], ...points]) pen.lineTo(...point);
+    pen.stroke();
+  }
   function paint() {
-    pen.fillStyle = "black";
     pen.fillRect(0, 0, side, side);
-    Object.assign(pen, { strokeStyle: "white", lineWidth: width, lineCap: "round", lineJoin: "round" });
-    for (const points of [...model.get("strokes"), ...(stroke ? [stroke] : [])]) {
-      pen.beginPath();
-      pen.moveTo(...points[0]);
-      for (const point of points) pen.lineTo(...point);
-      pen.stroke();
-    }
-    if (byKeys) {
-      Object.assign(pen, { strokeStyle: stroke ? "#d55e00" : "#999999", lineWidth: 3 });
-      pen.beginPath();
-      pen.arc(...place, width / 2, 0, 2 * Math.PI);
-      pen.stroke();
-    }
+    for (const points of [...model.get("strokes"), ...(stroke ? [stroke] : [])]) line(points, "white", width);
+    if (place) line([place], stroke ? "#d55e00" : "#999999", width / 2);
   }
-
-  function add(point) {
-    stroke.push(point);
-    paint();
-  }
-
   function finish() {
     if (!stroke) return;
     model.set("strokes", [...model.get("strokes"), stroke]);
     stroke = null;
     model.save_changes();
   }
-
-  function at(event) {
+  function draw(event) {
     const box = canvas.getBoundingClientRect();
-    return [(event.clientX - box.left) * (side / box.width), (event.clientY - box.top) * (side / box.height)];
+    const point = [event.clientX - box.left, event.clientY - box.top].map((length) => (length * side) / box.width);
+    if (point.some((length) => length < 0 || length > side)) return finish(); // a finger keeps its target outside
+    stroke.push(point);
+    paint();
   }
 
   canvas.addEventListener("pointerdown", (event) => {
-    [stroke, byKeys] = [[], false];
-    add(at(event));
+    [stroke, place] = [[], null];
+    draw(event);
   });
-  canvas.addEventListener("pointermove", (event) => {
-    if (!stroke || byKeys) return;
-    const point = at(event);
-    point.every((length) => length >= 0 && length <= side) ? add(point) : finish(); // a finger keeps its target outside
-  });
+  canvas.addEventListener("pointermove", (event) => stroke && !place && draw(event));
   for (const end of ["pointerup", "pointerleave", "pointercancel", "blur"]) canvas.addEventListener(end, finish);
   canvas.addEventListener("keydown", (event) => {
-    const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [0, 0];
-    if (event.key !== " " && !dx && !dy) return; // Tab leaves the canvas
+    if (!(event.key in MOVES)) return; // Tab leaves the canvas
     event.preventDefault();
     event.stopPropagation();
-    byKeys = true;
-    place = [place[0] + STEP * dx, place[1] + STEP * dy].map((length) => Math.min(side, Math.max(0, length)));
+    place ??= [side / 2, side / 4];
+    place = place.map((length, axis) => Math.min(side, Math.max(0, length + STEP * MOVES[event.key][axis])));
     if (event.key !== " ") stroke?.push(place);
     else if (stroke) finish();
     else stroke = [place];

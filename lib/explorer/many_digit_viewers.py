@@ -12,11 +12,12 @@ from lib.explorer.inputs import Names
 from lib.explorer.knobs import KNOB_STYLE, WIDE, Knobs, Newest, Show
 from lib.explorer.many_digits import Fooled, LiveCurves
 from lib.explorer.one_digit import State
-from lib.explorer.panels import Line, Viewer, button, guarded, picture, stack, wrapped
+from lib.explorer.panels import Line, Viewer, button, guarded, picture, stack
 from lib.noise import default_c
 from lib.report import figures
 
 MOST_NETWORKS = 3  # in one picture of curves
+AUTO = widgets.Layout(width="auto")
 REDRAWN = 0.3  # seconds between two drawings of the live curves
 
 
@@ -26,12 +27,7 @@ class AllDigits(Viewer):
     def __init__(self, state: State, images: int = 500):
         self.images, self.message, self.picture = images, Line(), picture("curves")
         self.boxes = {
-            model: widgets.Checkbox(
-                value=model == state.model,
-                description=networks.title(model),
-                indent=False,
-                layout=widgets.Layout(width="auto"),
-            )
+            model: widgets.Checkbox(model == state.model, description=networks.title(model), indent=False, layout=AUTO)
             for model in one_digit.choices(state)
         }
         for box in self.boxes.values():
@@ -47,10 +43,10 @@ class AllDigits(Viewer):
         self.stop = button("Cancel", "Stop, and keep what is drawn", self._stop, self._failed, disabled=True)
         self.newest.ask(([], state))
         title = widgets.HTML(f"Networks (at most {MOST_NETWORKS}; untick one to choose another):")
-        boxes = widgets.Box(list(self.boxes.values())).add_class("boxes")
-        knobs = stack(*self.knobs.widgets.values(), wrapped(self.start, self.stop), self.bar, kind="knobs")
+        boxes = stack(*self.boxes.values(), kind="boxes")
+        knobs = stack(*self.knobs.widgets.values(), stack(self.start, self.stop, kind="row"), self.bar, kind="knobs")
         self.shown = stack(self.message, self.picture, kind="pictures")
-        super().__init__("All digits", stack(Names(), title, boxes, wrapped(self.shown, knobs, kind="sides")))
+        super().__init__("All digits", stack(Names(), title, boxes, stack(self.shown, knobs, kind="sides")))
 
     @property
     def chosen(self) -> list[str]:
@@ -141,7 +137,7 @@ class Gallery(Viewer):
         self.shown = stack(self.message, self.picture, kind="pictures")
         self._search(state)
         knobs = stack(*self.knobs.widgets.values(), kind="knobs")
-        super().__init__("Gallery", stack(Names(), wrapped(self.shown, knobs, kind="sides")))
+        super().__init__("Gallery", stack(Names(), stack(self.shown, knobs, kind="sides")))
 
     def _changed(self, state: State) -> None:
         self._search(state, urgent=True)

@@ -26,19 +26,8 @@ class Viewer:
 
 
 def stack(*parts: widgets.Widget, kind: str = "") -> widgets.Box:
-    """Widgets one above another; `kind` is a class of `viewer.css`."""
-    box = widgets.VBox(parts)
-    if kind:
-        box.add_class(kind)
-    return box
-
-
-def wrapped(*parts: widgets.Widget, kind: str = "") -> widgets.Box:
-    """Widgets side by side where there is room, below each other on a phone."""
-    box = widgets.HBox(parts, layout=Layout(flex_flow="row wrap", align_items="flex-start", width="100%"))
-    if kind:
-        box.add_class(kind)
-    return box
+    """Widgets one above another, or as the class `kind` of `viewer.css` lays them out."""
+    return widgets.Box(parts).add_class(kind or "stack")
 
 
 def picture(kind: str) -> widgets.Image:

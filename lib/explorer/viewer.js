@@ -1,29 +1,27 @@
-// What ipywidgets leaves without a name for screen readers.
-const PICTURES = {
-  digit: "The clean digit, the digit after the attacks, and the altered pixels",
-  strip: "Probability of the true class after each number of attacks",
-  bars: "Probability of each class, clean and noisy",
-  curves: "Accuracy against the number of attacks",
-  fooled: "Digits that the network misreads under noise",
+// What ipywidgets leaves without a name for screen readers: selectors and names.
+const NAMES = {
+  "img.digit": "The clean digit, the digit after the attacks, and the altered pixels",
+  "img.strip": "Probability of the true class after each number of attacks",
+  "img.bars": "Probability of each class, clean and noisy",
+  "img.curves": "Accuracy against the number of attacks",
+  "img.fooled": "Digits that the network misreads under noise",
+  ".widget-play button:has(.fa-stop)": "Back to no attacks",
+  ".widget-play button": "Play or pause the attacks",
+  ".progress": "Progress of the computation",
 };
 let count = 0;
 
 function name(viewer) {
-  for (const [kind, words] of Object.entries(PICTURES)) {
-    for (const image of viewer.querySelectorAll(`img.${kind}:not([alt])`)) image.alt = words;
+  for (const [parts, words] of Object.entries(NAMES)) {
+    for (const part of viewer.querySelectorAll(`${parts}:not([aria-label])`)) {
+      part.setAttribute("aria-label", words);
+      if (part.matches("div")) part.setAttribute("role", "img");
+    }
   }
-  for (const part of viewer.querySelectorAll(".noUi-handle:not([aria-labelledby]), .widget-readout:not([aria-labelledby])")) {
+  for (const part of viewer.querySelectorAll(":is(.noUi-handle, .widget-readout):not([aria-labelledby])")) {
     const label = part.closest(".widget-inline-hbox, .widget-hslider").querySelector("label, .widget-label");
-    label.id ||= `viewer-label-${count++}`;
-    part.setAttribute("aria-labelledby", label.id);
+    part.setAttribute("aria-labelledby", (label.id ||= `viewer-label-${count++}`));
     if (part.isContentEditable) part.setAttribute("role", "textbox");
-  }
-  for (const button of viewer.querySelectorAll(".widget-play button:not([aria-label])")) {
-    button.setAttribute("aria-label", button.querySelector(".fa-stop") ? "Back to no attacks" : "Play or pause the attacks");
-  }
-  for (const bar of viewer.querySelectorAll(".progress:not([role])")) {
-    bar.setAttribute("role", "img");
-    bar.setAttribute("aria-label", "Progress of the computation");
   }
 }
 

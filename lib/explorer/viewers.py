@@ -14,9 +14,9 @@ from lib.explorer import handwriting, many_digits, one_digit, pictures
 from lib.explorer.inputs import Drawing, Names, Upload
 from lib.explorer.knobs import Knobs, Newest, Show
 from lib.explorer.one_digit import LARGEST, MOST_ATTACKS, Look, State, Strip
-from lib.explorer.panels import Line, Viewer, button, guarded, picture, stack, wrapped
+from lib.explorer.panels import Line, Viewer, button, guarded, picture, stack
 
-LOOKING = "Looking for the first level that fools it"
+LOOKING = "Looking for the level where it is lost"
 CANVAS, PEN = 280, 24  # the side of the canvas and the width of the pen, in its units
 SEVEN = [[(70.0, 70.0), (205.0, 70.0), (125.0, 225.0)]]  # what the canvas opens with
 DRAWING = ("draw", "replacement", "source")  # knobs
@@ -39,14 +39,7 @@ class AttackedDigit:
         self.knobs = Knobs(state, names, self._changed, self.message.warn)
         self.newest = Newest(self._steps, self._failed)
         slider = self.knobs.widgets["attacks"]
-        self.play = widgets.Play(
-            min=0,
-            max=MOST_ATTACKS,
-            interval=100,
-            value=state.attacks,
-            show_repeat=False,
-            description="Play the attacks",
-        )
+        self.play = widgets.Play(min=0, max=MOST_ATTACKS, interval=100, value=state.attacks, show_repeat=False)
         self.link = widgets.jslink((self.play, "value"), (slider, "value"))
         self.before_change = lambda: None  # ends a search by the viewer around it
         self.shown = stack(self.digit, self.strip)
@@ -55,21 +48,23 @@ class AttackedDigit:
     def box(self, above: list[widgets.Widget], controls: list[widgets.Widget]) -> widgets.Box:
         """The whole viewer: `above` stand over the pictures, `controls` among the knobs."""
         knobs = self.knobs.widgets
-        play = wrapped(self.play, self.jump)
+        play = stack(self.play, self.jump, kind="row")
         left = stack(*above, self.verdict, self.message, self.shown, kind="pictures")
         drawing = [knobs[name] for name in DRAWING]
         right = [knobs["attacks"], play, knobs["noise"], knobs["c"], *controls, *drawing, self.bars]
-        return stack(Names(), wrapped(left, stack(*right, kind="knobs"), kind="sides"))
+        return stack(Names(), stack(left, stack(*right, kind="knobs"), kind="sides"))
 
     def _changed(self, state: State) -> None:
         self.before_change()
         self.message.value = ""
+        if networks.title(state.model) not in self.verdict.value:
+            self.verdict.say(f"Loading {networks.title(state.model)} …")
         self.shown.add_class("working")
         self.newest.ask(state, urgent=True)
 
     def _failed(self, text: str) -> None:
         self.first_fooled, self.jump.disabled, self.verdict.value = None, True, ""
-        self.jump.description = "The first level that fools it is not known"
+        self.jump.description = "The level where it is lost is not known"
         self.message.warn(text)
 
     def _jump(self) -> None:
@@ -77,8 +72,6 @@ class AttackedDigit:
             self.knobs.turn(attacks=self.first_fooled)
 
     def _steps(self, state: State) -> Iterator[Show]:
-        if not one_digit.is_loaded(state):
-            yield partial(self.verdict.say, f"Loading {networks.title(state.model)} …")
         for look in one_digit.looks(state):
             shown = pictures.png(pictures.attacked_digit(look)), pictures.png(pictures.probabilities(look))
             yield partial(self._show_look, look, *shown)
@@ -90,19 +83,18 @@ class AttackedDigit:
         self.shown.remove_class("working")
         self.verdict.say(in_words(look))
         before, after = (int(found.argmax()) for found in (look.before, look.after))
-        self.reading.value = f"read as<b>{before}</b>after {_attacks(look)}<b>{after}</b>"
+        self.reading.value = f"read as<b>{before}</b>after {pictures.counted(look.attacked)}<b>{after}</b>"
 
     def _show_strip(self, strip: Strip, picture: bytes) -> None:
         self.strip.value = picture
         self.first_fooled = strip.first_fooled if strip.complete else None
         self.jump.disabled = self.first_fooled is None
-        self.jump.description = (
-            LOOKING
-            if not strip.complete
-            else f"Go to {self.first_fooled}, where it is first fooled"
-            if self.first_fooled is not None
-            else f"Never fooled up to {MOST_ATTACKS}"
+        known = (
+            f"Never fooled up to {MOST_ATTACKS}"
+            if self.jump.disabled
+            else f"Go to {self.first_fooled}, where it is lost"
         )
+        self.jump.description = known if strip.complete else LOOKING
 
 
 def in_words(look: Look) -> str:
@@ -110,7 +102,7 @@ def in_words(look: Look) -> str:
     before, after = (look.state.called(int(found.argmax())) for found in (look.before, look.after))
     text = (
         f"{networks.title(look.state.model)} reads the clean digit as {before} ({_sure(look, 0)}) "
-        f"and after {_attacks(look)} as {after} ({_sure(look, 1)})"
+        f"and after {pictures.counted(look.attacked)} as {after} ({_sure(look, 1)})"
     )
     text += f"; it is a {look.state.called(look.state.label)}." if look.state.label is not None else "."
     if look.altered < look.attacked:
@@ -118,10 +110,6 @@ def in_words(look: Look) -> str:
     if look.attacked < look.state.attacks:
         text += f" Only {look.attacked} of {look.state.attacks} attacks found a pixel; none is left to attack."
     return text
-
-
-def _attacks(look: Look) -> str:
-    return "1 attack" if look.attacked == 1 else f"{look.attacked} attacks"
 
 
 def _sure(look: Look, place: int) -> str:
@@ -175,7 +163,7 @@ class OwnDigit(Viewer):
         self.clear, self.upload = clear, Upload("Upload a picture", self._uploaded, self.attack.message.warn)
         hint = widgets.HTML("Draw a digit with the mouse, a finger or the keyboard (arrow keys; space lowers the pen):")
         canvas = widgets.HBox([self.canvas, self.attack.reading])
-        above = [hint, canvas, wrapped(self.clear, self.upload)]
+        above = [hint, canvas, stack(self.clear, self.upload, kind="row")]
         super().__init__("Your own digit", self.attack.box(above, [self.attack.knobs.widgets["model"]]))
 
     def _drawn(self, change: dict) -> None:
