@@ -114,10 +114,12 @@ lab: $(READY)
 
 explore: $(READY)
 	$(AS_ROOT)
+	@echo "In JupyterLab, choose Run > Run All Cells"
 	$(BIN)/jupyter lab notebooks/explore.ipynb $(ARGS)
 
 # Cells tagged `static` draw what the viewers open on; here the viewers do.
 app: export JUPYTER_PATH := $(CURDIR)/workflow/app
+app: export JUPYTER_CONFIG_PATH := $(CURDIR)/workflow/app
 app: $(READY)
 	$(BIN)/voila notebooks/explore.ipynb --template=app --Voila.ip=127.0.0.1 --TagRemovePreprocessor.remove_cell_tags=static $(ARGS)
 

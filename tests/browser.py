@@ -14,6 +14,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from lib.store.files import ROOT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -23,8 +25,8 @@ PATIENCE = 240_000  # milliseconds until the notebook has run on a busy machine
 
 
 @contextmanager
-def served(by: str, folder: Path) -> Generator[str]:
-    """The address of the notebook, served by "lab" as its copy in `folder`, or by "voila", until the block ends."""
+def served(by: str, folder: Path) -> Generator[tuple[str, psutil.Process]]:
+    """The notebook's address and its server until the block ends: "lab" on a copy in `folder`, or "voila"."""
     shutil.copy(NOTEBOOK, folder)  # JupyterLab saves what it runs
     port = _free_port()
     binaries = Path(sys.executable).parent
@@ -52,13 +54,19 @@ def served(by: str, folder: Path) -> Generator[str]:
         )
         try:
             _wait_for(port, server, folder / f"{by}.log", path=alive)
-            yield address
+            yield address, psutil.Process(server.pid)
         finally:
             os.killpg(server.pid, signal.SIGTERM)
             try:
                 server.wait(20)
             except subprocess.TimeoutExpired:
                 os.killpg(server.pid, signal.SIGKILL)
+
+
+def kernels(server: psutil.Process) -> list[psutil.Process]:
+    """The kernels that a server runs."""
+    running = server.children(recursive=True)
+    return [process for process in running if process.is_running() and "ipykernel_launcher" in process.cmdline()]
 
 
 def _free_port() -> int:

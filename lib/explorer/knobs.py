@@ -1,4 +1,4 @@
-"""The knobs that turn a state, and the loop that draws its newest value; the viewers are made of them."""
+"""The knobs that change a state, and the loop that computes and shows the newest one."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -10,6 +10,7 @@ import ipywidgets as widgets
 from ipywidgets import Layout
 from traitlets import TraitError
 
+from lib import networks
 from lib.explorer import one_digit
 from lib.explorer.one_digit import LARGEST, STOPS, State
 from lib.explorer.panels import Fail, told
@@ -19,33 +20,52 @@ from lib.report import figures
 Show = Callable[[], None]  # puts a finished picture into its widget
 WIDE = Layout(width="390px", max_width="99%")
 KNOB_STYLE = {"description_width": "92px"}
-IN_TURN = ThreadPoolExecutor(1)  # the steps of all viewers, one after another: who asks first is shown first
+IN_TURN = ThreadPoolExecutor(1)  # one step at a time, of all viewers
 
 
 class Newest:
-    """Works on the newest thing asked for, step by step in a thread, and never on one that was overtaken.
+    """Works on the newest request only, step by step in a thread.
 
-    The kernel's event loop stays free meanwhile, so messages, other cells and an interrupt get through.
+    The kernel's event loop stays free meanwhile, so messages, other cells and an interrupt are handled. The viewers
+    take turns. One whose knob was just turned goes first until it has finished.
 
     Args:
-        steps: what to do for one thing asked; every step computes and yields a function that shows the outcome.
-        fail: is told, in one line, why a step failed, whatever it was; nothing of what was overtaken meanwhile.
+        steps: the work for one request; each step computes and yields a function that shows its result.
+        fail: shows in one line why a step failed; failures of superseded requests are only logged.
     """
+
+    _urgent: "Newest | None" = None  # goes first
 
     def __init__(self, steps: Callable[[Any], Iterator[Show]], fail: Fail):
         self._steps, self._fail = steps, fail
         self._wanted, self._overtaken = None, False
         self._task: asyncio.Task | None = None
 
-    def ask(self, wanted: Any) -> None:
-        """Work on this from the next step on; `None` ends all work."""
+    def ask(self, wanted: Any, urgent: bool = False) -> None:
+        """Work on this after the step under way; `None` ends all work."""
         self._wanted, self._overtaken = wanted, True
-        if wanted is not None and (self._task is None or self._task.done()):
+        if urgent:
+            Newest._urgent = self
+        if wanted is not None and not self._busy:
             self._task = asyncio.get_running_loop().create_task(self._work())
 
     def cancel(self) -> None:
         """Stop after the step under way."""
         self.ask(None)
+
+    @property
+    def _busy(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    @property
+    def _ahead(self) -> "Newest | None":
+        """The viewer that goes first, if it is another one and has not finished."""
+        first = Newest._urgent
+        return first if first and first is not self and first._busy else None
+
+    def _step(self, steps: Iterator[Show]) -> Show | None:
+        """The next step, unless it has become too late for it while it was queued."""
+        return (lambda: None) if self._overtaken or self._ahead else next(steps, None)
 
     async def settled(self) -> None:
         """Wait until all that was asked for is shown."""
@@ -60,18 +80,23 @@ class Newest:
                 return
             try:
                 steps = self._steps(wanted)
-                while not self._overtaken and (show := await loop.run_in_executor(IN_TURN, next, steps, None)):
-                    show()
-            except Exception as error:  # a task that ends by one tells nobody, and its viewer would wait for ever
+                while not self._overtaken:
+                    if first := self._ahead:
+                        await first.settled()
+                    elif show := await loop.run_in_executor(IN_TURN, self._step, steps):
+                        show()
+                    else:
+                        break
+            except Exception as error:  # would otherwise end the task unseen, and the viewer would wait for ever
                 line = told(error)
                 if not self._overtaken:
                     self._fail(line)
 
 
 OFFERED = ("clean", "current")  # sources
-# The knobs that offer a list: what is on it, the state's own value always.
+# The options of the knobs that have a list, which always includes the state's own value.
 CHOICES: dict[str, Callable[[State], list]] = {
-    "model": one_digit.choices,
+    "model": lambda state: [(networks.title(model), model) for model in one_digit.choices(state)],
     "noise": lambda _: [(figures.title(noise), noise) for noise in NOISES],
     "source": lambda state: [(f"the {source} image", source) for source in dict.fromkeys([*OFFERED, state.source])],
     "c": lambda state: [(repr(c).removesuffix(".0"), c) for c in sorted({*STOPS, default_c(state.noise, state.c)})],
@@ -79,7 +104,7 @@ CHOICES: dict[str, Callable[[State], list]] = {
 
 
 def _named_slider(name: str, options: list, **more: Any) -> widgets.SelectionSlider:
-    """A slider that shows its value in its name: ipywidgets' own readout takes any text that is typed into it."""
+    """A slider whose name shows its value, because ipywidgets' own readout accepts any text typed into it."""
     slider = widgets.SelectionSlider(options=options, readout=False, **more)
 
     def tell(_: Any = None) -> None:
@@ -90,7 +115,7 @@ def _named_slider(name: str, options: list, **more: Any) -> widgets.SelectionSli
     return slider
 
 
-# What each knob is; its name is that of the state's field.
+# The widget of each knob, by the name of the state's field.
 KNOBS: dict[str, Callable[[State], widgets.ValueWidget]] = {
     "model": lambda state: widgets.Dropdown(options=CHOICES["model"](state), description="Network"),
     "number": lambda state: widgets.BoundedIntText(
@@ -105,24 +130,24 @@ KNOBS: dict[str, Callable[[State], widgets.ValueWidget]] = {
         min=0, max=LARGEST["draw"], description="Draw", tooltip="Another draw attacks other pixels at random"
     ),
     "replacement": lambda state: widgets.Checkbox(
-        description="a pixel may be drawn again", indent=True, tooltip="Off: every pixel is drawn once at most"
+        description="a pixel may be drawn again", indent=True, tooltip="Off: each pixel is drawn at most once"
     ),
     "source": lambda state: widgets.Dropdown(
         options=CHOICES["source"](state),
         description="Drawn from",
-        tooltip="The image that says which pixels may be attacked and how bright they are",
+        tooltip="The image that decides which pixels may be attacked, and how bright they are",
     ),
 }
 
 
 class Knobs:
-    """Some of `KNOBS` and the state they turn.
+    """Some of `KNOBS` and the state that they change.
 
     Args:
-        state: to begin with.
+        state: the first state.
         names: which knobs.
-        changed: is told every new state.
-        fail: is told why a knob could not be turned; the knobs then show the state as it is.
+        changed: called with every new state.
+        fail: shows why a knob could not be turned; the knobs then go back to the state.
     """
 
     def __init__(self, state: State, names: list[str], changed: Callable[[State], None], fail: Fail):
@@ -138,18 +163,18 @@ class Knobs:
             return
         try:
             self.turn(name, **{name: change["new"]})
-        except Exception as error:  # an observer's exception is seen by nobody
+        except Exception as error:  # ipywidgets swallows the exceptions of observers
             self._mirror()
             self._fail(told(error))
 
     def turn(self, by: str | None = None, /, **changes) -> None:
-        """Change the state; the knobs show it, except `by`, which is under the reader's hand."""
+        """Change the state and update all knobs except `by`, the one being turned."""
         self.state = self.state.turned(**changes)
         self._mirror(by)
         self._changed(self.state)
 
     def _mirror(self, by: str | None = None) -> None:
-        """Let the knobs show the state, all of them or all but one."""
+        """Update all knobs, or all but one, from the state."""
         self._mirroring = True
         try:
             for name, widget in self.widgets.items():
@@ -162,7 +187,7 @@ class Knobs:
         value = getattr(self.state, name)
         try:
             widget.value = value
-        except TraitError:  # not on the knob's list
+        except TraitError:  # the value is not among the knob's options
             with widget.hold_sync():
                 widget.options = CHOICES[name](self.state)
                 widget.value = value

@@ -1,37 +1,37 @@
-"""The viewers of many digits in `explore.ipynb`: live curves and the gallery of fooled digits."""
+"""The viewers of many digits in `explore.ipynb`: live curves, and the gallery of misread digits."""
 
+import time
 from collections.abc import Iterator
 from functools import partial
 
 import ipywidgets as widgets
-from ipywidgets import Layout
 
 from lib import networks
 from lib.explorer import many_digits, one_digit, pictures
+from lib.explorer.inputs import Names
 from lib.explorer.knobs import KNOB_STYLE, WIDE, Knobs, Newest, Show
 from lib.explorer.many_digits import Fooled, LiveCurves
 from lib.explorer.one_digit import State
-from lib.explorer.panels import Line, Viewer, button, column, guarded, picture, rows, wrapped
+from lib.explorer.panels import Line, Viewer, button, guarded, picture, stack
 from lib.noise import default_c
 from lib.report import figures
 
 MOST_NETWORKS = 3  # in one picture of curves
+AUTO = widgets.Layout(width="auto")
+REDRAWN = 0.3  # seconds between two drawings of the live curves
 
 
 class AllDigits(Viewer):
-    """Accuracy curves at this noise and this c, computed while one watches, over the recorded ones."""
+    """Accuracy curves at this noise and this c, computed while the reader watches, over the recorded ones."""
 
     def __init__(self, state: State, images: int = 500):
-        self.images, self.message, self.picture = images, Line(), picture()
-        self.picture.layout.width = "600px"
+        self.images, self.message, self.picture = images, Line(), picture("curves")
         self.boxes = {
-            model: widgets.Checkbox(
-                value=model == state.model, description=networks.title(model), indent=False, layout=Layout(width="auto")
-            )
+            model: widgets.Checkbox(model == state.model, description=networks.title(model), indent=False, layout=AUTO)
             for model in one_digit.choices(state)
         }
         for box in self.boxes.values():
-            box.observe(guarded(self._ticked, self._failed), "value")
+            box.observe(guarded(lambda _: self._ticked(), self._failed), "value")
         self.knobs = Knobs(state, ["noise", "c"], lambda _: self._changed(), self._failed)
         self.newest = Newest(self._steps, self._failed)
         self.bar = widgets.IntProgress(
@@ -40,31 +40,34 @@ class AllDigits(Viewer):
         self.start = button(
             f"Compute on {images:,} digits", "Level by level", self._start, self._failed, button_style="primary"
         )
-        self.stop = button("Cancel", "Stop computing and keep what is drawn", self._stop, self._failed, disabled=True)
+        self.stop = button("Cancel", "Stop, and keep what is drawn", self._stop, self._failed, disabled=True)
         self.newest.ask(([], state))
-        chosen = wrapped(widgets.Label("Networks (up to three):"), *self.boxes.values())
-        knobs = rows(*self.knobs.widgets.values(), wrapped(self.start, self.stop), self.bar)
-        super().__init__("All digits", rows(chosen, knobs, self.message, self.picture))
+        title = widgets.HTML(f"Networks (at most {MOST_NETWORKS}; untick one to choose another):")
+        boxes = stack(*self.boxes.values(), kind="boxes")
+        knobs = stack(*self.knobs.widgets.values(), stack(self.start, self.stop, kind="row"), self.bar, kind="knobs")
+        self.shown = stack(self.message, self.picture, kind="pictures")
+        super().__init__("All digits", stack(Names(), title, boxes, stack(self.shown, knobs, kind="sides")))
 
     @property
     def chosen(self) -> list[str]:
         return [model for model, box in self.boxes.items() if box.value]
 
-    def _ticked(self, change: dict) -> None:
-        if len(self.chosen) > MOST_NETWORKS:
-            change["owner"].value = False
-            self.message.warn(f"At most {MOST_NETWORKS} networks in one picture.")
-        else:
+    def _ticked(self) -> None:
+        full = len(self.chosen) >= MOST_NETWORKS
+        for box in self.boxes.values():
+            box.disabled = full and not box.value
+        if self.stop.disabled or not self.chosen:
             self._changed()
+        else:
+            self._start()  # a run goes on with the new choice; what it has computed is remembered
 
     def _changed(self) -> None:
         self._idle()
-        self.newest.ask(([], self.knobs.state))
+        self.newest.ask(([], self.knobs.state), urgent=True)
 
     def _start(self) -> None:
         if not self.chosen:
-            self.message.warn("Choose at least one network.")
-            return
+            raise ValueError("Choose at least one network.")
         self.start.disabled, self.stop.disabled = True, False
         self.bar.value = 0
         self.newest.ask((self.chosen, self.knobs.state))
@@ -82,15 +85,15 @@ class AllDigits(Viewer):
         self.message.warn(text)
 
     def _steps(self, asked: tuple[list[str], State]) -> Iterator[Show]:
-        """The recorded curves, then live ones of the networks in `asked`, redrawn whenever a level is complete."""
+        """The recorded curves, then the live ones of the networks in `asked`, redrawn as levels are completed."""
         models, state = asked
         recorded = {model: many_digits.recorded_curve(state, model) for model in self.chosen}
-        drawn = {}
+        drawn, last = {}, 0.0
         yield partial(self._show_curves, curves_png(state, recorded, {}, self.images), missing(state, recorded))
         for live in many_digits.live_curves(state, models, self.images):
             picture = None
-            if live.accuracy != drawn:
-                drawn = live.accuracy
+            if live.accuracy != drawn and (time.monotonic() > last + REDRAWN or live.done == live.total):
+                drawn, last = live.accuracy, time.monotonic()
                 picture = curves_png(state, recorded, drawn, self.images)
             yield partial(self._show_live, live, picture)
 
@@ -109,30 +112,40 @@ class AllDigits(Viewer):
 
 
 def curves_png(state: State, recorded: dict, live: dict[str, list[float]], images: int) -> bytes:
-    """The curves of some digits beside the recorded ones as a picture (`figures.live_curves`)."""
+    """The live curves beside the recorded ones as a picture (`figures.live_curves`)."""
     return figures.png(figures.live_curves(state.noise, state.c, default_c(state.noise), recorded, live, images))
 
 
 def missing(state: State, recorded: dict) -> str:
-    """Which networks have no recorded curve and how to make one; nothing where all have."""
+    """Which networks have no recorded curve, and the commands that record them; empty if none is missing."""
     names = [model for model, curve in recorded.items() if curve is None]
     commands = " and ".join(f"make sweep MODEL={name}" for name in names)
-    noise = figures.title(state.noise)
-    return f"No recorded curve of {' and '.join(names)} for {noise}; record it with: {commands}" if names else ""
+    titles = " and ".join(map(networks.title, names))
+    return (
+        f"No recorded curve of {titles} for {figures.title(state.noise)}; record it with: {commands}" if names else ""
+    )
 
 
 class Gallery(Viewer):
-    """Digits fooled at one noise and level, with what they were taken for."""
+    """Digits that are misread at one noise and level, each with its class and the prediction."""
 
     def __init__(self, state: State):
-        self.message, self.picture = Line(), picture()
+        self.message, self.picture = Line(), picture("fooled")
         names = ["model", "noise", "c", "attacks", "draw"]
-        self.knobs = Knobs(state, names, lambda now: self.newest.ask(now), self.message.warn)
+        self.knobs = Knobs(state, names, self._changed, self.message.warn)
         self.newest = Newest(self._steps, self.message.warn)
-        self.message.say(f"Searching the digits that {state.model} loses …")
-        self.newest.ask(state)
-        knobs = column(*self.knobs.widgets.values())
-        super().__init__("Gallery", wrapped(knobs, column(self.message, self.picture)))
+        self.shown = stack(self.message, self.picture, kind="pictures")
+        self._search(state)
+        knobs = stack(*self.knobs.widgets.values(), kind="knobs")
+        super().__init__("Gallery", stack(Names(), stack(self.shown, knobs, kind="sides")))
+
+    def _changed(self, state: State) -> None:
+        self._search(state, urgent=True)
+
+    def _search(self, state: State, urgent: bool = False) -> None:
+        self.shown.add_class("working")
+        self.message.say(f"Searching for digits that {networks.title(state.model)} loses …")
+        self.newest.ask(state, urgent)
 
     def _steps(self, state: State) -> Iterator[Show]:
         for found in many_digits.fooled(state):
@@ -141,12 +154,13 @@ class Gallery(Viewer):
 
     def _show(self, state: State, found: Fooled, picture: bytes) -> None:
         self.picture.value = picture
+        self.shown.remove_class("working")
         self.message.say(gallery_in_words(state, found))
 
 
 def gallery_in_words(state: State, found: Fooled) -> str:
-    """How many digits a gallery had to search, in a sentence."""
+    """A gallery in a sentence, with the number of digits searched."""
     return (
-        f"{state.model} reads {len(found.numbers)} of the first {found.searched:,} test images rightly when clean "
-        f"and wrongly after {state.attacks} attacks of {figures.title(state.noise)}."
+        f"{networks.title(state.model)} reads {len(found.numbers)} of the first {found.searched:,} test images "
+        f"correctly when clean and wrongly after {state.attacks} attacks of {figures.title(state.noise)}."
     )

@@ -1,7 +1,8 @@
-"""Many digits at one state, step by step, so that a viewer can show what is known so far and stop at any time."""
+"""Many digits at one state, evaluated step by step: a viewer shows what is known so far, and can stop at any time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -16,12 +17,12 @@ from lib.paper import LEVELS
 
 @dataclass(frozen=True)
 class Fooled:
-    """Digits that a network gets right without noise and wrong with it."""
+    """Digits that a network reads correctly without noise and wrongly with it."""
 
     numbers: list[int]  # in the test set
     labels: list[int]
-    predicted: list[int]  # what the noisy ones were taken for
-    searched: int  # digits looked at, from the first on
+    predicted: list[int]  # the class predicted for each noisy digit
+    searched: int  # digits looked at so far
 
 
 @dataclass(frozen=True)
@@ -34,71 +35,62 @@ class LiveCurves:
     total: int  # forward passes of all levels and networks
 
 
-def next_wrong(state: State) -> Iterator[tuple[int, int | None]]:
-    """Search from the digit after the state's, once around the test set, for one that its network gets wrong.
-
-    Yields:
-        (digits searched so far, the number found or None), step by step; the find is the last.
-    """
-    labels = digits(state.dataset).test_labels
-    total = len(labels)
-    order = (state.number + 1 + np.arange(total)) % total
-    for start in range(0, total, IMAGES_A_STEP):
-        numbers = order[start : start + IMAGES_A_STEP]
-        wrong = _answers(state, numbers, state.attacks) != labels[numbers]
-        found = int(numbers[wrong.argmax()]) if wrong.any() else None
-        yield start + len(numbers), found
-        if found is not None:
-            return
-
-
-def fooled(state: State, wanted: int = 24, most: int = 2_000) -> Iterator[Fooled]:
-    """Test images right at 0 attacks and wrong at the state's level, as in the paper's Figure 1.
+def fooled(state: State, wanted: int = 24, most: int = 2_000, first: int = 0) -> Iterator[Fooled]:
+    """Test images that the network reads correctly at 0 attacks and wrongly at the state's level (Figure 1).
 
     Args:
-        wanted: stop after so many.
-        most: search no more digits than these, 10,000 at most.
+        wanted: stop after this many.
+        most: search at most this many digits.
+        first: number of the digit where the search begins; it wraps around the end of the test set.
+
+    Yields:
+        All those found so far, step by step.
     """
     labels = digits(state.dataset).test_labels
+    order = (first + np.arange(min(most, len(labels)))) % len(labels)
     numbers, predicted, searched = [], [], 0
-    while searched < most and len(numbers) < wanted:
-        block = np.arange(searched, min(searched + IMAGES_A_STEP, most))
-        noisy = _answers(state, block, state.attacks)
+    while searched < len(order) and len(numbers) < wanted:
+        block = order[searched : searched + IMAGES_A_STEP]
+        noisy = _predictions(state, block, state.attacks)
         hits = np.flatnonzero(noisy != labels[block])
-        hits = hits[_answers(state, block[hits], 0) == labels[block[hits]]]
-        numbers = (numbers + block[hits].tolist())[:wanted]
-        predicted = (predicted + noisy[hits].tolist())[:wanted]
-        searched = numbers[-1] + 1 if len(numbers) == wanted else searched + len(block)
+        hits = hits[_predictions(state, block[hits], 0) == labels[block[hits]]][: wanted - len(numbers)]
+        numbers, predicted = numbers + block[hits].tolist(), predicted + noisy[hits].tolist()
+        searched += int(hits[-1]) + 1 if len(numbers) == wanted else len(block)
         yield Fooled(numbers, labels[numbers].tolist(), predicted, searched)
 
 
 def live_curves(state: State, models: list[str], images: int = 500) -> Iterator[LiveCurves]:
     """Accuracy of `models` on the first test images under the state's noise and c, level by level.
 
-    Paper: Figures 7 and 8, there at the default c. `model` and `attacks` of the state do not matter.
+    Paper: Figures 7 and 8, there at the default c. `model` and `attacks` of the state do not matter. What was computed
+    once is remembered, so a cancelled run continues where it stopped.
     """
-    labels = digits(state.dataset).test_labels[:images]
-    states = {model: replace(state, model=model) for model in models}
+    states = {model: replace(state, model=model, number=0, own=None) for model in models}
     accuracy: dict[str, list[float]] = {model: [] for model in models}
     done, total = 0, len(LEVELS) * len(models) * images
     for attacks in LEVELS:
-        noisy = attacked_digits(state, np.arange(images), attacks)  # (images, 28, 28)
         for model in models:
-            right = 0
+            correct = 0
             for start in range(0, images, IMAGES_A_STEP):
-                block = slice(start, start + IMAGES_A_STEP)
-                answers = probabilities(states[model], noisy[block]).argmax(axis=1)
-                right += int((answers == labels[block]).sum())
-                done += len(answers)
-                if start + IMAGES_A_STEP >= images:
-                    accuracy[model].append(100 * right / images)
+                end = min(start + IMAGES_A_STEP, images)
+                correct += _correct(replace(states[model], attacks=attacks), start, end)
+                done += end - start
+                if end == images:
+                    accuracy[model].append(100 * correct / images)
                 yield LiveCurves({name: list(values) for name, values in accuracy.items()}, images, done, total)
 
 
-def recorded_curve(state: State, model: str) -> pd.DataFrame | None:
-    """The recorded curve of a network under the state's noise at that noise's own c, as `results.curves` gives it.
+@lru_cache(2**17)
+def _correct(state: State, start: int, end: int) -> int:
+    """How many of the test images from `start` to before `end` are predicted correctly at the state's level."""
+    numbers = np.arange(start, end)
+    return int((_predictions(state, numbers, state.attacks) == digits(state.dataset).test_labels[numbers]).sum())
 
-    None where none is recorded, or only one that other weights made.
+
+def recorded_curve(state: State, model: str) -> pd.DataFrame | None:
+    """The recorded curve of a network under the state's noise at the default c, as `results.curves` returns it.
+
+    None if these weights have no recorded curve.
     """
     plan = Plan(
         model=model,
@@ -114,9 +106,9 @@ def recorded_curve(state: State, model: str) -> pd.DataFrame | None:
 
 def attacked_digits(state: State, numbers: list[int] | np.ndarray, attacks: int) -> np.ndarray:
     """Test images (n, 28, 28) uint8 after so many attacks of the state's noise (section 3.2)."""
-    numbers = np.asarray(numbers, int)  # of no digits, too
+    numbers = np.asarray(numbers, int)  # an empty list would be float
     return perturb(digits(state.dataset).test_images[numbers], attacks=attacks, index=numbers, **state.noise_arguments)
 
 
-def _answers(state: State, numbers: np.ndarray, attacks: int) -> np.ndarray:
+def _predictions(state: State, numbers: np.ndarray, attacks: int) -> np.ndarray:
     return probabilities(state, attacked_digits(state, numbers, attacks)).argmax(axis=1)

@@ -1,12 +1,11 @@
-"""What the viewers show: one state, and what a network makes of the digit that the state names; no widgets here."""
+"""What the viewers show: the state, and a network's predictions for the digit that the state names. No widgets here."""
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,31 +22,31 @@ if TYPE_CHECKING:
 
 MOST_ATTACKS = paper.LEVELS[-1]
 SMALLEST_C, LARGEST_C = 0.1, 10.0
-# Of what is counted; everything begins at 0.
+# Upper limits; the lower ones are 0.
 LARGEST = {"number": 9_999, "attacks": MOST_ATTACKS, "draw": 2**31, "train_seed": 2**31}
-# The stops of c's knob, closer together where they make more of a difference; the noises' own c are among them.
+# The stops of c's knob, denser where c matters more; the default c of each noise is among them.
 STOPS = [*(n / 20 for n in range(2, 40)), *(n / 4 for n in range(8, 20)), *(n / 2 for n in range(10, 21))]
-IMAGES_A_STEP = 25  # images in one step of work: short, so that a newer state or a cancel never waits long
-LEVELS_A_STEP = 10  # levels in one step of a strip: shorter still, for a turning knob interrupts it
+IMAGES_A_STEP = 25  # images in one step of work: few, so that a newer state or a cancel is handled soon
+LEVELS_A_STEP = 10  # levels in one step of a strip: fewer still, because a turning knob interrupts it
 
 
 @dataclass(frozen=True)
 class State:
-    """All that decides what a viewer shows. A change makes a new one (`dataclasses.replace`), checked again.
+    """Everything that decides what a viewer shows; immutable.
 
     Raises:
-        ValueError: for a value out of its range; it says what is allowed.
+        ValueError: for a value out of its range; the message says what is allowed.
     """
 
     model: str = "resnet18"
-    number: int = 288  # test image, 0..9,999; for a digit of one's own it only picks the random stream
+    number: int = 288  # test image, 0..9,999; for the reader's own digit it only picks the random stream
     noise: str = "white_to_black"
     c: float | None = None  # None: the noise's own
     attacks: int = 10
     draw: int = 0
     replacement: bool = True  # as in `perturb`, like the source
     source: str = "clean"
-    own: bytes | None = None  # a digit of one's own: 28 x 28 brightnesses, row by row; None: the test image
+    own: bytes | None = None  # the reader's own digit: 28 x 28 brightnesses, row by row; None: the test image
     train_seed: int = 0
     dataset: str = "mnist"  # on which the network was trained
     outputs: Path = OUTPUTS
@@ -81,7 +80,7 @@ class State:
 
     @property
     def label(self) -> int | None:
-        """What the digit is; None for one's own, which nobody has labelled."""
+        """The digit's class; None for the reader's own digit, which has no label."""
         return int(digits(self.dataset).test_labels[self.number]) if self.own is None else None
 
     def called(self, number: int) -> str:
@@ -90,7 +89,7 @@ class State:
         return f"{number} ({names[number]})" if names else str(number)
 
     def turned(self, **changes) -> State:
-        """The state after knobs were turned; another noise brings its own c."""
+        """The state with some values changed; another noise brings its default c."""
         return replace(self, **({"c": None} if "noise" in changes else {}) | changes)
 
     @property
@@ -119,14 +118,14 @@ class Opening(BaseModel):
     outputs: Path = Path("outputs")  # from the repository's root
 
     def state(self) -> State:
-        """Raises ValueError for an unknown network or noise; it lists the choices."""
+        """Raises ValueError for an unknown network or noise; the message lists the choices."""
         values = self.model_dump(exclude={"digit", "images", "outputs"})
         return State(**values, number=self.digit, outputs=ROOT / self.outputs)
 
 
 @dataclass(frozen=True)
 class Look:
-    """One digit before and after its attacks, and what the network says of both."""
+    """One digit before and after its attacks, with the network's predictions for both."""
 
     state: State
     noisy: np.ndarray  # (28, 28) uint8
@@ -136,17 +135,17 @@ class Look:
     left: int  # pixels still eligible
     before: np.ndarray  # (10,) class probabilities of the clean digit
     after: np.ndarray  # (10,), of the noisy one
-    dropped: np.ndarray | None = None  # (2, 10), both by the mean of `dropout`'s passes; None: it has no place there
+    dropped: np.ndarray | None = None  # (2, 10), the mean over `dropout`'s passes; None: not possible
 
     @property
     def truth(self) -> int:
-        """The digit's class; for one's own digit the class that the network gives it before any attack."""
+        """The digit's class; for the reader's own digit the class predicted before any attack."""
         return int(self.before.argmax()) if self.state.label is None else self.state.label
 
 
 @dataclass(frozen=True)
 class Strip:
-    """The network's answer after every number of attacks, as far as it is known."""
+    """The network's prediction after every number of attacks, as far as it is computed."""
 
     probability: np.ndarray  # (201,) of the true class; NaN: not computed yet
     predicted: np.ndarray  # (201,) class; -1: not computed yet
@@ -158,7 +157,7 @@ class Strip:
 
     @property
     def first_fooled(self) -> int | None:
-        """The fewest attacks after which the network is wrong, or None; an answer once the strip is complete."""
+        """The fewest attacks after which the prediction is wrong, or None; final once the strip is complete."""
         wrong = np.flatnonzero((self.predicted >= 0) & (self.predicted != self.truth))
         return int(wrong[0]) if len(wrong) else None
 
@@ -170,9 +169,9 @@ def digits(dataset: str) -> data.Digits:
 
 
 def trained(outputs: Path = OUTPUTS, train_seed: int = 0, dataset: str = "mnist") -> list[str]:
-    """The networks of a data set whose weights are on disk: the paper's in its order, then all others, recipes too.
+    """The networks of a data set with weights on disk: the paper's in its order, then all others.
 
-    A file that does not say which network it holds is left out, with a warning in the log.
+    A file that does not name its network is skipped, with a warning in the log.
     """
     of_paper = [model for model in paper.NETWORKS if networks.weights_path(model, train_seed, outputs).is_file()]
     found = set(of_paper if dataset == "mnist" else [])
@@ -189,32 +188,39 @@ def trained(outputs: Path = OUTPUTS, train_seed: int = 0, dataset: str = "mnist"
 
 
 def choices(state: State) -> list[str]:
-    """The networks that a viewer offers: the trained ones and the state's own, be it trained or not."""
+    """The networks that a viewer offers: the trained ones and the state's own, trained or not."""
     return sorted({*trained(state.outputs, state.train_seed, state.dataset), state.model}, key=_in_order)
 
 
 def _in_order(model: str) -> tuple:
-    """The paper's networks first, then the others of `NETS`, then one's own; a recipe of its own behind the paper's."""
+    """A sort key: the paper's networks, then the others of `NETS`, then the reader's own."""
     known = list(networks.NETS)
     name = model.partition("@")[0]
     return model not in paper.NETWORKS, known.index(name) if name in known else len(known), model
 
 
 def look(state: State) -> Look:
-    """The attacked digit and the class probabilities before and after (section 3.2).
+    """The attacked digit with the class probabilities before and after (section 3.2), also with dropout.
 
     Raises:
-        FileNotFoundError: if the network is not trained; it names the command that does.
+        FileNotFoundError: if the network is not trained; the message names the command that trains it.
     """
+    *_, last = looks(state)
+    return last
+
+
+def looks(state: State) -> Iterator[Look]:
+    """`look` without dropout as soon as the network is loaded, then with it, where dropout is possible."""
     noisy, attacked, left = _trail(replace(state, attacks=0))
     steps = noisy[: state.attacks + 1]
     hit = (steps[1:] != steps[:-1]).any(axis=0)
-    pair = np.stack([state.image, steps[-1]])
-    before, after = probabilities(state, pair)
-    cut = _network(state)[1]
-    dropped = None if cut is None else cut.ask(pair)[1].mean(axis=0)
     counts = int(attacked[state.attacks]), int((steps[-1] != steps[0]).sum()), int(left[state.attacks])
-    return Look(state, steps[-1], hit, *counts, before, after, dropped)
+    pair = np.stack([state.image, steps[-1]])
+    network = _network(state)
+    seen = Look(state, steps[-1], hit, *counts, *network.at_once(pair))
+    if "cut" not in vars(network):
+        yield seen
+    yield seen if network.cut is None else replace(seen, dropped=network.cut.ask(pair)[1].mean(axis=0))
 
 
 @lru_cache(16)
@@ -230,7 +236,7 @@ _strips: dict[State, Strip] = {}
 
 
 def strips(state: State) -> Iterator[Strip]:
-    """The strip of the state's digit, coarse first, then finer; the last one is complete. It ignores `attacks`."""
+    """The strip of the state's digit, coarse first, then finer; the last one is complete. `attacks` is ignored."""
     key = replace(state, attacks=0)
     if key in _strips:
         yield _strips[key]
@@ -260,33 +266,43 @@ def _coarse_first() -> Iterator[np.ndarray]:
 
 def probabilities(state: State, images: np.ndarray) -> np.ndarray:
     """Class probabilities (n, 10) of images (n, 28, 28) from the state's network."""
-    return _network(state)[0](images)
+    return _network(state).fast(images)
 
 
-_loading = threading.Lock()
+class Network:
+    """A trained network: evaluated by torch once it is loaded, several times faster once OpenVINO has compiled it."""
+
+    def __init__(self, model: str, train_seed: int, outputs: Path, dataset: str):
+        self._net, self._model = networks.load(model, train_seed, outputs, dataset), model
+        if model.partition("@")[0] not in networks.NETS:  # these pass, and the probe doubles the wait
+            networks.probed(self._net, model)
+
+    @cached_property
+    def fast(self) -> networks.Predictor:
+        vars(self).pop("_torch", None)  # no longer needed
+        return networks.predictor(self._net)
+
+    def at_once(self, images: np.ndarray) -> np.ndarray:
+        """Class probabilities (n, 10) of a few images (n, 28, 28), without the wait for the compiler."""
+        return (self.fast if "fast" in vars(self) else self._torch)(images)
+
+    @cached_property
+    def _torch(self) -> networks.Predictor:
+        return networks.predictor(self._net, engine="torch")
+
+    @cached_property
+    def cut(self) -> Cut | None:
+        """The network cut before its last layer, for dropout; None where that is not possible."""
+        from lib.experiments import dropout  # with torch
+
+        try:
+            return dropout.Cut.of(self._net, self._model)
+        except ValueError as error:
+            logging.getLogger(__name__).info("%s", error)
 
 
-def _network(state: State) -> tuple[networks.Predictor, Cut | None]:
-    with _loading:  # two viewers may ask for the same network at once
-        return _loaded(state.model, state.train_seed, state.outputs, state.dataset)
+_loaded = lru_cache(Network)
 
 
-@lru_cache
-def _loaded(model: str, train_seed: int, outputs: Path, dataset: str) -> tuple[networks.Predictor, Cut | None]:
-    from lib.experiments import dropout  # with torch
-
-    net = networks.load(model, train_seed, outputs, dataset)
-    if model.partition("@")[0] not in networks.NETS:  # these are known to pass, and the probe doubles the wait
-        networks.probed(net, model)
-    forward = networks.predictor(net)
-    busy = threading.Lock()  # a compiled network answers one question at a time
-
-    def answer(images: np.ndarray) -> np.ndarray:
-        with busy:
-            return forward(images)
-
-    try:
-        return answer, dropout.Cut.of(net, model)
-    except ValueError as error:
-        logging.getLogger(__name__).info("%s", error)
-        return answer, None
+def _network(state: State) -> Network:
+    return _loaded(state.model, state.train_seed, state.outputs, state.dataset)

@@ -1,6 +1,6 @@
-"""The pictures that a viewer redraws while a knob turns: pure functions of what they show, a few milliseconds each.
+"""The pictures that a viewer redraws while a knob turns: pure functions that take a few milliseconds.
 
-Pillow draws them, because Matplotlib takes longer than a turning knob may wait; colours are those of the figures.
+Pillow draws them, because Matplotlib is too slow for that. The colours are those of the figures.
 """
 
 import io
@@ -17,7 +17,7 @@ from lib.explorer.one_digit import MOST_ATTACKS, Look, Strip
 from lib.report.figures import CLEAN, DARKER, FOOLED, LIGHTER
 
 SCALE = 2  # pixels for each unit of length, so that the pictures stay sharp on dense screens
-WIDTH = 400  # of every picture, in units of a web page: two fit beside each other, one on a phone
+WIDTH = 400  # of every picture, in units of a web page
 GREY = "#666666"
 PALE = "#F9E0D2"  # where a strip's network is wrong
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
@@ -65,6 +65,11 @@ def still(image: Image.Image) -> display.Image:
     return display.Image(png(image), width=image.width // SCALE)
 
 
+def counted(attacks: int) -> str:
+    """A number of attacks in words."""
+    return "1 attack" if attacks == 1 else f"{attacks} attacks"
+
+
 def attacked_digit(look: Look) -> Image.Image:
     """The clean digit, the noisy digit, and the clean one in grey with the attacked pixels in colour."""
     side, gap = 126, 11
@@ -72,12 +77,7 @@ def attacked_digit(look: Look) -> Image.Image:
     before, after = int(look.before.argmax()), int(look.after.argmax())
     columns = [
         (look.state.image, "clean", f"read as {before}", before),
-        (
-            look.noisy,
-            f"after {look.attacked} attacks" if look.attacked != 1 else "after 1 attack",
-            f"read as {after}",
-            after,
-        ),
+        (look.noisy, f"after {counted(look.attacked)}", f"read as {after}", after),
         (_marked(look), "altered pixels", "", None),
     ]
     for column, (pixels, heading, verdict, answer) in enumerate(columns):
@@ -93,7 +93,7 @@ def attacked_digit(look: Look) -> Image.Image:
 
 
 def _marked(look: Look) -> np.ndarray:
-    """(28, 28, 3) uint8: the clean digit dimmed, attacked pixels in the colour of what became of them."""
+    """(28, 28, 3) uint8: the clean digit dimmed, the attacked pixels in the colours of lighter and darker."""
     marked = np.repeat((look.state.image // 2)[..., None], 3, axis=2)
     lighter = look.noisy >= look.state.image
     for where, colour in ((look.hit & lighter, LIGHTER), (look.hit & ~lighter, DARKER)):
@@ -152,7 +152,7 @@ def strip(strip: Strip, attacks: int) -> Image.Image:
 
 
 def gallery(found: Fooled, noisy: np.ndarray, columns: int = 6) -> Image.Image:
-    """Fooled digits (n, 28, 28) uint8 in a grid, each with what it is and what it was taken for."""
+    """Misread digits (n, 28, 28) uint8 in a grid, each with its class and the prediction."""
     side, gap = 57, 11.5
     rows = max(1, -(-len(noisy) // columns))
     sheet = Sheet(rows * (side + 26))
