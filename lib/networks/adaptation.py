@@ -48,7 +48,8 @@ def adapt(net: nn.Module, images: np.ndarray | Tensor) -> nn.Module:
     """
     if not any(True for _ in _normalisations(net)):
         raise ValueError(
-            f"{_name(net)} has no batch normalisation with running statistics to adapt; restore_moments needs none"
+            f"{_name(net)} has no batch normalisation with running statistics to adapt; restore its moments instead: "
+            "restore_moments(), or statistics='moments' of a sweep"
         )
     adapted = copy.deepcopy(net).eval()
     momenta = {layer: layer.momentum for layer in _normalisations(adapted)}
