@@ -7,13 +7,11 @@ from torch import nn
 from torch.nn import functional
 
 from lib import networks
-from lib.evaluation import results
 from lib.evaluation.plan import CLEAN, Plan
-from lib.evaluation.sweep import Predictions, plans, sweep
+from lib.evaluation.sweep import Predictions, sweep
 from lib.networks import adapt, batch_predictor, moments, restore_moments
 from lib.noise import perturb
 from lib.store import data
-from lib.store.files import ROOT
 
 MODEL = "tiny:conv_net@quick"
 NORMALISED = ("tiny:conv_net", "half_preact10", "timm:mobilenetv3_small_050")
@@ -195,7 +193,7 @@ def test_a_sweep_records_what_the_network_predicts_with_such_statistics(trained,
             np.testing.assert_allclose(
                 recorded.probability[row], expected[np.arange(70), digits.test_labels[:70]], atol=1e-3
             )
-    assert results.accuracy_table(tmp_path)["reading"].str.contains(f"statistics={statistics}").all()
+    assert {part.statistics for part in asked.parts()} == {statistics}
     wrong = Predictions.read(asked.part("black_to_white").path)
     wrong.predicted[:] = (wrong.predicted + 1) % 10
     wrong.write(asked.part("black_to_white").path)
@@ -218,10 +216,3 @@ def test_statistics_have_files_of_their_own_and_frozen_ones_keep_their_names(tmp
     ):
         with pytest.raises(ValueError, match=message):
             plan(tmp_path, **change)
-
-
-def test_the_declared_comparison_names_every_network_of_the_paper():
-    declared = plans(ROOT / "params" / "normalisation.yaml")
-    by_statistics = {kind: {one.model for one in declared if one.statistics == kind} for kind in ("adapted", "moments")}
-    assert by_statistics["moments"] == set(networks.TITLES) & by_statistics["moments"] and len(declared) == 14
-    assert by_statistics["adapted"] == by_statistics["moments"] - {"fc", "vgg19"}
