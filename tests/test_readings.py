@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from lib import networks
 from lib.evaluation import results
-from lib.evaluation.plan import CLEAN, UNNAMED, Plan, SweepPart
+from lib.evaluation.plan import CLEAN, UNNAMED, USUAL_NOISES, Plan, SweepPart
 from lib.evaluation.sweep import Predictions, sweep
 from lib.explorer import many_digits, one_digit
 from lib.noise import NOISES, SOURCES, deciding, perturb_and_count, white_to_black
@@ -42,7 +42,7 @@ def test_files_of_the_default_keep_their_names(model, noise):
     assert noise == CLEAN or SweepPart(path.parent, recipe).drawing == (True, "clean")
 
 
-@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("noise", USUAL_NOISES)
 def test_files_that_name_no_reading_are_of_the_first_one(noise):
     part = Plan(model="fc", replacement=False, source="current").part(noise)
     assert part.path.stem == BEFORE[noise] and not UNNAMED.keys() & part.recipe.keys()
@@ -66,7 +66,7 @@ def test_a_file_of_one_reading_never_passes_for_another(tmp_path):
             assert replace(parts[other], folder=tmp_path).holds("0123") == same
 
 
-ALL = {CLEAN, *NOISES}
+ALL = {CLEAN, *USUAL_NOISES}
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_noise_on_56_falls_on_single_pixels_and_passes_the_networks_own_upscalin
     assert sweep(plan) == {"computed": 0, "reused": 5, "checked": 250}
     net = networks.load(MODEL, outputs=trained)
     images = data.load().test_images[:60].repeat(2, axis=1).repeat(2, axis=2)
-    for noise in NOISES:
+    for noise in USUAL_NOISES:
         noisy, attacked, altered, _ = perturb_and_count(images, noise, 100)
         np.testing.assert_array_equal(altered, (noisy != images).sum(axis=(1, 2)))
         with torch.inference_mode():

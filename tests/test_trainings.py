@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from lib import networks
-from lib.noise import NOISES, perturb
+from lib.evaluation.plan import USUAL_NOISES
+from lib.noise import perturb
 from lib.paper import read_table_1
 from lib.readings import matrix, trainings
 from lib.readings.answers import AnswerFile
@@ -58,7 +59,7 @@ def test_what_is_recorded_is_what_the_trained_networks_answer(worked):
     images, labels = digits.test_images[:FEW], digits.test_labels[:FEW]
     table = trainings.accuracies((3,), worked, FEW, LEARNT)
     assert len(table) == 2 * 2 * (1 + 4 * 4) and table["epochs"].unique().tolist() == [1, 2]
-    for epochs, reading, noise in itertools.product((1, 2), trainings.NOISES, NOISES):
+    for epochs, reading, noise in itertools.product((1, 2), trainings.NOISES, USUAL_NOISES):
         recipe = Training(epochs=epochs).recipe(3, worked, LEARNT)
         assert len(networks.read_record(recipe.weights)["epochs"]) == epochs
         drawing = {"replacement": reading.replacement, "source": reading.source}

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 
 from lib import networks
+from lib.evaluation.plan import USUAL_NOISES
 from lib.noise import NOISES, eligible_pixels, perturb
 from lib.paper import read_table_1
 from lib.readings.matrix_distances import distance, swept
@@ -34,7 +35,7 @@ def inverted(table: pd.DataFrame) -> tuple[float, float]:
 
 def beyond_a_byte() -> dict[str, int]:
     """If brightness overflowed: for how many of the 256 brightnesses a noise's equation leaves 0..255, at its own c."""
-    made = {name: [noise.alter(b, noise.c) for b in range(256)] for name, noise in NOISES.items()}
+    made = {name: [NOISES[name].alter(b, NOISES[name].c) for b in range(256)] for name in USUAL_NOISES}
     return {name: sum(not 0 <= value <= 255 for value in values) for name, values in made.items()}
 
 
