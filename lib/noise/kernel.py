@@ -41,15 +41,9 @@ def _mixed(state: np.uint64, step: np.uint64) -> np.uint64:
 
 
 @_compiled()
-def _below(bound: int, stream: np.uint64, step: np.uint64) -> tuple[np.int64, np.uint64]:
-    """A uniform integer in 0..bound-1 without bias (Lemire 2019), and the next step of the stream."""
-    bound32 = np.uint64(bound)
-    while True:
-        product = (_mixed(stream, step) >> np.uint64(32)) * bound32
-        low = product & np.uint64(0xFFFFFFFF)
-        step += np.uint64(1)
-        if low >= bound32 or low >= (np.uint64(1) << np.uint64(32)) % bound32:
-            return np.int64(product >> np.uint64(32)), step
+def _word(stream: np.uint64, step: np.uint64) -> np.uint64:
+    """A random number of 32 bits."""
+    return _mixed(stream, step) >> np.uint64(32)
 
 
 @_compiled(nogil=True)
@@ -145,16 +139,26 @@ def attack_images(
 
         done = 0
         changed = 0
-        draws = np.uint64(0)
+        step = np.uint64(0)
+        word = _word(streams[i], step)
         for level in range(len(levels)):
             while done < levels[level] and count > 0:
-                at, draws = _below(count, streams[i], draws)
+                # A uniform integer below `count` without bias (Lemire 2019). The next word is computed here, before
+                # the processor has to guess branches.
+                choices = np.uint64(count)
+                product = word * choices
+                low = product & np.uint64(0xFFFFFFFF)
+                step += np.uint64(1)
+                word = _word(streams[i], step)
+                if low < choices and low < (np.uint64(1) << np.uint64(32)) % choices:
+                    continue
+                at = product >> np.uint64(32)
                 p = cells[at]
                 before = now[p]
                 outcome = 0
                 if random:
-                    word = _mixed(outcome_streams[i], np.uint64(done)) >> np.uint64(32)
-                    outcome = np.int64((word * np.uint64(len(table))) >> np.uint64(32))
+                    number = _word(outcome_streams[i], np.uint64(done)) * np.uint64(len(table))
+                    outcome = np.int64(number >> np.uint64(32))
                 after = before if spent[p] and not rereads else table[outcome, before if rereads else clean[p]]
                 now[p] = after
                 spent[p] = True
