@@ -1,6 +1,6 @@
-"""The noises once more, slow and obvious: the rules of section 3.2, one pixel at a time.
+"""A second, slow and obvious implementation of the noises (section 3.2), one pixel at a time.
 
-A noise that is not the paper's is taken as it is declared.
+The paper's four noises are written out; others use the functions that they declare.
 """
 
 import hashlib
@@ -10,7 +10,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from lib.noise import NOISES
+from lib.noise import find
+
+OUTCOMES = 256
 
 
 def darken(b, c):
@@ -33,11 +35,13 @@ PAPER = {
 }
 
 
-def alter(noise, b, c):
-    """What a pixel of brightness b becomes."""
-    if noise in PAPER:
-        return PAPER[noise](b, c)
-    return min(max(math.trunc(NOISES[noise].alter(b, c)), 0), 255)
+def alter(noise, b, c, outcome=0):
+    """The brightness after an attack on a pixel of brightness b; `outcome` is the random number of a random rule."""
+    noise = find(noise)
+    if noise.name in PAPER:
+        return PAPER[noise.name](b, c)
+    u = [(outcome + 0.5) / OUTCOMES] if noise.random else []
+    return min(max(math.trunc(noise.alter(b, c, *u)), 0), 255)
 
 
 def light(pixel):
@@ -75,16 +79,15 @@ def neighbours(image, y, x):
 
 
 def is_eligible(image, noise, y, x, white_above=0):
-    b = int(image[y, x])
-    if noise == "random_pixel_invert":
+    b, declared = int(image[y, x]), find(noise)
+    if declared.name == "random_pixel_invert":
         return True
-    if noise == "white_to_black":
+    if declared.name == "white_to_black":
         return b > white_above
-    if noise == "black_to_white":
+    if declared.name == "black_to_white":
         return b < 100
-    if noise == "edge_to_altered":
+    if declared.name == "edge_to_altered":
         return any((n > 127) != (b > 127) for n in neighbours(image, y, x))
-    declared = NOISES[noise]
     beside = declared.beside is None or any(declared.beside(b, n) for n in neighbours(image, y, x))
     return bool(declared.eligible(b)) and beside
 
@@ -104,52 +107,51 @@ def mixed(state, step):
     return z ^ (z >> 31)
 
 
-def draws(noise, seed, index):
-    """What draws the pixels of one image: called with 1 or more choices, it gives the number of the next one."""
-    key = int.from_bytes(hashlib.sha256(f"{noise} {seed}".encode()).digest()[:8], "little")
+def words(text, index):
+    """The random numbers of 32 bits of one image, in order."""
+    key = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
     stream = mixed(key, index)
-    words = (mixed(stream, step) >> 32 for step in itertools.count())
+    return (mixed(stream, step) >> 32 for step in itertools.count())
+
+
+def draws(noise, seed, index):
+    """A function that draws the number of the next of 1 or more choices, from the stream of one image."""
+    numbers = words(f"{noise} {seed}", index)
 
     def chosen(choices):
         # a number below the remainder of 2**32 would favour the first choices
-        return next(w * choices >> 32 for w in words if w * choices % 2**32 >= 2**32 % choices)
+        return next(w * choices >> 32 for w in numbers if w * choices % 2**32 >= 2**32 % choices)
 
     return chosen
 
 
-def attack_a_copy(image, noise, attacks, c, seed, index):
-    """The image after draws with replacement from its own list of eligible pixels, written into a copy."""
-    chosen = draws(noise, seed, index)
-    pixels = sorted(eligible(image, noise))
-    copy = image.copy()
-    for _ in range(attacks if pixels else 0):
-        pixel = pixels[chosen(len(pixels))]
-        copy[pixel] = alter(noise, int(image[pixel]), c)
-    return copy
+def attack(image, noise, levels, c, seed, index, replacement, source, white_above=0):
+    """The image, grey (H, W) or colour (H, W, 3), after attacks by any reading; then drawn, altered, left.
 
-
-def attack(image, noise, attacks, c, seed, index, replacement, source, white_above=0):
-    """The image, grey (H, W) or of colours (H, W, 3), after draws by any reading.
-
-    In a list that changes, the last pixel takes the place of one that goes.
+    Yields them for each of the ascending levels. In a list that changes, the last pixel replaces a removed one.
     """
-    chosen = draws(noise, seed, index)
-    pixels = sorted(eligible(grey(image), noise, white_above))
-    now, gone = image.copy(), set()
-    for _ in range(attacks):
-        if not pixels:
-            break
-        y, x = pixels[chosen(len(pixels))]
-        after = alter(noise, int(grey(image if source == "clean" else now)[y, x]), c)
-        now[y, x] = after if image.ndim == 2 else coloured(image[y, x], after)
-        gone |= set() if replacement else {(y, x)}
-        listed = grey(now if source == "current" else image)
-        near = [(y + down, x + right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0)]
-        for pixel in [p for p in near if 0 <= p[0] < len(now) and 0 <= p[1] < len(now[0])] + [(y, x)]:
-            wanted = pixel not in gone and is_eligible(listed, noise, *pixel, white_above)
-            if wanted and pixel not in pixels:
-                pixels.append(pixel)
-            elif not wanted and pixel in pixels:
-                pixels[pixels.index(pixel)] = pixels[-1]
-                pixels.pop()
-    return now
+    name, clean = find(noise).name, grey(image)
+    chosen, outcomes = draws(name, seed, index), words(f"{name} {seed} outcomes", index)
+    pixels = sorted(eligible(clean, noise, white_above))
+    now, spent, drawn = image.copy(), set(), 0
+    for level in levels:
+        while drawn < level and pixels:
+            y, x = pixels[chosen(len(pixels))]
+            outcome, drawn = next(outcomes) * OUTCOMES >> 32, drawn + 1
+            if source != "clean" or (y, x) not in spent:
+                after = alter(
+                    noise, int(clean[y, x] if source == "clean" else grey(now[y : y + 1, x : x + 1])[0, 0]), c, outcome
+                )
+                now[y, x] = after if image.ndim == 2 else coloured(image[y, x], after)
+            spent.add((y, x))
+            listed = grey(now) if source == "current" else clean
+            near = [(y + down, x + right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0)]
+            for pixel in [p for p in near if 0 <= p[0] < len(now) and 0 <= p[1] < len(now[0])] + [(y, x)]:
+                gone = pixel in spent and not replacement
+                wanted = not gone and is_eligible(listed, noise, *pixel, white_above)
+                if wanted and pixel not in pixels:
+                    pixels.append(pixel)
+                elif not wanted and pixel in pixels:
+                    pixels[pixels.index(pixel)] = pixels[-1]
+                    pixels.pop()
+        yield now.copy(), drawn, (grey(now) != clean).sum(), len(pixels)

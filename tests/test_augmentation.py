@@ -4,8 +4,8 @@ import torch
 from torch.nn import functional
 
 from lib import networks
-from lib.analysis import augmentation
-from lib.analysis.augmentation import CLEAN, Augmented
+from lib.experiments import augmentation
+from lib.experiments.augmentation import CLEAN, Augmented
 from lib.evaluation.results import interval
 from lib.paper import PAPER_NOISES
 from lib.store import data

@@ -12,8 +12,8 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from lib import networks
-from lib.analysis import confidence, dropout
-from lib.analysis.confidence import auroc, calibration_error, refusing, risk_area
+from lib.experiments import confidence, dropout
+from lib.experiments.confidence import auroc, calibration_error, refusing, risk_area
 from lib.analysis.trainings import measure_trainings
 from lib.evaluation.plan import Plan
 from lib.evaluation.sweep import sweep

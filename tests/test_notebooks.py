@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from lib.adversarial.runs import AttackPlan
 from lib.analysis.components import Varied
-from lib.analysis.confidence import Confidence
+from lib.experiments.confidence import Confidence
 from lib.analysis.trainings import Asked, Measured
 from lib.evaluation.plan import Plan
 from lib.explorer.one_digit import Opening

@@ -20,7 +20,7 @@ from lib.store.files import OUTPUTS, lock, may_write, visible, write_derived
 from lib.store.parts import weights_hash
 
 COUNTS = (2_000, 10_000)  # the test images, counted from the first, of the accuracies that are published
-READING = ["replacement", "source", "white_above", "space", "statistics", "bfloat16"]
+READING = ["replacement", "source", "white_above", "space", "statistics", "adapted_on", "bfloat16"]
 KEYS = ["model", "seed", "dataset", *READING, "noise", "c", "attacks", "draw", "images"]
 COLUMNS = ["model", "recipe", *KEYS[1:], "correct", "pixels_altered"]  # described in outputs/README.md
 
@@ -98,6 +98,7 @@ def about(record: dict) -> dict:
         "white_above": recipe["white_above"] if recipe["noise"] == "white_to_black" else None,
         "space": recipe["space"],
         "statistics": SweepPart(Path(), recipe).statistics,
+        "adapted_on": recipe.get("adapted_on"),
         "bfloat16": recipe.get("bfloat16", False),
         "noise": recipe["noise"],
         "c": recipe.get("c"),

@@ -1,7 +1,8 @@
-"""The pixel noises (section 3.2): the rules of one attack, and images attacked by them.
+"""The pixel noises (section 3.2): the rule of one attack, and attacked images.
 
-From here are imported `perturb`, `perturb_and_count` and `eligible_pixels` (of `lib.noise.perturbation`), `PixelNoise`
-(of `lib.noise.transform`), `Noise` and `NOISES` (of `lib.noise.rules`).
+Import from here `perturb`, `perturb_and_count` and `eligible_pixels` (NumPy arrays; `lib.noise.perturbation`),
+`attack_map` (tensors on any device; `lib.noise.tensors`), `PixelNoise` (torchvision; `lib.noise.transform`), `Noise`
+and `NOISES` (`lib.noise.rules`).
 """
 
 import importlib
@@ -10,9 +11,11 @@ from typing import Any
 from lib.noise.perturbation import SOURCES, deciding, eligible_pixels, perturb, perturb_and_count  # noqa: F401
 from lib.noise.rules import NOISES, Noise, altered_table, default_c, find, white_to_black  # noqa: F401
 
+NEEDS_TORCH = {"PixelNoise": "lib.noise.transform", "attack_map": "lib.noise.tensors"}
+
 
 def __getattr__(name: str) -> Any:
-    """`PixelNoise`, which needs torch: imported at its first use."""
-    if name == "PixelNoise":
-        return importlib.import_module("lib.noise.transform").PixelNoise
+    """What needs torch is imported at its first use."""
+    if name in NEEDS_TORCH:
+        return getattr(importlib.import_module(NEEDS_TORCH[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

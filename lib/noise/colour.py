@@ -1,11 +1,11 @@
-"""Colour by its luminance: how bright a pixel of three channels is."""
+"""Luminance: the brightness of a colour."""
 
 import numpy as np
 
-RED, GREEN, BLUE = 19595, 38470, 7471  # weights in 65536ths: ITU-R BT.601, as Pillow has them
-ONE = 65536
+WEIGHTS = np.array([19595, 38470, 7471])  # red, green, blue in 65536ths: ITU-R BT.601, as in Pillow
 
 
 def luminance(images: np.ndarray) -> np.ndarray:
-    """The brightness of colours (..., 3) uint8, rounded: (...) uint8, what Pillow's `convert("L")` makes of them."""
-    return ((images @ np.array([RED, GREEN, BLUE]) + ONE // 2) // ONE).astype(np.uint8)
+    """The luminance of colours, (..., 3) uint8 -> (...) uint8, rounded as in Pillow's `convert("L")`."""
+    one = WEIGHTS.sum()
+    return ((images @ WEIGHTS + one // 2) // one).astype(np.uint8)

@@ -1,16 +1,17 @@
-"""Attacking pixels one by one, compiled by Numba; `perturbation` is the way in."""
+"""Attacks on single pixels, compiled by Numba. `perturbation` calls it.
+
+The compiled code is cached on disk and knows only when this file changes. So everything from other modules comes in as
+an argument.
+"""
 
 import numpy as np
 from numba import njit
 
-from lib.noise.colour import BLUE, GREEN, ONE, RED
-from lib.noise.rules import OUTSIDE
-
-WHITE = 255 * ONE
+BARRED = 16  # taken from the support of a pixel that is not eligible whatever its neighbours are
 
 
 def _compiled(**options):
-    """`njit`, the machine code kept on disk; where no folder for it may be written, every process compiles anew."""
+    """`njit`, cached on disk; where no cache folder is writable, every process compiles for itself."""
 
     def decorate(function):
         try:
@@ -23,7 +24,7 @@ def _compiled(**options):
 
 @_compiled()
 def start_streams(key: np.uint64, index: np.ndarray) -> np.ndarray:
-    """(n,) uint64: where the random stream of each image begins, from the draw's key and the image's number."""
+    """The start of each image's random stream, (n,) uint64, from the draw's key and the image's number."""
     streams = np.empty(len(index), np.uint64)
     for i in range(len(index)):
         streams[i] = _mixed(key, index[i])
@@ -40,27 +41,25 @@ def _mixed(state: np.uint64, step: np.uint64) -> np.uint64:
 
 
 @_compiled()
-def _below(bound: int, stream: np.uint64, step: np.uint64) -> tuple[np.int64, np.uint64]:
-    """A uniform integer in 0..bound-1 without bias (Lemire 2019), and the next step of the stream."""
-    bound32 = np.uint64(bound)
-    threshold = (np.uint64(1) << np.uint64(32)) % bound32
-    while True:
-        product = (_mixed(stream, step) >> np.uint64(32)) * bound32
-        step += np.uint64(1)
-        if product & np.uint64(0xFFFFFFFF) >= threshold:
-            return np.int64(product >> np.uint64(32)), step
+def _word(stream: np.uint64, step: np.uint64) -> np.uint64:
+    """A random number of 32 bits."""
+    return _mixed(stream, step) >> np.uint64(32)
 
 
 @_compiled(nogil=True)
 def attack_images(
     images,
+    height,
+    start,
+    stop,
     streams,
+    outcome_streams,
     levels,
     rows,
     table,
     eligible,
-    beside,
-    looks_beside,
+    kind,
+    near,
     replacement,
     relists,
     rereads,
@@ -69,86 +68,170 @@ def attack_images(
     altered,
     left,
 ):
-    """Fill rows `rows[i]` of `noisy` and the counts with the state after `levels[i]` attacks, levels ascending.
+    """Attack the images `start` to `stop` and write the state after `levels[k]` attacks into row `rows[k]`.
 
-    The image lies in a frame of OUTSIDE. `cells[:count]` are its eligible pixels, `place` where each stands there;
-    `support` counts the neighbours that make a pixel eligible, so an attack looks again at its surroundings alone.
-    Unless it `relists`, what was eligible in the clean image stays so until it is spent, and nothing else becomes so.
-    Unless it `rereads`, the brightness that an attack alters is the clean image's.
+    An image is flat: (H * W,) in row-major order. `cells[:count]` are its eligible pixels, in the order of the draws.
+    Where neighbours matter and the list follows the current image, an attack updates it around the attacked pixel.
+
+    Args:
+        images: (n, H * W) uint8, of `height` rows.
+        streams: (n,) uint64; which pixel is drawn.
+        outcome_streams: (n,) uint64; which row of `table` an attack takes.
+        levels: (levels,) int64, ascending.
+        table: (outcomes, 256) uint8, the brightness after an attack.
+        eligible: (256,) bool.
+        kind: (256,) uint16, the kind of each brightness as a neighbour; kind 0 is outside the image.
+        near: (kinds, kinds) bool; whether a pixel of the first kind is eligible beside one of the second.
+            One kind: neighbours do not matter.
+        relists: whether the current image decides which pixels are eligible; else the clean one does.
+        rereads: whether the current image gives the brightness to alter; else the clean one does, and only the first
+            attack on a pixel alters it.
+        noisy: (levels, n, H * W) uint8, written.
+        drawn, altered, left: (levels, n) int64, written: attacks made, pixels unlike the clean image, eligible pixels.
     """
-    n, height, width = images.shape
+    pixels = images.shape[1]
+    width = pixels // height
     stride = width + 2
-    around = (-stride - 1, -stride, -stride + 1, -1, 1, stride - 1, stride, stride + 1)
-    area = (height + 2) * stride
-    frame = np.empty(area, np.uint16)
-    clean = np.empty(area, np.uint16)
-    cells = np.empty(height * width, np.int32)
-    place = np.empty(area, np.int32)
-    support = np.empty(area, np.int8)
-    spent = np.empty(area, np.bool_)
-
-    for i in range(n):
-        frame[:] = OUTSIDE
+    # Unsigned, as all that indexes here: Numba then does not look for negative indices. -1 is 2**64 - 1.
+    around = np.array([-stride - 1, -stride, -stride + 1, -1, 1, stride - 1, stride, stride + 1]).astype(np.uint64)
+    looks_beside = len(near) > 1
+    follows = looks_beside and relists
+    random = len(table) > 1
+    framed = (height + 2) * stride if looks_beside else 0  # pixels with a frame of one around the image
+    kinds = np.zeros(framed, kind.dtype)
+    flat = np.full(framed, pixels, np.uint32)  # a framed pixel's place in the flat image
+    frame = np.empty(pixels if looks_beside else 0, np.uint32)  # and back
+    support = np.zeros(framed, np.int8)  # neighbours that make a pixel eligible
+    place = np.full(pixels if follows else 0, -1, np.int32)  # where an eligible pixel stands in `cells`
+    if looks_beside:
         for y in range(height):
             for x in range(width):
-                frame[(y + 1) * stride + x + 1] = images[i, y, x]
-        clean[:] = frame
-        place[:] = -1
+                flat[(y + 1) * stride + x + 1] = y * width + x
+                frame[y * width + x] = (y + 1) * stride + x + 1
+    now = np.empty(pixels, np.uint8)
+    spent = np.empty(pixels, np.bool_)  # attacked before
+    cells = np.empty(pixels, np.uint32)
+    turning = np.empty(9, np.uint64)  # neighbours whose support comes or goes, and room for one that does not
+    near_to = near.T.astype(np.int8).ravel()
+    pairs = np.argwhere(near)
+
+    for i in range(start, stop):
+        clean = images[i]
+        now[:] = clean
         spent[:] = False
         count = 0
-        for y in range(height):
-            for x in range(width):
-                p = (y + 1) * stride + x + 1
-                support[p] = 0
-                if looks_beside:
-                    for step in around:
-                        support[p] += beside[frame[p], frame[p + step]]
-                if eligible[frame[p]] and (support[p] > 0 or not looks_beside):
-                    cells[count] = p
-                    place[p] = count
-                    count += 1
+        if looks_beside:
+            for p in range(pixels):
+                kinds[frame[p]] = kind[clean[p]]
+            _count_support(kinds, near, pairs, stride, support)
+            for p in range(pixels):
+                f = np.uint64(frame[p])
+                support[f] -= BARRED * (not eligible[clean[p]])
+                wanted = support[f] > 0
+                if follows:
+                    place[p] = count if wanted else -1
+                cells[count] = p
+                count += wanted
+        else:
+            for p in range(pixels):
+                cells[count] = p
+                count += eligible[clean[p]]
 
         done = 0
-        draws = np.uint64(0)
+        changed = 0
+        step = np.uint64(0)
+        word = _word(streams[i], step)
         for level in range(len(levels)):
             while done < levels[level] and count > 0:
-                at, draws = _below(count, streams[i], draws)
+                # A uniform integer below `count` without bias (Lemire 2019). The next word is computed here, before
+                # the processor has to guess branches.
+                choices = np.uint64(count)
+                product = word * choices
+                low = product & np.uint64(0xFFFFFFFF)
+                step += np.uint64(1)
+                word = _word(streams[i], step)
+                if low < choices and low < (np.uint64(1) << np.uint64(32)) % choices:
+                    continue
+                at = product >> np.uint64(32)
                 p = cells[at]
-                before = frame[p]
-                after = table[before if rereads else clean[p]]
-                frame[p] = after
-                spent[p] = not replacement
+                before = now[p]
+                outcome = 0
+                if random:
+                    number = _word(outcome_streams[i], np.uint64(done)) * np.uint64(len(table))
+                    outcome = np.int64(number >> np.uint64(32))
+                after = before if spent[p] and not rereads else table[outcome, before if rereads else clean[p]]
+                now[p] = after
+                spent[p] = True
+                changed += (after != clean[p]) - np.int64(before != clean[p])
                 done += 1
-                if looks_beside and relists:
-                    support[p] = 0
-                    for step in around:
-                        q = p + step
-                        b = frame[q]
-                        support[p] += beside[after, b]
-                        if b == OUTSIDE:
-                            continue
-                        support[q] += np.int8(beside[b, after]) - np.int8(beside[b, before])
-                        wanted = eligible[b] and support[q] > 0 and not spent[q]
-                        if wanted != (place[q] >= 0):
-                            count = _toggle(q, cells, place, count)
-                again = not relists or (eligible[after] and (support[p] > 0 or not looks_beside))
-                if spent[p] or not again:
+                if not follows:
+                    if not replacement or (relists and not eligible[after]):
+                        count -= 1
+                        cells[at] = cells[count]
+                    continue
+                f, old, new = np.uint64(frame[p]), kinds[frame[p]], kind[after]
+                kinds[f] = new
+                if old != new:
+                    to_new, to_old = np.uint64(new * len(near)), np.uint64(old * len(near))
+                    turned = 0
+                    for k in range(8):
+                        g = f + around[k]
+                        other = np.uint64(kinds[g])
+                        was = support[g]
+                        support[g] = np.int8(was + near_to[to_new + other] - near_to[to_old + other])
+                        turning[turned] = g
+                        turned += (was > 0) != (support[g] > 0)
+                    for k in range(turned):
+                        count = _toggle(flat[turning[k]], cells, place, count)
+                stays = False
+                if replacement and eligible[after]:
+                    found = 0
+                    for k in range(8):
+                        found += near[new, kinds[f + around[k]]]
+                    support[f] = found
+                    stays = found > 0
+                else:
+                    support[f] = -BARRED
+                if not stays:
                     count = _toggle(p, cells, place, count)
             row = rows[level]
-            changed = 0
-            for y in range(height):
-                for x in range(width):
-                    p = (y + 1) * stride + x + 1
-                    noisy[row, i, y, x] = frame[p]
-                    changed += frame[p] != clean[p]
+            for p in range(pixels):
+                noisy[row, i, p] = now[p]
             drawn[row, i] = done
             altered[row, i] = changed
             left[row, i] = count
 
 
 @_compiled()
+def _count_support(kinds, near, pairs, stride, support):
+    """Count in `support` the neighbours near each pixel of a framed image.
+
+    For a few pairs of kinds that are near, the compiler makes it a loop over many pixels at once.
+    """
+    inner = len(kinds) - 2 * (stride + 1)
+    above, left, below = kinds[:], kinds[stride:], kinds[2 * stride :]  # the neighbours of the pixel are 0, 1, 2 there
+    own, count = kinds[stride + 1 :], support[stride + 1 :]
+    if len(pairs) > 16:
+        for f in range(inner):
+            found = 0
+            for k in range(3):
+                found += near[own[f], above[f + k]] + near[own[f], below[f + k]]
+            count[f] = found + near[own[f], left[f]] + near[own[f], left[f + 2]]
+        return
+    support[:] = 0
+    for k in range(len(pairs)):
+        one, other = np.uint8(pairs[k, 0]), np.uint8(pairs[k, 1])
+        for f in range(inner):
+            found = np.uint8(above[f] == other) + np.uint8(above[f + 1] == other) + np.uint8(above[f + 2] == other)
+            found = np.uint8(found) + np.uint8(below[f] == other) + np.uint8(below[f + 1] == other)
+            found = np.uint8(found) + np.uint8(below[f + 2] == other)
+            found = np.uint8(found) + np.uint8(left[f] == other) + np.uint8(left[f + 2] == other)
+            count[f] += np.int8(np.uint8(found) * np.uint8(own[f] == one))
+
+
+@_compiled()
 def _toggle(p: int, cells: np.ndarray, place: np.ndarray, count: int) -> int:
-    """Put pixel p into the eligible cells, or take it out by moving the last one to its place; the new count."""
+    """Add pixel p to the eligible cells, or remove it by moving the last one to its place; the new count."""
     if place[p] < 0:
         cells[count] = p
         place[p] = count
@@ -161,30 +244,37 @@ def _toggle(p: int, cells: np.ndarray, place: np.ndarray, count: int) -> int:
 
 
 @_compiled(nogil=True)
-def relight(colours, clean, brightness, lit):
-    """Fill `lit` (levels, n, H, W, 3) with the `colours` (n, H, W, 3) at another `brightness` (levels, n, H, W).
+def relight(colours, clean, brightness, weights, start, stop, lit):
+    """Write the images `start` to `stop` of `colours` at another brightness into `lit`.
 
-    A pixel keeps its hue, and its channels where the brightness is that of `clean`, the luminance of the colours
-    (n, H, W). To a lower one the channels' distance from black is scaled down, to a higher one that from white. The
-    channels' halves go down, so that their luminance, rounded, becomes the brightness exactly.
+    Where the brightness is that of `clean`, the colour does not change. Elsewhere a pixel keeps its hue. To darken it,
+    its channels' distances from black are scaled down; to lighten it, those from white. Halves are rounded down, so
+    that the rounded luminance becomes the brightness exactly.
+
+    Args:
+        colours: (n, H * W, 3) uint8.
+        clean: (n, H * W) uint8, the luminance of the colours.
+        brightness: (levels, n, H * W) uint8.
+        weights: (3,) int64, of red, green and blue in the luminance.
+        lit: (levels, n, H * W, 3) uint8, written.
     """
-    levels, n, height, width = brightness.shape
-    for level in range(levels):
-        for i in range(n):
-            for y in range(height):
-                for x in range(width):
-                    red, green, blue = colours[i, y, x, 0], colours[i, y, x, 1], colours[i, y, x, 2]
-                    after = brightness[level, i, y, x]
-                    if after == clean[i, y, x]:
-                        lit[level, i, y, x, 0], lit[level, i, y, x, 1], lit[level, i, y, x, 2] = red, green, blue
-                        continue
-                    now = RED * np.int64(red) + GREEN * np.int64(green) + BLUE * np.int64(blue)  # before rounding
-                    wanted = ONE * np.int64(after)
-                    for channel in range(3):
-                        value = np.int64(colours[i, y, x, channel])
-                        if wanted < now:
-                            scaled = (2 * value * wanted + now - 1) // (2 * now)
-                        else:
-                            left = WHITE - now
-                            scaled = 255 - (2 * (255 - value) * (WHITE - wanted) + left) // (2 * left)
-                        lit[level, i, y, x, channel] = scaled
+    one = weights.sum()
+    for level in range(len(brightness)):
+        for i in range(start, stop):
+            lit[level, i] = colours[i]
+            for p in range(colours.shape[1]):
+                after = brightness[level, i, p]
+                if after == clean[i, p]:
+                    continue
+                now = np.int64(0)  # before rounding
+                for channel in range(3):
+                    now += weights[channel] * np.int64(colours[i, p, channel])
+                wanted = one * np.int64(after)
+                for channel in range(3):
+                    value = np.int64(colours[i, p, channel])
+                    if wanted < now:
+                        scaled = (2 * value * wanted + now - 1) // (2 * now)
+                    else:
+                        left = 255 * one - now
+                        scaled = 255 - (2 * (255 - value) * (255 * one - wanted) + left) // (2 * left)
+                    lit[level, i, p, channel] = scaled

@@ -1,26 +1,25 @@
-"""From images to attacked images: k attacks are k draws of one eligible pixel, uniformly at random, each altered.
+"""Attacked images: k attacks draw one eligible pixel each, uniformly at random, and alter it (section 3.2).
 
-What the paper leaves open is whether a pixel may be drawn again, and whether the image before all attacks or the image
-as it now stands says what is eligible and how bright it is.
+The paper does not say whether a pixel may be drawn twice (`replacement`), nor whether the clean or the current image
+decides which pixels are eligible and how bright they are (`source`).
 """
 
 import hashlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 
 import numpy as np
 
-from lib.noise.colour import luminance
-from lib.noise.rules import OUTSIDE, Noise, altered_table, default_c, find, is_whole
+from lib.noise import colour
+from lib.noise.rules import Noise, Tables, default_c, find, is_whole, tabulated
 
-MOST_ATTACKS = 100_000_000  # on an image: some ten seconds where a pixel may be drawn again
-SMALLEST_PICTURE = 8  # rows and columns of one in colour that is told from grey images three pixels wide
-MOST_PIXELS = 2**31 - 1  # of an image with a frame around it: places are numbered in int32
+MOST_ATTACKS = 100_000_000  # per image; takes some seconds if a pixel may be drawn again
+SMALLEST_PICTURE = 8  # rows and columns from which (H, W, 3) is one colour image and not H grey images of width 3
+MOST_PIXELS = 2**31 - 1  # of an image with a frame of one around it: pixels are numbered in int32
 
-# Source: whether the list of eligible pixels, and the brightness to alter, follow the image as it now stands. `list`
-# takes the list from the clean image and the brightness from the current one.
+# source: (whether the current image decides which pixels are eligible, whether it gives the brightness to alter);
+# otherwise the clean image does.
 SOURCES = {"clean": (False, False), "list": (False, True), "current": (True, True)}
 
 
@@ -37,39 +36,37 @@ def perturb(
 ) -> np.ndarray:
     """Attack `attacks` pixels of every image, one after another (section 3.2).
 
-    The random stream of an image depends on (seed, noise, its index) alone: a subset, another order, another number of
-    threads or other levels give the same pixels, and level 20 continues level 10.
+    The random stream of an image depends only on (seed, noise, its index). So a subset, another order, another number
+    of threads or other levels give the same pixels, and level 20 continues level 10.
 
-    Colour goes by luminance (ITU-R BT.601, rounded: what Pillow's `convert("L")` gives). It decides which pixels are
-    eligible, on which side of its neighbours a pixel lies, and which brightness b the rule makes of it. So draws,
-    counts and the luminance of the result are exactly those of the image made grey first. The attacked pixel takes
-    luminance b and keeps the hue that it has in the clean image. To get darker its channels are scaled down: x becomes
-    x b / y, where y is the clean luminance before rounding. To get brighter they are mixed with white:
-    255 - (255 - x) (255 - b) / (255 - y), since a full channel cannot be scaled up. Both go to the nearest integer,
-    halves down. A pure blue (0, 0, 255), of luminance 29, is thus (0, 0, 123) at 14 and (238, 238, 255) at 240; at 0
-    all is black, at 255 white, and at its clean luminance a pixel has its clean colour. Three equal channels give the
-    grey result three times.
+    Colour images are attacked by luminance (ITU-R BT.601, rounded as in Pillow's `convert("L")`). It decides which
+    pixels are eligible and is the brightness b in the rules. So draws, counts and the luminance of the result are those
+    of the grey image. The attacked pixel takes the luminance b and keeps the hue of the clean image. To darken it, each
+    channel x becomes x b / y, where y is the clean luminance before rounding. To lighten it, each channel becomes
+    255 - (255 - x) (255 - b) / (255 - y), a mixture with white. Both are rounded to the nearest integer, halves down.
+    A pure blue (0, 0, 255), of luminance 29, is (0, 0, 123) at 14 and (238, 238, 255) at 240. Three equal channels give
+    the grey result three times.
 
     Args:
-        images: (n, H, W) uint8, or (n, H, W, 3) uint8 with red, green and blue, at their own resolution; not changed.
-            One image goes as `image[None]`; (H, W, 3) is refused from 8x8 on, below it is H grey images three wide.
-        noise: a name of `NOISES`, or a `Noise`.
+        images: (n, H, W) uint8, or (n, H, W, 3) uint8 with red, green and blue; not changed. A single image is
+            `image[None]`. The shape (H, W, 3) is refused from 8x8 on; below, it is H grey images of width 3.
+        noise: a name in `NOISES`, or a `Noise`.
         attacks: pixels to attack, from 0 to `MOST_ATTACKS`; or a sequence of such levels.
-        c: the constant of equations (3) and (4), above 0; None: the noise's own.
+        c: the constant of equations (3) and (4), above 0; None: the noise's default.
         seed: the draw, from 0 to 2**63 - 1.
         index: (n,) the images' numbers in their data set, from 0 to 2**63 - 1; None: 0..n-1.
-        replacement: whether a pixel may be drawn again. The paper leaves this and `source` open; the defaults are the
-            reading that gives its Table 1 best (`readings.ipynb`).
-        source: the image that says which pixels are eligible and how bright the one to alter is: "clean", before all
-            attacks, so that a second draw of one pixel changes nothing; "current", as it now stands. "list": which by
-            the clean image, how bright by the current one.
+        replacement: whether a pixel may be drawn again. The paper leaves this and `source` open; the defaults come
+            nearest to its Table 1 (`readings.ipynb`).
+        source: the image that decides which pixels are eligible and how bright they are. "clean": the image before all
+            attacks, so that a pixel drawn again stays as it is. "current": the image after the attacks before. "list":
+            the clean image decides which are eligible, the current image how bright they are.
 
     Returns:
-        as `images` for one level, (levels, ...) for a sequence. Where nothing eligible is left, further attacks do
-        nothing; `perturb_and_count` tells how many there were.
+        as `images` for one level, (levels, ...) for a sequence. If no eligible pixel is left, further attacks do
+        nothing; `perturb_and_count` returns how many attacks were made.
 
     Raises:
-        ValueError: for anything else; it says what was given and what is allowed.
+        ValueError: if an argument is not as described; it says what was given and what is allowed.
     """
     return perturb_and_count(
         images, noise, attacks, c=c, seed=seed, index=index, replacement=replacement, source=source
@@ -87,98 +84,131 @@ def perturb_and_count(
     replacement: bool = True,
     source: str = "clean",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """What `perturb` returns, then three counts: draws made, pixels altered, pixels still eligible.
+    """Attack as `perturb` does, and count.
 
-    Altered are the pixels whose brightness is another than in the clean image. So an attack that leaves its pixel as
-    bright as it was (brightness 85 under White to Black with c = 2) is a draw and alters none; a second draw of a pixel
-    adds none, and takes one away where it brings the clean brightness back. The brightness of a colour is its
-    luminance.
+    A pixel is altered if its brightness (for colours, its luminance) differs from that in the clean image. An attack
+    may leave a pixel as bright as it was (85 under White to Black with c = 2) or, when a pixel is drawn again, bring
+    the clean brightness back; such pixels are not altered.
 
     Returns:
-        noisy as `perturb`, then drawn, altered, left: each (n,) or (levels, n) int64.
+        the images as `perturb`; then attacks made, pixels altered and pixels still eligible, each (n,) or (levels, n)
+        int64.
+
+    Raises:
+        ValueError: as `perturb`.
     """
     noise = find(noise)
     given = _checked_images(images)
-    index = _checked_index(index, given)
-    coloured = given.ndim == 4
-    images = luminance(given) if coloured else given
+    index = checked_index(index, given.shape[:1])
     levels = _checked_levels(attacks)
-    if not is_whole(seed, 2**63 - 1):
-        raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, not {seed!r}")
-    _check_drawing(replacement, source)
-    table, eligible, beside = _tables(noise, default_c(noise, c))
-    key = int.from_bytes(hashlib.sha256(f"{noise.name} {int(seed)}".encode()).digest()[:8], "little")
-    from lib.noise import kernel  # with Numba, which a check of parameters need not wait for
-
-    streams = kernel.start_streams(np.uint64(key), index.astype(np.uint64))
-
+    check_seed(seed)
+    check_drawing(replacement, source)
+    tables = tabulated(noise, default_c(noise, c))
     one, levels = levels.ndim == 0, np.atleast_1d(levels)
+    found = attack_tabulated(given, tables, levels, seed, index, bool(replacement), source)
+    noisy, drawn, altered, left = (each[0] for each in found) if one else found
+    return noisy, drawn, altered, left
+
+
+def stream_keys(tables: Tables, seed: int) -> tuple[int, int]:
+    """The keys of one draw's random streams, 0 to 2**64 - 1: of the pixels, and of the outcomes of a random rule."""
+    texts = f"{tables.name} {int(seed)}", f"{tables.name} {int(seed)} outcomes"
+    first, second = (int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") for text in texts)
+    return first, second
+
+
+def attack_tabulated(
+    given: np.ndarray, tables: Tables, levels: np.ndarray, seed: int, index: np.ndarray, replacement: bool, source: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """`perturb_and_count` with a noise as tables and levels (levels,), for arguments that are checked."""
+    from lib.noise import kernel  # imports Numba, which a check of parameters does not need
+
+    n, height, width = given.shape[:3]
+    coloured = given.ndim == 4
+    # One layout for the compiled code: contiguous and writable. It is not written to.
+    images = np.require(colour.luminance(given) if coloured else given, requirements="CW").reshape(n, height * width)
+    streams = [kernel.start_streams(np.uint64(key), index.astype(np.uint64)) for key in stream_keys(tables, seed)]
     ascending = np.argsort(levels, kind="stable")
     noisy = np.empty((len(levels), *images.shape), np.uint8)
-    shown = np.empty((len(levels), *given.shape), np.uint8) if coloured else noisy
-    drawn, altered, left = (np.empty((len(levels), len(images)), np.int64) for _ in range(3))
+    drawn, altered, left = (np.empty((len(levels), n), np.int64) for _ in range(3))
 
-    def attack(chunk: slice) -> None:
+    def attack(start: int, stop: int) -> None:
         kernel.attack_images(
-            images[chunk],
-            streams[chunk],
+            images,
+            height,
+            start,
+            stop,
+            *streams,
             levels[ascending],
             ascending,
-            table,
-            eligible,
-            beside,
-            noise.beside is not None,
-            bool(replacement),
+            *tables[1:],
+            replacement,
             *SOURCES[source],
-            noisy[:, chunk],
-            drawn[:, chunk],
-            altered[:, chunk],
-            left[:, chunk],
+            noisy,
+            drawn,
+            altered,
+            left,
         )
-        if coloured:
-            kernel.relight(np.ascontiguousarray(given[chunk]), images[chunk], noisy[:, chunk], shown[:, chunk])
 
-    _in_threads(attack, len(images))
-    return (shown[0], drawn[0], altered[0], left[0]) if one else (shown, drawn, altered, left)
+    _in_threads(attack, n)
+    if coloured:
+        colours = np.require(given, requirements="CW").reshape(n, height * width, 3)
+        grey, noisy = noisy, np.empty((*noisy.shape, 3), np.uint8)
+        _in_threads(lambda *part: kernel.relight(colours, images, grey, colour.WEIGHTS, *part, noisy), n)
+    return noisy.reshape(len(levels), *given.shape), drawn, altered, left
 
 
 def deciding(noise: str | Noise, c: float, replacement: bool, source: str) -> tuple[bool, str]:
-    """`replacement` and `source` under the one name that stands for all whose pixels would be the same for this noise.
+    """Canonical (replacement, source) among the choices that give this noise the same pixels.
 
-    No default enters: without replacement goes before with it, `clean` before `current`, and `current` before `list`.
-    Without replacement a drawn pixel is out of play whatever it has become, so that the source can matter by the
-    neighbours alone. With it `current` is like no replacement where no altered pixel stays eligible (BtW at c = 2), and
-    like `list` where all do (RPI).
+    Without replacement a pixel is attacked once, so the source matters only through neighbours. With replacement,
+    "current" equals no replacement if no altered pixel stays eligible (Black to White at c = 2), and equals "list" if
+    all do (Random Pixel Invert). No replacement is preferred, then "clean", then "current".
     """
     noise = find(noise)
-    _check_drawing(replacement, source)
-    table, eligible, _ = _tables(noise, default_c(noise, c))
-    after = table[eligible[:256]]  # what the eligible brightnesses become
+    check_drawing(replacement, source)
+    _, table, eligible, _, _ = tabulated(noise, default_c(noise, c))
+    after = np.unique(table[:, eligible])  # the altered brightnesses
     alone = noise.beside is None
     if alone and source == "current" and not eligible[after].any():
         replacement = False
     if not replacement:
         return False, "clean" if alone or source == "list" else source
     listed = source == "list" or (source == "current" and alone and eligible[after].all())
-    if listed and (table[after] == after).all():  # a second attack changes nothing
+    if listed and (table[:, after] == after).all():  # a second attack changes nothing
         return True, "clean"
     return True, "current" if listed and alone and eligible[after].all() else source
 
 
 def eligible_pixels(images: np.ndarray, noise: str | Noise) -> np.ndarray:
-    """Which pixels of images as `perturb` takes them are eligible as they stand: (n, H, W) bool (section 3.2)."""
+    """The pixels that are eligible for the first attack (section 3.2).
+
+    Args:
+        images: as in `perturb`.
+        noise: a name in `NOISES`, or a `Noise`.
+
+    Returns:
+        (n, H, W) bool.
+
+    Raises:
+        ValueError: as `perturb`.
+    """
     noise = find(noise)
     images = _checked_images(images)
-    images = luminance(images) if images.ndim == 4 else images
-    _, eligible, beside = _tables(noise, default_c(noise))
+    images = colour.luminance(images) if images.ndim == 4 else images
+    _, _, eligible, kind, near = tabulated(noise, default_c(noise))
     mask = eligible[images]
     if noise.beside is not None:
-        n, height, width = images.shape
-        padded = np.full((n, height + 2, width + 2), OUTSIDE)
-        padded[:, 1:-1, 1:-1] = images
+        _, height, width = images.shape
+        kinds = np.pad(kind[images], ((0, 0), (1, 1), (1, 1)))  # 0: outside the image
         shifts = [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]
-        mask &= np.any([beside[images, padded[:, y : y + height, x : x + width]] for y, x in shifts], axis=0)
+        mask &= np.any([near[kind[images], kinds[:, y : y + height, x : x + width]] for y, x in shifts], axis=0)
     return mask
+
+
+def check_seed(seed: int) -> None:
+    if not is_whole(seed, 2**63 - 1):
+        raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, not {seed!r}")
 
 
 def _checked_images(images: np.ndarray) -> np.ndarray:
@@ -190,18 +220,19 @@ def _checked_images(images: np.ndarray) -> np.ndarray:
             f"images must have the shape (n, H, W) or (n, H, W, 3) with H and W at least 1, not {images.shape}"
         )
     if images.shape[2:] == (3,) and min(images.shape[:2]) >= SMALLEST_PICTURE:
-        raise ValueError(f"{images.shape} is the shape of one picture in colour; give it as image[None]")
+        raise ValueError(f"{images.shape} is the shape of one colour image; give it as image[None]")
     if (images.shape[1] + 2) * (images.shape[2] + 2) > MOST_PIXELS:
         raise ValueError(f"an image must have less than 2**31 pixels with a frame of one around it, not {images.shape}")
     return images
 
 
-def _checked_index(index: np.ndarray | Sequence[int] | None, images: np.ndarray) -> np.ndarray:
+def checked_index(index: np.ndarray | Sequence[int] | None, shape: tuple[int]) -> np.ndarray:
+    """The numbers of the images as int64 of this shape, (n,); None: 0..n-1."""
     if index is None:
-        return np.arange(len(images))
-    must = f"index must hold {len(images)} integers from 0 to 2**63 - 1"
+        return np.arange(*shape)
+    must = f"index must hold {shape[0]} integers from 0 to 2**63 - 1"
     found = _whole_numbers(index, 2**63 - 1, must)
-    if found.shape != images.shape[:1]:
+    if found.shape != shape:
         raise ValueError(f"{must}, not the shape {found.shape}")
     return found
 
@@ -216,12 +247,12 @@ def _checked_levels(attacks: int | Sequence[int]) -> np.ndarray:
 
 
 def _whole_numbers(given: object, most: int, must: str) -> np.ndarray:
-    """The integers from 0 to `most` that were given, as an int64 array of the same shape.
+    """The given integers from 0 to `most`, as an int64 array of the same shape.
 
     Raises:
-        ValueError: if another value is among them; it names the first one after the words `must`.
+        ValueError: if a value is not one; the message is `must` and the first such value.
     """
-    values = np.asarray(given, None if isinstance(given, np.ndarray) else object)  # object: nothing is rounded
+    values = np.asarray(given, None if isinstance(given, np.ndarray) else object)  # object: without rounding
     fit = values.dtype.kind in "iu" and (not values.size or (values.min() >= 0 and values.max() <= most))
     for value in [] if fit else values.ravel().tolist():
         if not is_whole(value, most):
@@ -229,31 +260,18 @@ def _whole_numbers(given: object, most: int, must: str) -> np.ndarray:
     return values.astype(np.int64)
 
 
-def _check_drawing(replacement: bool, source: str) -> None:
+def check_drawing(replacement: bool, source: str) -> None:
     if not isinstance(replacement, bool | np.bool):
         raise ValueError(f"replacement must be True or False, not {replacement!r}")
     if not isinstance(source, str) or source not in SOURCES:
         raise ValueError(f"unknown source {source!r}; choose from {', '.join(SOURCES)}")
 
 
-@lru_cache
-def _tables(noise: Noise, c: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The noise as tables over brightness: altered (256,), eligible (257,), beside (257, 257)."""
-    altered = altered_table(noise, c)
-    eligible = np.zeros(257, np.bool_)
-    beside = np.zeros((257, 257), np.bool_)
-    for b in range(256):
-        eligible[b] = noise.eligible(b)
-        if noise.beside is not None:
-            beside[b, :256] = [noise.beside(b, n) for n in range(256)]
-    return altered, eligible, beside
-
-
-def _in_threads(work: Callable[[slice], None], n: int) -> None:
-    """Call `work` on slices that cover 0..n, in as many threads as this process has cores."""
+def _in_threads(work: Callable[[int, int], None], n: int) -> None:
+    """Call `work(start, stop)` on parts that cover 0..n, in as many threads as this process has cores."""
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if n < 64 or threads == 1:
-        return work(slice(0, n))
-    bounds = np.linspace(0, n, 4 * threads + 1).astype(int)
+        return work(0, n)
+    bounds = np.linspace(0, n, 4 * threads + 1).astype(int).tolist()
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, map(slice, bounds[:-1], bounds[1:])))
+        list(pool.map(work, bounds[:-1], bounds[1:]))

@@ -7,7 +7,7 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.analysis.confidence import Scores, ends, refusing
+from lib.experiments.confidence import Scores, ends, refusing
 from lib.paper import PAPER_NOISES
 from lib.report.figures import ATTACKS_AXIS, STYLE, network_look, title
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from lib import networks
-from lib.analysis.confidence import Answers
+from lib.experiments.confidence import Answers
 from lib.report.tables import spread
 
 
