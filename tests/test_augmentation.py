@@ -4,9 +4,9 @@ import torch
 from torch.nn import functional
 
 from lib import networks
+from lib.evaluation.results import interval
 from lib.experiments import augmentation
 from lib.experiments.augmentation import CLEAN, Augmented
-from lib.evaluation.results import interval
 from lib.paper import PAPER_NOISES
 from lib.store import data
 from lib.store.files import OUTPUTS, provenance, write_arrays

@@ -6,17 +6,17 @@ import pytest
 import strange
 import torch
 from conftest import run_papermill, texts
-from worlds import pretend_training
+from lib.analysis.trainings import measure_trainings
 from scipy.stats import bootstrap
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
+from worlds import pretend_training
 
 from lib import networks
-from lib.experiments import confidence, dropout
-from lib.experiments.confidence import auroc, calibration_error, refusing, risk_area
-from lib.analysis.trainings import measure_trainings
 from lib.evaluation.plan import Plan
 from lib.evaluation.sweep import sweep
+from lib.experiments import confidence, dropout
+from lib.experiments.confidence import auroc, calibration_error, refusing, risk_area
 from lib.noise import perturb
 from lib.paper import NETWORKS, PAPER_NOISES
 from lib.report import confidence_figures, confidence_tables

@@ -6,10 +6,10 @@ import shlex
 import numpy as np
 import pytest
 from conftest import papermill_parameters
-
 from lib.analysis import claims
 from lib.analysis.statements import verdict
 from lib.analysis.trainings import areas, measure_trainings
+
 from lib.evaluation import results
 from lib.evaluation.plan import Plan
 from lib.evaluation.sweep import sweep

@@ -117,7 +117,7 @@ def test_a_file_that_is_no_declaration_is_named(text, told, tmp_path):
 
 @pytest.mark.parametrize("name", ["component", "mine.yaml"])
 def test_an_unknown_experiment_lists_the_choices(name):
-    with pytest.raises(ValueError, match="choose from .*components.*paper"):
+    with pytest.raises(ValueError, match=r"choose from .*components.*paper"):
         load(name)
 
 
@@ -159,9 +159,8 @@ def test_accuracies_and_scores_are_those_of_the_recorded_predictions(worked):
     assert set(table["recipe"]) == {"few"} and set(table["images"]) == {FEW} and set(table["seed"]) == {1}
     curves = wide(DEFAULT.select(table), levels=experiment.levels)
     labels = data.load().test_labels[:FEW]
-    for recipe, part in (
-        (recipe, part) for recipe in experiment.trainings(outputs) for part in experiment.parts(recipe)
-    ):
+    every = [(own, part) for own in experiment.trainings(outputs) for part in experiment.parts(own)]
+    for recipe, part in every:
         found = 100 * (Predictions.read(part.path).predicted == labels).mean(axis=1)
         noises = PAPER_NOISES if part.recipe["noise"] == "none" else [part.recipe["noise"]]
         for noise, (level, percent) in itertools.product(noises, zip(part.recipe["levels"], found, strict=True)):

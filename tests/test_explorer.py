@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from lib import networks, paper
-from lib.experiments.dropout import Cut
 from lib.evaluation.plan import Plan
 from lib.evaluation.results import curves
+from lib.experiments.dropout import Cut
 from lib.explorer import handwriting, many_digits, one_digit, pictures
 from lib.explorer.knobs import KNOBS, Knobs, Newest
 from lib.explorer.many_digit_viewers import AllDigits, Gallery, missing

@@ -13,17 +13,16 @@ import nbformat
 import pytest
 import yaml
 from conftest import run_cells, run_papermill, texts
-from worlds import pretend_all
+from lib.readings.options import Readings
 from pydantic import BaseModel
+from worlds import pretend_all
 
 from lib.adversarial.runs import AttackPlan
-from lib.analysis.components import Varied
-from lib.experiments.confidence import Confidence
-from lib.analysis.trainings import Asked, Measured
 from lib.evaluation.plan import Plan
+from lib.experiments.confidence import Confidence
+from lib.experiments.measure import Compared, Measured, Varied
 from lib.explorer.one_digit import Opening
 from lib.paper import NETWORKS
-from lib.readings.options import Readings
 from lib.store import parameters
 from lib.store.files import OUTPUTS, ROOT
 from lib.training.fit import train
@@ -41,7 +40,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "components": Varied,
     "resolution": Varied,
     "complexity": Measured,
-} | dict.fromkeys(COMPARISONS, Asked)
+} | dict.fromkeys(COMPARISONS, Compared)
 KINDS["paper"] = Measured  # of all eight networks
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXECUTE = runpy.run_path(str(ROOT / "workflow" / "execute"))

@@ -1,15 +1,15 @@
 """A noise of one's own joins what asks for it and changes nothing that is recorded."""
 
 import pytest
+from lib.analysis import claims
+from lib.analysis.trainings import measure_trainings
+from lib.readings import matrix
 
 from lib import paper
 from lib.adversarial import robust_accuracy
 from lib.adversarial.runs import AttackPlan
-from lib.analysis import claims
-from lib.analysis.trainings import measure_trainings
 from lib.evaluation.plan import Plan
 from lib.noise import NOISES, Noise
-from lib.readings import matrix
 from lib.store.files import OUTPUTS
 
 GREY_TO_WHITE = Noise("grey_to_white", "GtW", alter=lambda b, c: 255, c=1, eligible=lambda b: 0 < b < 255)

@@ -6,12 +6,12 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import papermill_parameters, run_papermill, run_python, texts
+from lib.readings.options import Readings
 from nbformat.v4 import new_code_cell, new_notebook
 
-from lib.analysis.trainings import Asked, Measured
 from lib.evaluation.plan import Plan
+from lib.experiments.measure import Compared, Measured
 from lib.explorer.one_digit import Opening
-from lib.readings.options import Readings
 from lib.store import parameters
 from lib.training.recipe import Recipe
 
@@ -268,8 +268,8 @@ def test_the_viewers_open_before_any_engine_or_what_reads_handwriting_is_loaded(
 
 
 def test_only_the_usual_parameters_give_the_usual_name():
-    assert parameters.named("depth", Asked(outputs=Path("elsewhere"))) == "depth"
-    others = [Asked(images=500), Asked(images=501), Asked(models=["fc"]), Asked(models=["fc", "vgg19"])]
+    assert parameters.named("depth", Compared(outputs=Path("elsewhere"))) == "depth"
+    others = [Compared(images=500), Compared(images=501), Compared(models=["fc"]), Compared(models=["fc", "vgg19"])]
     names = {parameters.named("depth", asked) for asked in others}
     assert len(names) == len(others) and all(name.startswith("depth-") for name in names)
     assert parameters.named("depth", Measured(images=500)) in names, "the paper shows what the notebook has saved"

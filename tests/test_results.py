@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import torch
 from naive import PAPER
-from worlds import pretend
 from scipy.stats import binomtest, norm
+from worlds import pretend
 
 from lib import networks
 from lib.evaluation import results

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from scipy.optimize import curve_fit
 from scipy.special import expit, logit
-
 from worlds import trainings
 
 from lib.claims import shapes

@@ -15,9 +15,9 @@ from lib.adversarial.attacks import ATTACKS, WHITE, perturbation_sizes
 from lib.adversarial.runs import AttackPlan, findings
 from lib.evaluation.plan import CLEAN, Plan
 from lib.evaluation.results import interval
-from lib.statistics.bootstrap import limits, resample
 from lib.evaluation.sweep import Predictions, recorded
 from lib.paper import PAPER_NOISES, TABLE_2_LEVELS, read_table_2
+from lib.statistics.bootstrap import limits, resample
 from lib.store import data
 
 L2_BOUND = 1.5  # of the accuracies that the paper quotes (Schott et al. 2018)

@@ -35,7 +35,8 @@ def inverted(found: pd.DataFrame) -> tuple[float, float]:
 
 def beyond_a_byte() -> int:
     """If brightness overflowed: the number of brightnesses from which a noise at its own c leaves 0 to 255."""
-    return sum(not 0 <= noise.alter(b, noise.c) <= 255 for noise in NOISES.values() for b in range(256))
+    noises = [NOISES[name] for name in PAPER_NOISES]
+    return sum(not 0 <= noise.alter(b, noise.c) <= 255 for noise in noises for b in range(256))
 
 
 def white_pixels(images: int) -> float:
