@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from lib import networks
-from lib.evaluation.plan import CLEAN, UNNAMED, Plan
+from lib.evaluation.plan import CLEAN, UNNAMED, USUAL_NOISES, Plan
 from lib.evaluation.readings import Reading
 from lib.evaluation.sweep import Predictions, sweep
 from lib.noise import NOISES, SOURCES, deciding, perturb_and_count

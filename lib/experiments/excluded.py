@@ -8,6 +8,7 @@ import pandas as pd
 from lib import networks
 from lib.experiments.table1 import distance
 from lib.noise import NOISES, eligible_pixels, perturb
+from lib.paper import PAPER_NOISES
 from lib.store import data
 from lib.store.files import OUTPUTS
 
