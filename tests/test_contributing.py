@@ -6,15 +6,16 @@ import shlex
 import numpy as np
 import pytest
 from conftest import papermill_parameters
-from lib.analysis import claims
-from lib.analysis.statements import verdict
-from lib.analysis.trainings import areas, measure_trainings
 
+from lib.claims import claims
+from lib.claims.statements import verdict
 from lib.evaluation import results
 from lib.evaluation.plan import Plan
 from lib.evaluation.sweep import sweep
+from lib.experiments.measure import trainings
 from lib.noise import NOISES, Noise, perturb
 from lib.paper import NETWORKS, PAPER_NOISES
+from lib.statistics.curves import area
 from lib.store import data
 from lib.store.files import ROOT
 from lib.training.fit import train
@@ -74,9 +75,9 @@ def test_a_claim_is_judged_on_what_is_recorded(monkeypatch):
     code, _ = section("Add a claim")
     monkeypatch.setattr(claims, "CLAIMS", dict(claims.CLAIMS))
     exec(code, vars(claims) | {"CLAIMS": claims.CLAIMS})
-    trainings = measure_trainings(("fc", "vgg19"))
-    found = claims.statements(13, claims.Evidence(trainings, {}))
-    area = areas(trainings).groupby(["noise", "model"])["area"].mean()
-    expected = [area[noise, "vgg19"] - area[noise, "fc"] for noise in PAPER_NOISES]
+    recorded = trainings(("fc", "vgg19"))
+    found = claims.statements(13, claims.Evidence(recorded, {}))
+    areas = [recorded.scores(area(noise)).groupby("model").mean() for noise in PAPER_NOISES]
+    expected = [own["vgg19"] - own["fc"] for own in areas]
     np.testing.assert_allclose([statement.value for statement in found], expected)
     assert verdict(found) in ("supported", "contradicted", "undecided")

@@ -13,13 +13,13 @@ import nbformat
 import pytest
 import yaml
 from conftest import run_cells, run_papermill, texts
-from lib.readings.options import Readings
 from pydantic import BaseModel
 from worlds import pretend_all
 
 from lib.adversarial.runs import AttackPlan
 from lib.evaluation.plan import Plan
 from lib.experiments.confidence import Confidence
+from lib.experiments.declaration import Asked
 from lib.experiments.measure import Compared, Measured, Varied
 from lib.explorer.one_digit import Opening
 from lib.paper import NETWORKS
@@ -35,11 +35,12 @@ KINDS: dict[str, type[BaseModel]] = {
     "train": Recipe,
     "sweep": Plan,
     "attacks": AttackPlan,
-    "readings": Readings,
+    "readings": Measured,
     "confidence": Confidence,
     "components": Varied,
     "resolution": Varied,
     "complexity": Measured,
+    "experiment": Asked,
 } | dict.fromkeys(COMPARISONS, Compared)
 KINDS["paper"] = Measured  # of all eight networks
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))

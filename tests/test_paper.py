@@ -1,14 +1,14 @@
 """A noise of one's own joins what asks for it and changes nothing that is recorded."""
 
 import pytest
-from lib.analysis import claims
-from lib.analysis.trainings import measure_trainings
-from lib.readings import matrix
 
 from lib import paper
 from lib.adversarial import robust_accuracy
 from lib.adversarial.runs import AttackPlan
+from lib.claims import claims
 from lib.evaluation.plan import Plan
+from lib.experiments.declaration import load
+from lib.experiments.measure import trainings
 from lib.noise import NOISES, Noise
 from lib.store.files import OUTPUTS
 
@@ -24,12 +24,13 @@ def table_2() -> set[str]:
     return set(robust_accuracy.table2(attack_plan, robust_accuracy.outcomes(attack_plan))["method"])
 
 
+READINGS = load("readings")
 RECORDED = {
     "draws of a sweep": lambda: Plan(model="fc").recorded_draws(),
     "files of a sweep": lambda: parts(Plan(model="fc")),
     "figures of another sweep": lambda: parts(Plan(model="fc", images=50, levels=[0, 20])),
-    "parts of the readings": lambda: [part.path.name for part in matrix.parts("fc")],
-    "trainings": lambda: measure_trainings(("fc",)).seeds,
+    "parts of the readings": lambda: [part.path.name for part in READINGS.parts(next(READINGS.trainings()))],
+    "trainings": lambda: trainings(("fc",)).seeds,
     "Table 2": table_2,
     "claim 12": lambda: claims.margins(OUTPUTS),
 }

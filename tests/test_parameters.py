@@ -6,7 +6,6 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import papermill_parameters, run_papermill, run_python, texts
-from lib.readings.options import Readings
 from nbformat.v4 import new_code_cell, new_notebook
 
 from lib.evaluation.plan import Plan
@@ -101,7 +100,7 @@ PATHS = [
 @pytest.mark.parametrize("typed", PATHS)
 def test_text_for_a_path_is_a_path(typed):
     given = papermill_parameters("notebooks/sweep.ipynb", "x.ipynb", "-p", "outputs", typed)["outputs"]
-    for kind in (Plan, Recipe, Opening, Readings, parameters.Gallery):
+    for kind in (Plan, Recipe, Opening, Compared, parameters.Gallery):
         if typed.startswith("~"):
             with pytest.raises(ValueError, match=r"^outputs: there is no home folder"):
                 parameters.check(kind, variables(kind, outputs=given))

@@ -72,26 +72,26 @@ def test_predictions_with_pixels_altered_and_another_reading_never_pass_for_ours
     other = replace(part, recipe=recipe)  # as files of before say it: without replacement, from the current image
     replace(usual, altered=usual.attacked // 2, record=usual.record | {"recipe": recipe}).write(other.path)
     np.testing.assert_array_equal(results.Predictions.read(other.path).altered, usual.attacked // 2)
-    table = results.accuracy_table(tmp_path)
-    white = table[table["noise"] == "white_to_black"].groupby("reading").size()
-    assert white.to_dict() == {"replacement=False source=current": 20, "replacement=True source=clean": 20}
+    table = results.accuracies(tmp_path)
+    white = table[table["noise"] == "white_to_black"].groupby(["replacement", "source"]).size()
+    assert white.to_dict() == {(False, "current"): 20, (True, "clean"): 20}
 
 
 def test_a_copy_under_another_name_counts_for_nothing(tmp_path):
     pretend(tmp_path, "fc", lambda noise, attacks: 1 - attacks / 400, images=50)
     path = Plan(model="fc", images=50, draws=1, outputs=tmp_path).part("white_to_black").path
-    before = results.accuracy_table(tmp_path)
+    before = results.accuracies(tmp_path)
     own = results.Predictions.read(path)
     for name in ("a conflicted copy.npz", f"{path.stem} (1).npz", f"copy of {path.name}", "zz.npz"):
         replace(own, predicted=9 - own.predicted).write(path.with_name(name))
-    pd.testing.assert_frame_equal(results.accuracy_table(tmp_path), before)
+    pd.testing.assert_frame_equal(results.accuracies(tmp_path), before)
 
 
 def test_a_file_of_something_else_among_the_predictions_is_named(tmp_path):
     path = tmp_path / "predictions" / "fc-seed0" / "mine.npz"
     write_arrays(path, {"recipe": {}}, {"weights": np.zeros(3)})
     with pytest.raises(ValueError, match=r"mine.npz holds no predictions but weights; take it out of this folder"):
-        results.accuracy_table(tmp_path)
+        results.accuracies(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -190,11 +190,11 @@ def test_every_recorded_network_answers_as_recorded(recorded):
 
 
 def test_accuracy_csv_is_what_the_predictions_give(recorded):
-    pd.testing.assert_frame_equal(recorded, results.accuracy_table(OUTPUTS), check_dtype=False)
+    pd.testing.assert_frame_equal(recorded, results.accuracies(OUTPUTS), check_dtype=False)
 
 
 def test_every_network_is_recorded_and_most_in_several_trainings(recorded):
-    trainings = recorded.groupby("model")["train_seed"].nunique()
+    trainings = recorded.groupby("model")["seed"].nunique()
     assert set(NETWORKS) <= set(trainings.index) and (trainings[list(NETWORKS)] > 1).sum() >= 6
 
 

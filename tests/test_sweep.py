@@ -2,6 +2,7 @@ import itertools
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from tqdm import tqdm
 from lib import networks
 from lib.evaluation import results
 from lib.evaluation.plan import CLEAN, USUAL_NOISES, Plan
-from lib.evaluation.sweep import Predictions, predict, sweep
+from lib.evaluation.sweep import Predictions, sweep
 from lib.networks import predictor
 from lib.noise import NOISES, Noise, perturb
 from lib.store import data, parts
@@ -89,7 +90,12 @@ def test_an_image_that_attacks_no_longer_alter_is_not_asked_again(outputs):
         asked.append(len(block))
         return naive_probabilities(outputs, block)
 
-    found = predict(part, probabilities, images, labels, {}, tqdm(disable=True))
+    evaluator = Evaluator(networks.load(MODEL, 0, outputs), {})
+    evaluator._fixed["frozen"] = probabilities
+    part = replace(part, recipe=part.recipe | {"images": 3})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "load", lambda _: SimpleNamespace(test_images=images, test_labels=labels))
+        found = evaluator.predict(part, tqdm(disable=True))
     assert asked == [3, 2, 1]
     for row, noisy in enumerate(part.attack(images, np.arange(3), [20, 50, 100])[0]):
         answers = naive_probabilities(outputs, noisy)
@@ -132,7 +138,7 @@ def test_other_parameters_have_results_of_their_own(outputs):
     sweep(plan(outputs, noises=["white_to_black"], draws=1))
     for change in ({"c": 3.0}, {"levels": [0, 20]}, {"images": 149}):
         assert sweep(plan(outputs, noises=["white_to_black"], draws=1, **change))["computed"] >= 1
-    table = results.accuracy_table(outputs)
+    table = results.accuracies(outputs)
     keys = ["noise", "c", "attacks", "draw", "images"]
     assert not table.duplicated(keys).any()
     assert set(table["c"].dropna()) == {2.0, 3.0} and set(table["images"]) == {149, 150}
@@ -168,30 +174,32 @@ def test_new_weights_make_recorded_predictions_void(swept):
     path = networks.weights_path(MODEL, 0, swept)
     networks.save_weights(networks.build(MODEL, 7), path, networks.read_record(path))
     path.with_suffix(".json").unlink()  # of the weights before
-    assert results.accuracy_table(swept).empty
+    with pytest.raises(ValueError, match="predictions of other weights"):
+        results.accuracies(swept)
     assert sweep(small) == {"computed": 2, "reused": 0, "checked": 0}
 
 
 def test_predictions_stay_where_the_weights_are_not_kept(swept):
     small = plan(swept, noises=["white_to_black"], draws=1)
-    table, record = results.accuracy_table(swept), networks.read_record(small.weights)
+    table, record = results.accuracies(swept), networks.read_record(small.weights)
     small.weights.unlink()
     assert networks.read_record(small.weights)["recipe"] == record["recipe"]
     assert sweep(small) == {"computed": 0, "reused": 2, "checked": 0}
-    pd.testing.assert_frame_equal(results.accuracy_table(swept), table)
+    pd.testing.assert_frame_equal(results.accuracies(swept), table)
     with pytest.raises(FileNotFoundError, match=r"weights of .* are not kept.*make train MODEL="):
         sweep(small.model_copy(update={"recompute": True}))
     kept = small.weights.with_suffix(".json")
     whole = kept.read_text()
     kept.write_text(json.dumps(json.loads(whole) | {"weights": "another"}))
-    assert results.accuracy_table(swept).empty, "other weights were trained since"
+    with pytest.raises(ValueError, match="predictions of other weights"):
+        results.accuracies(swept)
     for damaged in ("", whole[:40], "[]", '{"weights": "abc"}', "\x00"):
         kept.write_text(damaged)
         for ask in (networks.read_record, parts.weights_hash):
             with pytest.raises(ValueError, match=rf"no record of a training in .*{kept.name}"):
                 ask(small.weights)
     kept.unlink()
-    pd.testing.assert_frame_equal(results.accuracy_table(swept), table)
+    pd.testing.assert_frame_equal(results.accuracies(swept), table)
     with pytest.raises(FileNotFoundError, match="is not trained"):
         networks.read_record(small.weights)
 
@@ -217,7 +225,7 @@ def test_predictions_that_do_not_follow_from_the_weights_are_told(swept):
 SWEEP = """
 import os, sys
 from lib.evaluation import sweep
-parts, predict = 0, sweep.predict
+parts, predict = 0, sweep.Evaluator.predict
 def predict_and_die(*arguments):
     global parts
     parts += 1
@@ -225,7 +233,7 @@ def predict_and_die(*arguments):
     if parts == int(sys.argv[2]):
         os.kill(os.getpid(), 9)
     return found
-sweep.predict = predict_and_die
+sweep.Evaluator.predict = predict_and_die
 plan = sweep.Plan(model="tiny:conv_net@quick", levels=[0, 20, 100], draws=2, images=150, outputs=sys.argv[1])
 print(sweep.sweep(plan))
 """
@@ -256,9 +264,9 @@ def test_another_data_set_is_asked_about_its_own_images(dressed):
         np.testing.assert_array_equal(Predictions.read(part.path).predicted[place], found)
         curve = results.curves(asked)
         assert curve["accuracy"].iloc[row] == pytest.approx(100 * (found == labels).mean())
-        table = results.accuracy_table(dressed)
+        table = results.accuracies(dressed)
         assert table.query("attacks == @attacks")["correct"].item() == (found == labels).sum()
-    assert table["reading"].str.contains("dataset=fashion-mnist").all()
+    assert set(table["dataset"]) == {"fashion-mnist"}
     assert Predictions.read(asked.part("none").path).record["recipe"]["dataset"] == "fashion-mnist"
 
 
@@ -412,7 +420,7 @@ def test_a_new_noise_joins_by_its_declaration_alone(outputs, monkeypatch):
     five = plan(outputs, noises=[*USUAL_NOISES, grey_to_white.name], draws=1)
     assert sweep(five)["computed"] == 6
     assert results.curves(five)["noise"].nunique() == 5
-    assert "grey_to_white" in set(results.accuracy_table(outputs)["noise"])
+    assert "grey_to_white" in set(results.accuracies(outputs)["noise"])
 
 
 def test_one_draw_alone_makes_the_same_files_as_all_of_them(tmp_path):

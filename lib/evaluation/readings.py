@@ -38,8 +38,8 @@ class Reading(BaseModel):
             options: of `Plan`: model, train_seed, levels, images, draw, dataset, statistics, outputs.
         """
         c = self.edges_c if noise == EDGES else None
-        drawn = {"replacement": self.replacement, "source": self.source}
-        part = Plan(c=c, white_above=self.white_above, **drawn, **options).part(noise)
+        own = {"replacement": self.replacement, "source": self.source, "white_above": self.white_above}
+        part = Plan(**own, c=c, **options).part(noise)  # ty: ignore[invalid-argument-type]
         if noise == CLEAN or not bundled:
             return part
         replacement, source = part.reading

@@ -40,14 +40,17 @@ class Term(BaseModel):
     times: float = 1.0  # a factor
 
     @model_validator(mode="after")
-    def _one_way(self) -> "Term":
+    def _checked(self) -> "Term":
+        self._one_way()
+        return self
+
+    def _one_way(self) -> None:
         given = [name for name in ("doubling", "weights") if getattr(self, name)]
         given += ["plus and minus"] if self.plus and self.minus else []
         if len(given) != 1 or bool(self.plus) != bool(self.minus):
             raise ValueError("give either plus and minus, or doubling, or weights")
         if self.doubling and (len(set(self.doubling.values())) < 2 or min(self.doubling.values()) <= 0):
             raise ValueError(f"doubling needs two or more different values above 0, not {self.doubling}")
-        return self
 
     @property
     def contrast(self) -> Weights:
@@ -73,13 +76,11 @@ class Question(Term):
     claim: int | None = Field(None, ge=1, le=12)  # of the paper (`lib.claims`)
     later: bool = False  # added when the first results were known
 
-    @model_validator(mode="after")
-    def _one_way(self) -> "Question":
+    def _one_way(self) -> None:
         if not self.sum:
             super()._one_way()
-        if abs(sum(self.contrast.values())) > 1e-9:
-            raise ValueError(f"the weights of a contrast must add up to 0, not {sum(self.contrast.values()):g}")
-        return self
+        if abs(total := sum(self.contrast.values())) > 1e-9:
+            raise ValueError(f"the weights of a contrast must add up to 0, not {total:g}")
 
     @property
     def contrast(self) -> Weights:
@@ -236,7 +237,7 @@ def load(name: str | Path) -> Experiment:
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(f"{path.name}: unknown {unknown[0]!r}; {hint}choose from {', '.join(Experiment.model_fields)}")
     try:
-        return Experiment(**{"name": path.stem} | content)
+        return Experiment.model_validate({"name": path.stem} | content)
     except ValidationError as error:
         raise ValueError(f"{path.name}: " + "; ".join(map(_line, error.errors()))) from None
 

@@ -6,6 +6,7 @@ our accuracies minus the paper's over the 80 noisy entries of Table 1 (five netw
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -159,8 +160,10 @@ def correct(experiment: Experiment, outputs: Path = OUTPUTS, images: int | None 
     for model in experiment.models:
         recipe = experiment.training(model, experiment.seeds[0], outputs)
         bundle = Bundle.read(experiment.bundle_path(recipe) or outputs)
-        options = {"train_seed": recipe.seed, "levels": experiment.levels, "images": experiment.images}
-        parts = [[reading.part(n, model=model, **options) for n in PAPER_NOISES] for reading in experiment.readings]
+        options: dict[str, Any] = {"train_seed": recipe.seed, "levels": experiment.levels, "images": experiment.images}
+        parts = [
+            [reading.part(n, True, model=model, **options) for n in PAPER_NOISES] for reading in experiment.readings
+        ]
         if any(part.path.stem not in bundle.errors for own in parts for part in own):
             raise FileNotFoundError(
                 f"{model} is not evaluated under every reading on the first {experiment.images:,} test images under "
