@@ -200,7 +200,7 @@ def test_the_largest_seed_trains_and_draws():
 
 
 @pytest.mark.parametrize(
-    "module", ["evaluation.plan", "training.recipe", "readings.options", "adversarial.runs", "explorer.one_digit"]
+    "module", ["evaluation.plan", "training.recipe", "adversarial.runs", "explorer.one_digit"]
 )
 def test_what_checks_parameters_loads_no_engine(module):
     slow = {"torch", "numba", "pandas", "statsmodels", "openvino", "timm"}

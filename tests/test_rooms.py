@@ -19,7 +19,7 @@ ROOMS = rooms(lib.__doc__ or "")
 ORDER = (
     {"paper": 0}
     | {room: place for place, room in enumerate(ROOMS, 1)}
-    | {"adversarial": ROOMS.index("evaluation") + 1.5}
+    | {"adversarial": ROOMS.index("statistics") + 1.5}
 )
 MODULES = sorted((ROOT / "lib").glob("*/*.py"))
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from lib import networks
 from lib.evaluation import results
 from lib.evaluation.plan import CLEAN, USUAL_NOISES, Plan
-from lib.evaluation.sweep import Predictions, sweep
+from lib.evaluation.sweep import Evaluator, Predictions, sweep
 from lib.networks import predictor
 from lib.noise import NOISES, Noise, perturb
 from lib.store import data, parts
