@@ -25,7 +25,7 @@ def test_every_reading_is_recorded_as_the_slow_rules_and_torch_say(trained, tmp_
     """And what is missing is evaluated once, other parts staying as they are."""
     shutil.copytree(trained / "weights", tmp_path / "weights")
     few = {"networks": [MODEL], "recipes": QUICK, "images": 3}
-    study = Experiment(**load("readings").model_dump(exclude_unset=True) | few)
+    study = Experiment.model_validate(load("readings").model_dump(exclude_unset=True) | few)
     with pytest.raises(FileNotFoundError, match=r"not evaluated .*\.run readings"):
         correct(study, tmp_path)
     assert run(study, outputs=tmp_path) == 1 and run(study, outputs=tmp_path) == 0
@@ -55,7 +55,7 @@ def test_without_weights_what_is_recorded_stays_and_a_longer_training_passes_by_
     short = {"train_images": 120, "max_epochs": 1}
     own = {"recipes": {"e1": short, "e2": short | {"max_epochs": 2}}, "networks": ["fc@e1", "fc@e2"]}
     given = {"seeds": [3], "draw": None, "keep_weights": False, "images": 40, "levels": [0, 100], "bundle": "matrix"}
-    study = Experiment(name="mine", **own | given)
+    study = Experiment.model_validate({"name": "mine"} | own | given)
     assert run(study, outputs=tmp_path) == 2 and run(study, outputs=tmp_path) == 0
     one, two = (study.training(model, 3, tmp_path) for model in study.models)
     assert not one.weights.exists() and not two.weights.exists()
@@ -71,7 +71,7 @@ def test_without_weights_what_is_recorded_stays_and_a_longer_training_passes_by_
 def test_predictions_by_each_batchs_statistics_are_recorded(trained, tmp_path):
     shutil.copytree(trained / "weights", tmp_path / "weights")
     own = {"networks": [MODEL], "recipes": QUICK, "seeds": [0], "images": 70}  # more than a batch
-    study = Experiment(**load("batch-statistics").model_dump(exclude_unset=True) | own)
+    study = Experiment.model_validate(load("batch-statistics").model_dump(exclude_unset=True) | own)
     assert run(study, outputs=tmp_path) == 1 and run(study, outputs=tmp_path) == 0
     net = networks.load(MODEL, outputs=tmp_path)
     for module in net.modules():
