@@ -2,15 +2,13 @@
 
 import base64
 import hashlib
-import subprocess
-import sys
+import runpy
 
 import browser
 import numpy as np
 import pytest
 import torch
 from test_noise import GOLDEN
-from torch import nn
 
 from lib import networks
 from lib.noise import NOISES, altered_table, perturb
@@ -18,7 +16,7 @@ from lib.store import data
 from lib.store.files import ROOT
 
 pytestmark = pytest.mark.slow
-WEIGHTS = {"fc": ROOT / "outputs", "cnn@slow": ROOT / "outputs", "quarter_resnet18@page": ROOT / "docs" / "play"}
+BUILD = runpy.run_path(str(ROOT / "docs" / "play" / "build.py"))
 TRAINING = data.load().train_images[:1000]
 
 
@@ -29,7 +27,7 @@ def opened(tmp_path_factory):
     if browser.CHROMIUM is None:
         pytest.skip("no Chromium here: apt-get install chromium")
     path = tmp_path_factory.mktemp("play") / "play.html"
-    subprocess.run([sys.executable, ROOT / "docs" / "play" / "build.py", path], check=True)
+    BUILD["build"](path)
     assert path.stat().st_size < 25e6
     with playwright.sync_playwright() as driver:
         page = driver.chromium.launch(executable_path=browser.CHROMIUM, args=["--no-sandbox"]).new_page()
@@ -73,58 +71,46 @@ def test_pixels_of_any_c_and_any_image(opened, noise, c):
     assert table == altered_table(noise, c).tolist()
 
 
-def batch_statistics(model: str, noise: str, attacks: int) -> list[list[torch.Tensor]]:
-    """Mean and variance of what each batch normalisation reads (of FC: what its ReLU reads) from training images."""
-    net, found = networks.load(model, 0, WEIGHTS[model]), []
-    for norm in [*filter(is_norm, net.modules())] or [net.body[2]]:
-        if attacks == 0 and model != "fc":
-            found.append([norm.running_mean, norm.running_var])
-        else:
-            norm.train()
-            norm.register_forward_pre_hook(lambda _, given: found.append(of_channels(given[0])))
-    with torch.inference_mode():
-        net(torch.tensor(perturb(TRAINING, noise, attacks, seed=100))[:, None] / 255)
-    return found
-
-
-def of_channels(values: torch.Tensor) -> list[torch.Tensor]:
-    flat = values.transpose(0, 1).flatten(1)
-    return [flat.mean(1), flat.var(1)]
-
-
 def adapted(model: str, noise: str, attacks: int) -> networks.Net:
-    """The network with statistics of these attacks, by interpolation between multiples of 50."""
-    net, below, share = networks.load(model, 0, WEIGHTS[model]), attacks // 50 * 50, attacks % 50 / 50
-    low = batch_statistics(model, noise, below)
-    high = batch_statistics(model, noise, below + 50) if share else low
-    mixed = [[(1 - share) * a + share * b for a, b in zip(*pair, strict=True)] for pair in zip(low, high, strict=True)]
-    if model == "fc":
-        (mean, variance), (clean_mean, clean_variance) = mixed[0], batch_statistics(model, noise, 0)[0]
-        ratio = ((clean_variance + 1e-5) / (variance + 1e-5)).sqrt()
-        net.body[1].register_forward_hook(lambda *_: (_[2] - mean) * ratio + clean_mean)
-    else:
-        for norm, (mean, variance) in zip(filter(is_norm, net.modules()), mixed, strict=True):
-            norm.running_mean, norm.running_var = mean, variance
+    """The network with statistics of these attacks, interpolated between multiples of 50."""
+    net, (below, past) = networks.load(model, 0, BUILD["TRAINED"][model]), divmod(attacks, 50)
+    net = BUILD["with_moments"](net, TRAINING) if model == "fc" else net
+    ends = [min(50 * level, 200) for level in (below, below + 1)]
+    nets = [BUILD["estimate"](net, perturb(TRAINING, noise, end, seed=100)) if end else net for end in ends]
+    for norm, low, high in zip(*map(BUILD["norms"], (net, *nets)), strict=True):
+        norm.running_mean = low.running_mean.lerp(high.running_mean, past / 50)
+        norm.running_var = low.running_var.lerp(high.running_var, past / 50)
     return net
 
 
-def is_norm(part: nn.Module) -> bool:
-    return isinstance(part, nn.BatchNorm2d)
+def test_the_control_puts_each_hidden_units_moments_back():
+    """Of the fully connected net, which has no batch normalisation."""
+    noisy = perturb(TRAINING, "black_to_white", 100)
+    net = BUILD["with_moments"](networks.load("fc"), TRAINING)
+    hidden = networks.Net(net.body[:3], size=28), networks.Net(BUILD["estimate"](net, noisy).body[:3], size=28)
+    with torch.inference_mode():
+        clean, changed, restored = (
+            of(torch.tensor(images)[:, None] / 255)
+            for of, images in ((hidden[0], TRAINING), (hidden[0], noisy), (hidden[1], noisy))
+        )
+    for moment in (torch.mean, torch.std):
+        np.testing.assert_allclose(moment(restored, 0), moment(clean, 0), atol=1e-3)
+        assert abs(moment(changed, 0) - moment(clean, 0)).max() > 0.1
 
 
-@pytest.mark.parametrize("model", WEIGHTS)
+@pytest.mark.parametrize("model", BUILD["TRAINED"])
 @pytest.mark.parametrize(
     ("noise", "attacks"),
     [("white_to_black", 30), ("black_to_white", 100), ("edge_to_altered", 175), ("random_pixel_invert", 200)],
 )
 def test_logits_are_those_of_torch(opened, model, noise, attacks):
     noisy = perturb(data.load().test_images[:20], noise, attacks, seed=3)
-    which = list(WEIGHTS).index(model)
+    which = list(BUILD["TRAINED"]).index(model)
     script = """([which, images, noise, attacks]) => images.map((image) => [null, noise].map((of) =>
         Array.from(logits(networks[which], image, of, attacks, content.levels))))"""
     found = opened.evaluate(script, [which, noisy.reshape(20, 784).tolist(), noise, attacks])
     with torch.inference_mode():
-        nets = [networks.load(model, 0, WEIGHTS[model]), adapted(model, noise, attacks)]
+        nets = [networks.load(model, 0, BUILD["TRAINED"][model]), adapted(model, noise, attacks)]
         expected = torch.stack([net(torch.tensor(noisy)[:, None] / 255) for net in nets], 1)
     assert abs(expected[:, 0] - expected[:, 1]).max() > 0.1
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
@@ -164,9 +150,9 @@ def test_the_python_that_is_shown_gives_what_is_shown(opened, size, digit):
     np.testing.assert_array_equal(np.reshape(opened.evaluate(canvas), (28, 28, 4))[..., 0], shown["noisy"][0])
     levels = perturb(shown["digit"][None], "edge_to_altered", range(0, 201, 10), c=1.7, seed=5, index=[shown["index"]])
     label, curves = opened.evaluate("[state.label, curves.values.map((of) => of[0])]")
-    for model, curve in zip(WEIGHTS, curves, strict=True):
+    for model, curve in zip(BUILD["TRAINED"], curves, strict=True):
         with torch.inference_mode():
-            net = networks.load(model, 0, WEIGHTS[model])
+            net = networks.load(model, 0, BUILD["TRAINED"][model])
             expected = net(torch.tensor(levels) / 255).softmax(1)[:, label]
         np.testing.assert_allclose(curve, expected, atol=1e-4)
     assert shown["digit"].max() >= 250 and opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
