@@ -80,7 +80,7 @@ def attack_images(
         levels: (levels,) int64, ascending.
         table: (outcomes, 256) uint8, the brightness after an attack.
         eligible: (256,) bool.
-        kind: (256,) uint16, the kind of each brightness as a neighbour; kind 0 is outside the image.
+        kind: (256,) uint8 or uint16, the kind of each brightness as a neighbour; kind 0 is outside the image.
         near: (kinds, kinds) bool; whether a pixel of the first kind is eligible beside one of the second.
             One kind: neighbours do not matter.
         relists: whether the current image decides which pixels are eligible; else the clean one does.
@@ -92,7 +92,7 @@ def attack_images(
     pixels = images.shape[1]
     width = pixels // height
     stride = width + 2
-    # Unsigned, as all that indexes here: Numba then does not look for negative indices. -1 is 2**64 - 1.
+    # Unsigned, with -1 as 2**64 - 1: Numba then emits no code for negative indices.
     around = np.array([-stride - 1, -stride, -stride + 1, -1, 1, stride - 1, stride, stride + 1]).astype(np.uint64)
     looks_beside = len(near) > 1
     follows = looks_beside and relists
@@ -143,8 +143,8 @@ def attack_images(
         word = _word(streams[i], step)
         for level in range(len(levels)):
             while done < levels[level] and count > 0:
-                # A uniform integer below `count` without bias (Lemire 2019). The next word is computed here, before
-                # the processor has to guess branches.
+                # A uniform integer below `count` without bias (Lemire 2019). The next word is computed early, so that it
+                # does not wait for a mispredicted branch.
                 choices = np.uint64(count)
                 product = word * choices
                 low = product & np.uint64(0xFFFFFFFF)
@@ -204,9 +204,9 @@ def attack_images(
 
 @_compiled()
 def _count_support(kinds, near, pairs, stride, support):
-    """Count in `support` the neighbours near each pixel of a framed image.
+    """Write into `support`, for each pixel of a framed image, how many neighbours make it eligible.
 
-    For a few pairs of kinds that are near, the compiler makes it a loop over many pixels at once.
+    For a few pairs of kinds, the compiler vectorises a loop over all pixels.
     """
     inner = len(kinds) - 2 * (stride + 1)
     above, left, below = kinds[:], kinds[stride:], kinds[2 * stride :]  # the neighbours of the pixel are 0, 1, 2 there
@@ -252,29 +252,30 @@ def relight(colours, clean, brightness, weights, start, stop, lit):
     that the rounded luminance becomes the brightness exactly.
 
     Args:
-        colours: (n, H * W, 3) uint8.
+        colours: (n, H * W * 3) uint8.
         clean: (n, H * W) uint8, the luminance of the colours.
         brightness: (levels, n, H * W) uint8.
         weights: (3,) int64, of red, green and blue in the luminance.
-        lit: (levels, n, H * W, 3) uint8, written.
+        lit: (levels, n, H * W * 3) uint8, written.
     """
     one = weights.sum()
     for level in range(len(brightness)):
         for i in range(start, stop):
-            lit[level, i] = colours[i]
             for p in range(colours.shape[1]):
+                lit[level, i, p] = colours[i, p]
+            for p in range(clean.shape[1]):
                 after = brightness[level, i, p]
                 if after == clean[i, p]:
                     continue
                 now = np.int64(0)  # before rounding
                 for channel in range(3):
-                    now += weights[channel] * np.int64(colours[i, p, channel])
+                    now += weights[channel] * np.int64(colours[i, 3 * p + channel])
                 wanted = one * np.int64(after)
                 for channel in range(3):
-                    value = np.int64(colours[i, p, channel])
+                    value = np.int64(colours[i, 3 * p + channel])
                     if wanted < now:
                         scaled = (2 * value * wanted + now - 1) // (2 * now)
                     else:
                         left = 255 * one - now
                         scaled = 255 - (2 * (255 - value) * (255 * one - wanted) + left) // (2 * left)
-                    lit[level, i, p, channel] = scaled
+                    lit[level, i, 3 * p + channel] = scaled
