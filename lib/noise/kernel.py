@@ -102,7 +102,7 @@ def attack_images(
     flat = np.full(framed, pixels, np.uint32)  # a framed pixel's place in the flat image
     frame = np.empty(pixels if looks_beside else 0, np.uint32)  # and back
     support = np.zeros(framed, np.int8)  # neighbours that make a pixel eligible
-    place = np.full(pixels if follows else 0, -1, np.int32)  # where an eligible pixel stands in `cells`
+    place = np.empty(pixels if follows else 0, np.uint32)  # where an eligible pixel stands in `cells`
     if looks_beside:
         for y in range(height):
             for x in range(width):
@@ -129,7 +129,7 @@ def attack_images(
                 support[f] -= BARRED * (not eligible[clean[p]])
                 wanted = support[f] > 0
                 if follows:
-                    place[p] = count if wanted else -1
+                    place[p] = count
                 cells[count] = p
                 count += wanted
         else:
@@ -143,8 +143,8 @@ def attack_images(
         word = _word(streams[i], step)
         for level in range(len(levels)):
             while done < levels[level] and count > 0:
-                # A uniform integer below `count` without bias (Lemire 2019). The next word is computed early, so that it
-                # does not wait for a mispredicted branch.
+                # A uniform integer below `count` without bias (Lemire 2019). The next word is computed early: it does
+                # not wait for a mispredicted branch.
                 choices = np.uint64(count)
                 product = word * choices
                 low = product & np.uint64(0xFFFFFFFF)
@@ -182,7 +182,13 @@ def attack_images(
                         turning[turned] = g
                         turned += (was > 0) != (support[g] > 0)
                     for k in range(turned):
-                        count = _toggle(flat[turning[k]], cells, place, count)
+                        q = flat[turning[k]]
+                        if support[turning[k]] > 0:
+                            cells[count] = q
+                            place[q] = count
+                            count += 1
+                        else:
+                            count = _remove(q, cells, place, count)
                 stays = False
                 if replacement and eligible[after]:
                     found = 0
@@ -193,7 +199,7 @@ def attack_images(
                 else:
                     support[f] = -BARRED
                 if not stays:
-                    count = _toggle(p, cells, place, count)
+                    count = _remove(p, cells, place, count)
             row = rows[level]
             for p in range(pixels):
                 noisy[row, i, p] = now[p]
@@ -230,16 +236,11 @@ def _count_support(kinds, near, pairs, stride, support):
 
 
 @_compiled()
-def _toggle(p: int, cells: np.ndarray, place: np.ndarray, count: int) -> int:
-    """Add pixel p to the eligible cells, or remove it by moving the last one to its place; the new count."""
-    if place[p] < 0:
-        cells[count] = p
-        place[p] = count
-        return count + 1
-    last = cells[count - 1]
+def _remove(p: int, cells: np.ndarray, place: np.ndarray, count: int) -> int:
+    """Remove pixel p from the eligible cells by moving the last one to its place; the new count."""
+    last = cells[np.uint64(count - 1)]
     cells[place[p]] = last
     place[last] = place[p]
-    place[p] = -1
     return count - 1
 
 
