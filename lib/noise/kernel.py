@@ -183,12 +183,12 @@ def attack_images(
                         turned += (was > 0) != (support[g] > 0)
                     for k in range(turned):
                         q = flat[turning[k]]
-                        if support[turning[k]] > 0:
-                            cells[count] = q
-                            place[q] = count
-                            count += 1
-                        else:
-                            count = _remove(q, cells, place, count)
+                        gone = support[turning[k]] <= 0  # then the last one moves to its place
+                        at = place[q] if gone else np.uint32(count)
+                        moved = cells[np.uint64(count - 1)] if gone else q
+                        cells[at] = moved
+                        place[moved] = at
+                        count += 1 - 2 * gone
                 stays = False
                 if replacement and eligible[after]:
                     found = 0
@@ -199,7 +199,10 @@ def attack_images(
                 else:
                     support[f] = -BARRED
                 if not stays:
-                    count = _remove(p, cells, place, count)
+                    count -= 1
+                    last = cells[np.uint64(count)]
+                    cells[place[p]] = last
+                    place[last] = place[p]
             row = rows[level]
             for p in range(pixels):
                 noisy[row, i, p] = now[p]
@@ -233,15 +236,6 @@ def _count_support(kinds, near, pairs, stride, support):
             found = np.uint8(found) + np.uint8(below[f + 2] == other)
             found = np.uint8(found) + np.uint8(left[f] == other) + np.uint8(left[f + 2] == other)
             count[f] += np.int8(np.uint8(found) * np.uint8(own[f] == one))
-
-
-@_compiled()
-def _remove(p: int, cells: np.ndarray, place: np.ndarray, count: int) -> int:
-    """Remove pixel p from the eligible cells by moving the last one to its place; the new count."""
-    last = cells[np.uint64(count - 1)]
-    cells[place[p]] = last
-    place[last] = place[p]
-    return count - 1
 
 
 @_compiled(nogil=True)
