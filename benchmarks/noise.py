@@ -1,17 +1,18 @@
-"""The noise beside what one would otherwise write, in one run: `make benchmark`.
+"""The speed of the noises beside that of what one would otherwise write: `make benchmark`.
 
-All write out the 20 levels 10, 20, ..., 200 of the MNIST test images, as a sweep needs them. The first two alternatives
-know the same noises, without replacement; scikit-image's salt-and-pepper noise is there for scale and makes one level
-at a time. A second table tells the noise's own rate under each way of drawing; a last line what colour costs.
+All write the 20 levels 10, 20, ..., 200 of the MNIST test images, as a sweep needs them. The first two alternatives
+make the same noises, without replacement. scikit-image's salt-and-pepper noise writes one level at a time. Then follow
+the rates of `lib.noise` for each reading, for tensors on torch's device, and for colours.
 """
 
 import time
 
 import numpy as np
+import torch
 from skimage.util import random_noise
 
 from lib import paper
-from lib.noise import NOISES, SOURCES, Noise, altered_table, eligible_pixels, perturb_and_count
+from lib.noise import NOISES, SOURCES, Noise, altered_table, attack_map, eligible_pixels, perturb_and_count
 from lib.noise.colour import luminance
 from lib.store import data
 
@@ -19,7 +20,7 @@ LEVELS = paper.LEVELS[1:]  # without 0
 
 
 def edges(image: np.ndarray) -> np.ndarray:
-    """Pixels with a neighbour on the other side of b > 127, as one writes it for one image with NumPy."""
+    """Pixels with a neighbour on the other side of b > 127, in NumPy for one image."""
     white = image > 127
     found = np.zeros(image.shape, bool)
     rows, columns = image.shape
@@ -40,7 +41,7 @@ MASKS = {
 
 
 def pixel_loop(images: np.ndarray, noise: Noise) -> int:
-    """One attack after another, looking for the eligible pixels with np.nonzero each time; the attacks made."""
+    """One attack after another, each with np.nonzero over the eligible pixels; returns the attacks made."""
     random = np.random.default_rng(0)
     table = altered_table(noise)
     made = 0
@@ -60,9 +61,9 @@ def pixel_loop(images: np.ndarray, noise: Noise) -> int:
 
 
 def whole_arrays(images: np.ndarray, noise: Noise) -> int:
-    """A random score for every pixel, the best k eligible ones altered at once; eligible as in the clean image."""
+    """A random score for every pixel; the k eligible ones with the lowest are altered at once. Returns the attacks."""
     random = np.random.default_rng(0)
-    table = altered_table(noise).astype(np.uint8)
+    table = altered_table(noise)
     flat = images.reshape(len(images), -1)
     eligible = eligible_pixels(images, noise).reshape(flat.shape)
     order = np.argsort(np.where(eligible, random.random(flat.shape), 2.0), axis=1)
@@ -77,10 +78,19 @@ def kernel(images: np.ndarray, noise: Noise, replacement: bool = False, source: 
     return int(drawn[-1].sum())
 
 
+def tensors(images: np.ndarray, noise: Noise) -> int:
+    """The default reading on torch's device, a graphics card where there is one."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    attacked = attack_map(torch.tensor(images, device=device), noise, LEVELS[-1])
+    levels = torch.stack([attacked.at(level) for level in LEVELS])
+    levels[-1].sum().item()  # waits for the device
+    return LEVELS[-1] * int((attacked.eligible > 0).sum())
+
+
 def rate(work, images: np.ndarray, noise: Noise, **reading) -> float:
-    """Attacks a second, the best of three."""
+    """Attacks a second, the best of five."""
     seconds = []
-    for _ in range(3):
+    for _ in range(5):
         start = time.perf_counter()
         made = work(images, noise, **reading)
         seconds.append(time.perf_counter() - start)
@@ -89,7 +99,7 @@ def rate(work, images: np.ndarray, noise: Noise, **reading) -> float:
 
 if __name__ == "__main__":
     images = data.load().test_images
-    print("million attacks a second, 20 levels written out; in brackets how many times faster lib.noise is")
+    print("million attacks a second, 20 levels written; in brackets how many times faster lib.noise is")
     print(f"{'noise':22}{'lib.noise':>10}{'whole arrays':>20}{'pixel by pixel':>20}")
     for name in MASKS:
         noise = NOISES[name]
@@ -103,10 +113,12 @@ if __name__ == "__main__":
         )
 
     drawings = [(replacement, source) for replacement in (False, True) for source in SOURCES]
-    print("\nmillion attacks a second of lib.noise, with or without replacement from each source")
-    print(f"{'noise':22}" + "".join(f"{('without', 'with')[again] + ' ' + source:>16}" for again, source in drawings))
+    print("\nmillion attacks a second of lib.noise, with or without replacement from each source, and of its tensors")
+    heads = [("without", "with")[again] + " " + source for again, source in drawings]
+    print(f"{'noise':22}" + "".join(f"{head:>16}" for head in [*heads, "tensors"]))
     for name in MASKS:
         rates = [rate(kernel, images, NOISES[name], replacement=again, source=source) for again, source in drawings]
+        rates.append(rate(tensors, images, NOISES[name]))
         print(f"{name:22}" + "".join(f"{found / 1e6:16.2f}" for found in rates))
 
     start = time.perf_counter()

@@ -211,10 +211,10 @@ def test_luminance_is_pillows():
 
 def relit(colours: np.ndarray, brightness: np.ndarray) -> np.ndarray:
     """The colours (pixels, 3) at the brightnesses (pixels,)."""
-    lit = np.empty((1, 1, *colours.shape), np.uint8)
+    lit = np.empty((1, 1, colours.size), np.uint8)
     grey = colour.luminance(colours)[None]
-    kernel.relight(colours[None], grey, brightness[None, None], colour.WEIGHTS, 0, 1, lit)
-    return lit[0, 0]
+    kernel.relight(colours.reshape(1, -1), grey, brightness[None, None], colour.WEIGHTS, 0, 1, lit)
+    return lit.reshape(colours.shape)
 
 
 def test_a_colour_takes_any_luminance_exactly_and_keeps_its_hue():

@@ -80,7 +80,7 @@ def attack_images(
         levels: (levels,) int64, ascending.
         table: (outcomes, 256) uint8, the brightness after an attack.
         eligible: (256,) bool.
-        kind: (256,) uint16, the kind of each brightness as a neighbour; kind 0 is outside the image.
+        kind: (256,) uint8 or uint16, the kind of each brightness as a neighbour; kind 0 is outside the image.
         near: (kinds, kinds) bool; whether a pixel of the first kind is eligible beside one of the second.
             One kind: neighbours do not matter.
         relists: whether the current image decides which pixels are eligible; else the clean one does.
@@ -92,7 +92,7 @@ def attack_images(
     pixels = images.shape[1]
     width = pixels // height
     stride = width + 2
-    # Unsigned, as all that indexes here: Numba then does not look for negative indices. -1 is 2**64 - 1.
+    # Unsigned, with -1 as 2**64 - 1: Numba then emits no code for negative indices.
     around = np.array([-stride - 1, -stride, -stride + 1, -1, 1, stride - 1, stride, stride + 1]).astype(np.uint64)
     looks_beside = len(near) > 1
     follows = looks_beside and relists
@@ -102,7 +102,7 @@ def attack_images(
     flat = np.full(framed, pixels, np.uint32)  # a framed pixel's place in the flat image
     frame = np.empty(pixels if looks_beside else 0, np.uint32)  # and back
     support = np.zeros(framed, np.int8)  # neighbours that make a pixel eligible
-    place = np.full(pixels if follows else 0, -1, np.int32)  # where an eligible pixel stands in `cells`
+    place = np.empty(pixels if follows else 0, np.uint32)  # where an eligible pixel stands in `cells`
     if looks_beside:
         for y in range(height):
             for x in range(width):
@@ -129,7 +129,7 @@ def attack_images(
                 support[f] -= BARRED * (not eligible[clean[p]])
                 wanted = support[f] > 0
                 if follows:
-                    place[p] = count if wanted else -1
+                    place[p] = count
                 cells[count] = p
                 count += wanted
         else:
@@ -143,8 +143,8 @@ def attack_images(
         word = _word(streams[i], step)
         for level in range(len(levels)):
             while done < levels[level] and count > 0:
-                # A uniform integer below `count` without bias (Lemire 2019). The next word is computed here, before
-                # the processor has to guess branches.
+                # A uniform integer below `count` without bias (Lemire 2019). The next word is computed early: it does
+                # not wait for a mispredicted branch.
                 choices = np.uint64(count)
                 product = word * choices
                 low = product & np.uint64(0xFFFFFFFF)
@@ -182,7 +182,13 @@ def attack_images(
                         turning[turned] = g
                         turned += (was > 0) != (support[g] > 0)
                     for k in range(turned):
-                        count = _toggle(flat[turning[k]], cells, place, count)
+                        q = flat[turning[k]]
+                        gone = support[turning[k]] <= 0  # then the last one moves to its place
+                        at = place[q] if gone else np.uint32(count)
+                        moved = cells[np.uint64(count - 1)] if gone else q
+                        cells[at] = moved
+                        place[moved] = at
+                        count += 1 - 2 * gone
                 stays = False
                 if replacement and eligible[after]:
                     found = 0
@@ -193,7 +199,10 @@ def attack_images(
                 else:
                     support[f] = -BARRED
                 if not stays:
-                    count = _toggle(p, cells, place, count)
+                    count -= 1
+                    last = cells[np.uint64(count)]
+                    cells[place[p]] = last
+                    place[last] = place[p]
             row = rows[level]
             for p in range(pixels):
                 noisy[row, i, p] = now[p]
@@ -204,9 +213,9 @@ def attack_images(
 
 @_compiled()
 def _count_support(kinds, near, pairs, stride, support):
-    """Count in `support` the neighbours near each pixel of a framed image.
+    """Write into `support`, for each pixel of a framed image, how many neighbours make it eligible.
 
-    For a few pairs of kinds that are near, the compiler makes it a loop over many pixels at once.
+    For a few pairs of kinds, the compiler vectorises a loop over all pixels.
     """
     inner = len(kinds) - 2 * (stride + 1)
     above, left, below = kinds[:], kinds[stride:], kinds[2 * stride :]  # the neighbours of the pixel are 0, 1, 2 there
@@ -229,20 +238,6 @@ def _count_support(kinds, near, pairs, stride, support):
             count[f] += np.int8(np.uint8(found) * np.uint8(own[f] == one))
 
 
-@_compiled()
-def _toggle(p: int, cells: np.ndarray, place: np.ndarray, count: int) -> int:
-    """Add pixel p to the eligible cells, or remove it by moving the last one to its place; the new count."""
-    if place[p] < 0:
-        cells[count] = p
-        place[p] = count
-        return count + 1
-    last = cells[count - 1]
-    cells[place[p]] = last
-    place[last] = place[p]
-    place[p] = -1
-    return count - 1
-
-
 @_compiled(nogil=True)
 def relight(colours, clean, brightness, weights, start, stop, lit):
     """Write the images `start` to `stop` of `colours` at another brightness into `lit`.
@@ -252,29 +247,30 @@ def relight(colours, clean, brightness, weights, start, stop, lit):
     that the rounded luminance becomes the brightness exactly.
 
     Args:
-        colours: (n, H * W, 3) uint8.
+        colours: (n, H * W * 3) uint8.
         clean: (n, H * W) uint8, the luminance of the colours.
         brightness: (levels, n, H * W) uint8.
         weights: (3,) int64, of red, green and blue in the luminance.
-        lit: (levels, n, H * W, 3) uint8, written.
+        lit: (levels, n, H * W * 3) uint8, written.
     """
     one = weights.sum()
     for level in range(len(brightness)):
         for i in range(start, stop):
-            lit[level, i] = colours[i]
             for p in range(colours.shape[1]):
+                lit[level, i, p] = colours[i, p]
+            for p in range(clean.shape[1]):
                 after = brightness[level, i, p]
                 if after == clean[i, p]:
                     continue
                 now = np.int64(0)  # before rounding
                 for channel in range(3):
-                    now += weights[channel] * np.int64(colours[i, p, channel])
+                    now += weights[channel] * np.int64(colours[i, 3 * p + channel])
                 wanted = one * np.int64(after)
                 for channel in range(3):
-                    value = np.int64(colours[i, p, channel])
+                    value = np.int64(colours[i, 3 * p + channel])
                     if wanted < now:
                         scaled = (2 * value * wanted + now - 1) // (2 * now)
                     else:
                         left = 255 * one - now
                         scaled = 255 - (2 * (255 - value) * (255 * one - wanted) + left) // (2 * left)
-                    lit[level, i, p, channel] = scaled
+                    lit[level, i, 3 * p + channel] = scaled

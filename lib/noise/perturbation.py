@@ -152,8 +152,8 @@ def attack_tabulated(
 
     _in_threads(attack, n)
     if coloured:
-        colours = np.require(given, requirements="CW").reshape(n, height * width, 3)
-        grey, noisy = noisy, np.empty((*noisy.shape, 3), np.uint8)
+        colours = np.require(given, requirements="CW").reshape(n, 3 * height * width)
+        grey, noisy = noisy, np.empty((len(levels), *colours.shape), np.uint8)
         _in_threads(lambda *part: kernel.relight(colours, images, grey, colour.WEIGHTS, *part, noisy), n)
     return noisy.reshape(len(levels), *given.shape), drawn, altered, left
 
