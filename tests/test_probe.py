@@ -1,4 +1,5 @@
 import copy
+import functools
 import logging
 import re
 
@@ -24,6 +25,14 @@ from lib.store.files import OUTPUTS
 from lib.training.fit import train
 from lib.training.recipe import Recipe
 from lib.training.rehearsal import rehearse
+
+
+@pytest.fixture(scope="module", autouse=True)
+def read_once():
+    """The digits are read by every rehearsal; here once for all of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "load", functools.cache(data.load))
+        yield
 
 
 def built(name: str) -> networks.Net:
@@ -54,9 +63,9 @@ def test_a_network_that_cannot_is_told_in_a_line_before_anything_is_written(name
     [
         ("timm:vit_small_patch32_224", "reads 256 of 784 pixels: the one in row 0, column 16"),
         ("timm:vit_tiny_patch16_224", "reads 576 of 784 pixels: the one in row 0, column 24"),
-        ("timm:hrnet_w18_small", "cannot answer 30 images: RuntimeError"),
+        ("timm:hrnet_w18_small", "cannot evaluate 30 images: RuntimeError"),
         ("timm:botnet26t_256", r"cannot .*: AssertionError \(\w+.py, line \d+: _assert"),
-        ("timm:inception_v3", "cannot answer 30 images: RuntimeError"),
+        ("timm:inception_v3", "cannot evaluate 30 images: RuntimeError"),
     ],
 )
 def test_a_timm_name_that_cannot_read_the_whole_image_is_told(model, message):
