@@ -18,7 +18,7 @@ from fastai.optimizer import OptimWrapper
 
 from lib import networks
 from lib.store import data
-from lib.store.files import ROOT, file_hash, lock, provenance, read_arrays, recipe_hash, visible, write_atomically
+from lib.store.files import ROOT, file_hash, lock, provenance, read_arrays, recipe_hash, write_atomically
 from lib.store.parts import kept_record, weights_hash
 from lib.training.callbacks import History, Resume, StepDecay, StopAtTarget
 from lib.training.recipe import Recipe
@@ -136,7 +136,7 @@ def _computed_from(weights: Path) -> list[Path]:
     made_by, stem = weights_hash(weights), weights.stem
     own = [
         path
-        for path in visible(weights.parents[1], "**/*.npz")
+        for path in sorted(weights.parents[1].rglob("[!.]*.npz"))
         if made_by and (stem in (path.parent.name, path.stem) or path.stem.startswith(f"{stem}-"))
     ]
     return [path for path in own if str(made_by) in json.dumps(read_arrays(path)[0])]
