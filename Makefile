@@ -2,6 +2,7 @@
 # make paper           all networks, trained, swept and compared; does only what is not done yet, and can be stopped
 # make sweep           sets up .venv and sweeps a trained network under the four noises (MODEL=fc)
 # make train           trains a network (MODEL=fc SEED=0)
+# make import          takes weights that were trained elsewhere (MODEL=mine:net WEIGHTS=FILE ARGS="--normalize none")
 # make attacks         attacks a trained network with Foolbox: Table 2 (MODEL=fc)
 # make readings        how the paper's noises can be read: five networks under each reading, beside Table 1
 # make noise           the noises themselves, in colour too, and as augmentation
@@ -35,6 +36,7 @@ MODEL ?= fc
 SEED ?= 0
 EXPERIMENT ?= resolution
 ARGS ?=
+WEIGHTS ?=
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -58,7 +60,7 @@ endif
 endif
 
 # A misspelt variable would be none at all.
-KNOWN := PYTHON MODEL SEED EXPERIMENT ARGS
+KNOWN := PYTHON MODEL SEED EXPERIMENT ARGS WEIGHTS
 UNKNOWN := $(filter-out $(KNOWN) BIN,$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 ifneq ($(UNKNOWN),)
 $(error unknown: $(UNKNOWN); choose from $(KNOWN))
@@ -74,7 +76,7 @@ endif
 # `make sweep` is a test of its own, which executes the notebook of the first command and compares every byte.
 EXECUTED = $(filter-out outputs/sweep/fc-seed0.ipynb,$(wildcard outputs/*.ipynb outputs/*/*-seed*.ipynb))
 
-.PHONY: help paper sweep train attacks readings noise architectures depth curves claims components resolution complexity confidence experiment explore app stills lab site
+.PHONY: help paper sweep train import attacks readings noise architectures depth curves claims components resolution complexity confidence experiment explore app stills lab site
 .PHONY: check test evidence test-slurm lint benchmark lock
 .DELETE_ON_ERROR:
 
@@ -93,6 +95,9 @@ sweep: $(READY)
 train: NEXT = make sweep MODEL=$(MODEL), for its accuracy under the noises
 train: $(READY)
 	$(call execute,train,train/$(STEM),-p model $(MODEL) -p seed $(SEED))
+
+import: $(READY)
+	@$(BIN)/python -m lib.training.imported $(MODEL) "$(WEIGHTS)" --seed $(SEED) $(ARGS)
 
 attacks: NEXT = make claims, for what the paper says of them
 attacks: $(READY)

@@ -2,11 +2,13 @@
 
 import functools
 import sys
+import warnings
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import prune
 
 PIXELS = 56 * 56
 
@@ -80,9 +82,26 @@ class Recurrent(nn.Module):
 
 def starting_at_zero() -> nn.Module:
     body = dense()
-    nn.init.zeros_(body[3].weight)
-    nn.init.zeros_(body[3].bias)
+    zeroed(body[3])
     return body
+
+
+def zeroed(layer: nn.Linear) -> nn.Linear:
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class SavingItsFeatures(nn.Module):
+    """Keeps what it computed last, as for a picture of its activations."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(PIXELS, 30), nn.Linear(30, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.features = self.first(images.flatten(1)).relu()
+        return self.last(self.features)
 
 
 def doubled_by_a_hook() -> nn.Module:
@@ -207,6 +226,116 @@ def not_finite_when_bright(inner: nn.Module, images: Tensor) -> Tensor:
     return inner(images) + torch.where(bright, torch.nan, 0.0)
 
 
+def ending(function) -> nn.Module:
+    body = Inside(lambda inner, images: function(inner(images)))
+    body.inner = nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(784, 10))
+    return body
+
+
+# What no last layer may be followed by -> what its outputs then cannot do.
+ENDS = {
+    "softmax": (lambda z: z.softmax(dim=1), "be negative"),
+    "sigmoid": (torch.sigmoid, "be negative"),
+    "sigmoid_by_hand": (lambda z: 1 / (1 + torch.exp(-z)), "be negative"),
+    "relu": (functional.relu, "be negative"),
+    "softplus": (functional.softplus, "be negative"),
+    "tanh": (torch.tanh, "make a class certain beyond a probability of 0.4"),
+    "clamped": (lambda z: z.clamp(-1, 1), "make a class certain"),
+    "of_length_one": (functional.normalize, "make a class certain"),
+}
+
+
+class Cosine(nn.Module):
+    """A head of cosines at a learnt scale, as in metric learning."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(PIXELS, 30), nn.Parameter(torch.randn(10, 30))
+        self.scale = nn.Parameter(torch.tensor(4.0))
+
+    def forward(self, images: Tensor) -> Tensor:
+        found = functional.normalize(self.first(images.flatten(1)).relu())
+        return self.scale * found @ functional.normalize(self.last).T
+
+
+class Prototypes(nn.Module):
+    """Minus the squared distances to ten points, as in LeNet-5: no logit is positive."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.points = nn.Linear(PIXELS, 30), nn.Parameter(torch.randn(10, 30))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return -torch.cdist(self.first(images.flatten(1)), self.points).square()
+
+
+class Noting(nn.Module):
+    """Keeps something other than tensors."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images
+
+    def get_extra_state(self) -> dict:
+        return {"seen": 0}
+
+    def set_extra_state(self, state: dict) -> None:
+        pass
+
+
+class Holding(nn.Module):
+    """A dense network with a buffer of some kind."""
+
+    def __init__(self, held: Tensor):
+        super().__init__()
+        self.inner = dense()
+        self.register_buffer("held", held)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.inner(images)
+
+
+def quantised() -> nn.Module:
+    with warnings.catch_warnings(action="ignore"):
+        return torch.ao.quantization.quantize_dynamic(nn.Sequential(*dense(), nn.LayerNorm(10)), {nn.Linear})
+
+
+def seeding_itself() -> nn.Module:
+    torch.manual_seed(0)
+    return dense()
+
+
+def seeding_itself_half_way() -> nn.Module:
+    body = dense()
+    torch.manual_seed(0)
+    body[3].reset_parameters()
+    return body
+
+
+def drawn_by_its_own_generator() -> nn.Module:
+    body = dense()
+    nn.init.normal_(body[1].weight, std=0.01, generator=torch.Generator().manual_seed(3))
+    return body
+
+
+TRAINED = dense().state_dict()
+
+
+def read_from_elsewhere() -> nn.Module:
+    body = dense()
+    body.load_state_dict(TRAINED)
+    return body
+
+
+def of_old(hook, **options) -> nn.Module:
+    """With a weight that a hook computes at each forward pass."""
+    with warnings.catch_warnings(action="ignore", category=FutureWarning):
+        return nn.Sequential(nn.Flatten(), hook(nn.Linear(PIXELS, 30), **options), nn.ReLU(), nn.Linear(30, 10))
+
+
+def parametrised(function) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 30), nn.ReLU(), function(nn.Linear(30, 10)))
+
+
 FIT = {
     "dense": dense,
     "without_bias": lambda: nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 10, bias=False)),
@@ -223,9 +352,20 @@ FIT = {
     "doubled_by_a_hook": doubled_by_a_hook,
     "sharing_a_bias": sharing_a_bias,
     "the_same_layer_twice": the_same_layer_twice,
-    "weight_norm": lambda: nn.Sequential(
-        nn.Flatten(), nn.utils.parametrizations.weight_norm(nn.Linear(PIXELS, 30)), nn.ReLU(), nn.Linear(30, 10)
-    ),
+    "weight_norm": lambda: parametrised(nn.utils.parametrizations.weight_norm),
+    "spectral_norm": lambda: parametrised(nn.utils.parametrizations.spectral_norm),
+    "orthogonal": lambda: parametrised(nn.utils.parametrizations.orthogonal),
+    "weight_norm_of_old": lambda: of_old(nn.utils.weight_norm),
+    "spectral_norm_of_old": lambda: of_old(nn.utils.spectral_norm),
+    "pruned": lambda: of_old(prune.random_unstructured, name="weight", amount=0.5),
+    "scripted": lambda: torch.jit.script(Viewing()),
+    "traced": lambda: torch.jit.trace(Viewing(), torch.zeros(2, 1, 56, 56)),
+    "fx": lambda: torch.fx.symbolic_trace(Viewing()),
+    "cosine": Cosine,
+    "prototypes": Prototypes,
+    "softly_capped": lambda: ending(lambda z: 30 * torch.tanh(z / 30)),
+    "beginning_with_zeros": lambda: nn.Sequential(nn.Flatten(), zeroed(nn.Linear(PIXELS, 10))),
+    "saving_its_features": SavingItsFeatures,
     "with_batch_norm": with_batch_norm,
     "viewing": Viewing,
     "negative": lambda: Negative(*dense()),
@@ -243,58 +383,60 @@ UNFIT = {
     ),
     "for_28x28": (
         lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10)),
-        r"cannot answer 30 images: RuntimeError: mat1 and mat2 .*allowed is a network for any .* float32 of 1x56x56",
+        r"cannot evaluate 30 images: RuntimeError: mat1 and mat2 .*allowed is a network for any .* float32 of 1x56x56",
     ),
     "for_three_colours": (lambda: nn.Sequential(nn.Conv2d(3, 10, 56), nn.Flatten()), "expected input.* 3 channels"),
     "asserting_in_silence": (lambda: Inside(silent), r"30 images: AssertionError \(strange.py, line \d+: assert"),
     "float64": (lambda: dense().double(), "same dtype.*float32 of 1x56x56"),
     "for_batches_of_64": (lambda: Around(lambda images: images.reshape(64, 1, 56, 56)), "any number of images"),
-    "squeezing": (lambda: Recurrent(squeezed=True), "cannot answer 1 image: "),
+    "squeezing": (lambda: Recurrent(squeezed=True), "cannot evaluate 1 image: "),
     "nine": (
         lambda: nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 9)),
-        r"a tensor \(30, 9\); allowed is one tensor of logits, \(30, 10\)",
+        r"a tensor \(30, 9\) for 30 images; allowed is one tensor of logits, \(30, 10\)",
     ),
-    "maps": (lambda: dense(nn.Unflatten(1, (10, 1, 1))), r"a tensor \(30, 10, 1, 1\); allowed is .*\(30, 10\)"),
-    "two_answers": (lambda: Inside(lambda inner, images: (inner(images), images)), "30 images with a tuple; allowed"),
-    "named_answers": (lambda: Inside(lambda inner, images: {"logits": inner(images)}), "with a dict; allowed"),
-    "votes": (lambda: Inside(lambda inner, images: (inner(images) > 0).long()), r"\(30, 10\) of torch.int64; allowed"),
-    "probabilities": (lambda: dense(nn.Softmax(dim=1)), "answers with probabilities; allowed are logits"),
-    "not_finite": (lambda: Inside(not_finite_when_bright), r"answers \d+ of 30 digits with NaN or infinity; allowed"),
-    "dropout_for_ever": (lambda: Around(functional.dropout), "answers the same digits otherwise when asked again"),
-    "by_statistics_of_the_batch": (by_statistics_of_the_batch, "a digit alone otherwise than among others; allowed"),
+    "maps": (lambda: dense(nn.Unflatten(1, (10, 1, 1))), r"a tensor \(30, 10, 1, 1\) for 30 images; allowed"),
+    "two_answers": (lambda: Inside(lambda inner, images: (inner(images), images)), "a tuple for 30 images; allowed"),
+    "named_answers": (lambda: Inside(lambda inner, images: {"logits": inner(images)}), "a dict for 30 images; allowed"),
+    "votes": (
+        lambda: Inside(lambda inner, images: (inner(images) > 0).long()),
+        "of torch.int64 for 30 images",
+    ),
+    "not_finite": (lambda: Inside(not_finite_when_bright), r"NaN or infinity for \d+ of 30 digits; allowed"),
+    "dropout_for_ever": (lambda: Around(functional.dropout), "other logits for the same digits the second time"),
+    "by_statistics_of_the_batch": (by_statistics_of_the_batch, "a digit alone other logits than in a batch; allowed"),
     "by_the_mean_of_the_batch": (
         lambda: Around(lambda images: images - images.mean(dim=0)),
-        "a digit alone otherwise than among others",
+        "a digit alone other logits than in a batch",
     ),
     "normalising_the_batch": (
         lambda: Around(lambda images: (images - images.mean()) / images.std()),
-        "a digit alone otherwise than among others",
+        "a digit alone other logits than in a batch",
     ),
-    "by_the_brightest_of_all": (lambda: Around(lambda images: images / images.max()), "a digit alone otherwise"),
+    "by_the_brightest_of_all": (lambda: Around(lambda images: images / images.max()), "a digit alone other logits"),
     "one_way_for_all": (
         lambda: Inside(lambda inner, images: inner(images) if images.mean() > 0 else inner(-images)),
-        "a digit alone otherwise than among others",
+        "a digit alone other logits than in a batch",
     ),
     "by_the_mean_of_many": (
         lambda: Inside(lambda inner, images: inner(images) - (inner(images).mean(dim=0) if len(images) > 40 else 0)),
-        "answers digits otherwise among 100 than among 30",
+        "other logits in a batch of 100 than of 30",
     ),
     "leaving": (lambda: Inside(lambda inner, images: sys.exit("bye")), "30 images: SystemExit: bye"),
     "leaving_when_made": (lambda: sys.exit(3), "cannot be made for 1x56x56 and 10 classes: SystemExit: 3"),
-    "constant": (lambda: Around(torch.zeros_like), "answers alike whatever pixels are changed; .* lower learning rate"),
+    "constant": (lambda: Around(torch.zeros_like), "same logits whatever pixels are changed; .* lower learning rate"),
     "skipping": (
         lambda: nn.Sequential(nn.MaxPool2d(1, stride=4), nn.Flatten(), nn.Linear(14 * 14, 10)),
-        "reads 196 of 784 pixels: the one in row 0, column 1 changes no answer",
+        "reads 196 of 784 pixels: the one in row 0, column 1 changes no logit",
     ),
     "by_patches_of_32": (
         lambda: nn.Sequential(nn.Conv2d(1, 8, 32, stride=32), nn.Flatten(), nn.Linear(8, 10)),
-        "reads 256 of 784 pixels: the one in row 0, column 16 changes no answer",
+        "reads 256 of 784 pixels: the one in row 0, column 16 changes no logit",
     ),
     "leaving_an_edge": (
         lambda: nn.Sequential(nn.Conv2d(1, 8, 5, stride=4), nn.Flatten(), nn.Linear(8 * 13 * 13, 10)),
-        "reads 729 of 784 pixels: the one in row 0, column 27 changes no answer",
+        "reads 729 of 784 pixels: the one in row 0, column 27 changes no logit",
     ),
-    "cropping": (lambda: Around(cropped), "reads 400 of 784 pixels: the one in row 0, column 0 changes no answer"),
+    "cropping": (lambda: Around(cropped), "reads 400 of 784 pixels: the one in row 0, column 0 changes no logit"),
     "cropping_in_the_dark": (
         lambda: Around(lambda images: functional.threshold(cropped(images), 2.0, 0.0)),
         "reads 400 of 784 pixels",
@@ -306,20 +448,30 @@ UNFIT = {
     ),
     "another_answer_in_training": (
         lambda: Inside(lambda inner, images: (inner(images), 0) if inner.training else inner(images)),
-        "in training answers 2 images with a tuple",
+        "in training returns a tuple for 2 images",
     ),
     "an_instance": (dense(), "is a module; allowed is a function that returns a new one"),
     "always_the_same": (functools.cache(dense), "gives the same module each time; allowed is a function that makes a"),
     "with_a_shared_layer": (lambda: nn.Sequential(nn.Flatten(), SHARED), "gives the same module each time"),
-    "drawn_by_numpy": (drawn_by_numpy, "has other weights each time, whatever the seed; allowed are random numbers of"),
-    "shuffled": (shuffled, "answers otherwise once its weights are stored and read back; allowed is a network all of"),
-    "projecting": (Projecting, "answers otherwise once its weights are stored and read back"),
-    "remembering_means": (RememberingMeans, "answers otherwise once its weights are stored and read back"),
-    "fitting_to_the_first": (FittingToTheFirst, "answers otherwise once its weights are stored and read back"),
-    "weight_norm_of_old": (
-        lambda: nn.Sequential(nn.Flatten(), nn.utils.weight_norm(nn.Linear(PIXELS, 10))),
-        "cannot be copied and stored: RuntimeError: Only Tensors created explicitly",
+    "drawn_by_numpy": (drawn_by_numpy, "begins with other weights each time, whatever the seed; allowed are random"),
+    "shuffled": (shuffled, "other logits once its weights are stored and read back; allowed is a network all of"),
+    "projecting": (Projecting, "other logits once its weights are stored and read back"),
+    "remembering_means": (RememberingMeans, "other logits once its weights are stored and read back"),
+    "fitting_to_the_first": (FittingToTheFirst, "other logits once its weights are stored and read back"),
+    "seeding_itself": (seeding_itself, "same weights whatever the seed, so its trainings are not independent"),
+    "seeding_itself_half_way": (seeding_itself_half_way, "trainings are not independent"),
+    "drawn_by_its_own_generator": (drawn_by_its_own_generator, "trainings are not independent"),
+    "read_from_elsewhere": (read_from_elsewhere, "trainings are not independent.*make import"),
+    "extra_state": (lambda: nn.Sequential(*dense(), Noting()), r"state_dict holds body.4._extra_state \(dict\)"),
+    "quantised": (quantised, r"its state_dict holds .*\(dtype\).*allowed are tensors that are not quantised"),
+    "quantised_tensor": (
+        lambda: Holding(torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)),
+        "holds body.held",
     ),
+    "sparse_tensor": (lambda: Holding(torch.eye(3).to_sparse()), "holds body.held"),
+} | {
+    name: (functools.partial(ending, end), f"outputs that cannot {problem}.*leave out the softmax")
+    for name, (end, problem) in ENDS.items()
 }
 
 

@@ -109,7 +109,7 @@ def test_networks_of_one_size_say_so(model):
 
 
 def test_a_network_that_fails_at_another_size_names_it():
-    with pytest.raises(ValueError, match=r"cannot answer 30 images.*allowed is .*float32 of 1x28x28"):
+    with pytest.raises(ValueError, match=r"cannot evaluate 30 images.*allowed is .*float32 of 1x28x28"):
         rehearse(Recipe(model="tiny:conv_net@28", size=28))
 
 

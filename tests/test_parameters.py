@@ -70,6 +70,8 @@ def test_text_from_the_command_line_becomes_what_it_says():
         ("", {"model": "2024-05-01"}, "^model: unknown model '2024-05-01'; choose from fc, resnet18"),
         ("", {"model": "fc@a/b"}, r"^model: the word behind @ must be of letters.* alone, not 'a/b'$"),
         ("", {"model": "fc@../../x"}, r"^model: the word behind @ must be of letters.* alone, not '../../x'$"),
+        ("", {"model": f"fc@{'x' * 225}"}, r"^model: .* at most 120 bytes, not 228$"),
+        ("", {"model": f"fc@{'é' * 60}"}, r"^model: .* at most 120 bytes, not 123$"),
         ("", {"model": "fc@"}, r"^model: the word behind @ must be of letters.* alone, not ''$"),
         ("", {"model": "fc@*"}, r"^model: the word behind @ must be of letters.* alone, not '\*'$"),
         ("", {"model": "fc@a b"}, r"^model: the word behind @ must be of letters.* alone, not 'a b'$"),
@@ -225,7 +227,7 @@ BROKEN = {
     "def load():\n    raise OSError('two\\nlines')\nload()": r"OSError: two lines \({module}\.py, line 3: load\(\)\)$",
     "def load():\n    load()\nload()": r"RecursionError: .* \({module}\.py, line 3: load\(\)\)$",
     "assert False": r"AssertionError \({module}\.py, line 1: assert False\)$",
-    "other = 1": "AttributeError: module '{module}' has no attribute 'net'$",
+    "other = 1": r"AttributeError: .*{module}\.py has no 'net'$",
     "def __getattr__(name):\n    raise KeyError(name)": "KeyError: 'net'$",
 }
 
@@ -247,6 +249,15 @@ def test_a_module_of_ones_own_that_cannot_be_imported_is_told_in_a_line(tmp_path
 def test_what_names_no_module_is_told_in_a_line(reference):
     with pytest.raises(ValueError, match=f"^cannot import '{re.escape(reference)}': [^\n]*$"):
         parameters.imported(reference)
+
+
+def test_a_module_with_the_name_of_pythons_own_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(parameters, "ROOT", tmp_path)
+    with pytest.raises(ValueError, match=r"cannot import 'test:net': AttributeError: .*test/__init__.py has no 'net'"):
+        parameters.imported("test:net")
+    (tmp_path / "test.py").write_text("net = str.upper")
+    with pytest.raises(ValueError, match=r"test\.py has the name of another module, .*test/__init__.py; rename it"):
+        parameters.imported("test:net")
 
 
 def test_a_module_that_was_mended_is_imported(tmp_path, monkeypatch):

@@ -1,14 +1,20 @@
 import hashlib
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 import torch
 from conftest import run_python
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
+from torch import nn
 
 from lib import networks
 from lib.store import data
-from lib.training import fit
+from lib.store.files import file_hash, write_arrays
+from lib.store.parts import kept_record, weights_hash
+from lib.training import fit, imported
 from lib.training.callbacks import Resume, StepDecay
 from lib.training.fit import train
 from lib.training.recipe import Recipe
@@ -37,21 +43,175 @@ def weights(outputs):
 
 @pytest.mark.slow
 def test_a_killed_training_ends_with_the_same_weights(tmp_path):
-    """Killed in the first epoch, before its validation, at its end and in the second epoch."""
+    """Killed in the first epoch, before its validation, and in the second epoch."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert run_python(TRAIN, whole, 0)[0] == 0
-    for saves in (3, 7, 1, 4):  # 10 batches and the end of the epoch: checkpoints 3, 10, 11 and 15
+    recipes = [
+        Recipe(model="tiny:conv_net@short", train_images=640, max_epochs=2, outputs=out) for out in (whole, broken)
+    ]
+    records = [train(recipes[0])]
+    for saves in (3, 7, 5):  # 10 batches and the end of the epoch: checkpoints 3, 10 and 15
         assert run_python(TRAIN, broken, saves)[0] == -9
         assert not (broken / "weights").exists()
-    assert run_python(TRAIN, broken, 0)[0] == 0
+    records.append(train(recipes[1]))
     one, other = weights(whole), weights(broken)
     assert all(torch.equal(one[name], other[name]) for name in one)
-    records = [networks.read_record(folder / "weights" / f"{SHORT}.safetensors") for folder in (whole, broken)]
-    assert records[0]["losses"] == records[1]["losses"] and len(records[0]["losses"]) == 20
-    assert [epoch["accuracy"] for epoch in records[0]["epochs"]] == [
-        epoch["accuracy"] for epoch in records[1]["epochs"]
-    ]
+    for name in ("losses", "tensors", "logits", "device", "processor", "threads"):
+        assert records[0][name] == records[1][name]
+    assert len(records[0]["losses"]) == 20 and records[0]["tensors"] == networks.tensors_hash(one)
+    accuracies = [[epoch["accuracy"] for epoch in record["epochs"]] for record in records]
+    assert accuracies[0] == accuracies[1]
     assert not list(broken.glob("checkpoints/*.pt")), "a finished training leaves no checkpoint"
+
+
+def recorded(outputs, seed=0, dropped=False) -> Recipe:
+    """A training on disk of `tiny:conv_net` that took no time, with predictions and an attack of its weights."""
+    recipe = Recipe(
+        model="tiny:conv_net@short", train_images=64, max_epochs=1, batch_size=32, seed=seed, outputs=outputs
+    )
+    fit.store(networks.build(recipe.model, seed), recipe.weights, {"recipe": recipe.recorded, "recipe_version": 2})
+    made_by = weights_hash(recipe.weights)
+    for path in computed(recipe):
+        record = {"weights": made_by} if "readings" not in path.parts else {"parts": [{"weights": made_by}]}
+        write_arrays(path, record, {"predicted": np.zeros(3)})
+    if dropped:
+        recipe.weights.unlink()
+    return recipe
+
+
+def computed(recipe: Recipe) -> list[Path]:
+    stem = recipe.weights.stem
+    names = (
+        f"predictions/{stem}/none-1.npz",
+        f"attacks/{stem}/a.npz",
+        f"confidence/{stem}-1.npz",
+        f"readings/{stem}.npz",
+    )
+    return [recipe.outputs / name for name in names]
+
+
+def test_a_training_whose_weights_are_not_kept_is_not_replaced(tmp_path):
+    recipe = recorded(tmp_path, dropped=True)
+    before = recipe.weights.with_suffix(".json").read_bytes()
+    with pytest.raises(ValueError, match=r"not kept, and 4 files .*another outputs=FOLDER, or recompute=True"):
+        train(recipe)
+    with pytest.raises(FileNotFoundError, match=r"not kept.*outputs FOLDER.*recompute True"):
+        networks.load(recipe.model, 0, tmp_path)
+    assert recipe.weights.with_suffix(".json").read_bytes() == before and all(
+        path.is_file() for path in computed(recipe)
+    )
+
+
+@pytest.mark.parametrize("dropped", [True, False])
+def test_the_same_weights_again_leave_all_as_it_was_and_others_replace_it(tmp_path, dropped):
+    recipe = recorded(tmp_path)
+    untouched = recorded(tmp_path, seed=10)  # whose name begins alike
+    before = {path: path.read_bytes() for path in (recipe.weights, recipe.weights.with_suffix(".json"))}
+    if dropped:
+        recipe.weights.unlink()
+    fit.store(networks.build(recipe.model, 0), recipe.weights, {"recipe": recipe.recorded, "seconds": 1})
+    assert {path: path.read_bytes() for path in before} == before and all(path.is_file() for path in computed(recipe))
+    if dropped:
+        recipe.weights.unlink()
+    record = train(recipe.model_copy(update={"recompute": True}))
+    assert not any(path.exists() for path in computed(recipe)) and all(path.is_file() for path in computed(untouched))
+    assert kept_record(recipe.weights) == record | {"weights": weights_hash(recipe.weights)}
+    networks.load(recipe.model, 0, tmp_path)
+
+
+def test_what_the_record_says_of_the_machine_is_where_it_trained(tmp_path, monkeypatch):
+    """fastai would choose a device of its own, such as Apple's MPS; `meta` stands for it here."""
+    for module in ("fastai.torch_core", "fastai.learner", "fastai.callback.core", "fastai.data.core"):
+        monkeypatch.setattr(f"{module}.default_device", lambda use=-1: torch.device("meta"))
+    record = train(Recipe(model="tiny:conv_net@mps", train_images=64, max_epochs=1, outputs=tmp_path))
+    assert (record["device"], record["precision"]) == ("cpu", "float32")
+    assert record["processor"] and record["instructions"] == torch.backends.cpu.get_cpu_capability()
+    assert record["threads"] == torch.get_num_threads()
+
+
+def test_a_copy_under_another_name_is_not_another_training(tmp_path):
+    recipe = recorded(tmp_path, seed=3)
+    copy = networks.weights_path(recipe.model, 9, tmp_path)
+    copy.write_bytes(recipe.weights.read_bytes())
+    for suffix in (".safetensors", ".json"):  # without its record, and with it
+        copy.with_suffix(suffix).write_bytes(recipe.weights.with_suffix(suffix).read_bytes())
+        with pytest.raises(ValueError, match=r"seed9\.\w+ is a training of .*seed 3 under another name"):
+            networks.load(recipe.model, 9, tmp_path)
+    other = networks.weights_path("tiny:conv_net@other", 3, tmp_path)
+    other.write_bytes(recipe.weights.read_bytes())
+    with pytest.raises(ValueError, match="is a training of tiny:conv_net@short with seed 3 under another name"):
+        networks.load("tiny:conv_net@other", 3, tmp_path)
+    copy.with_suffix(".json").unlink()
+    networks.save_weights(networks.load(recipe.model, 3, tmp_path), copy, {"recipe": recipe.recorded | {"seed": 9}})
+    with pytest.raises(ValueError, match=r"seed9.safetensors holds the same weights as .*seed3.*: one training"):
+        networks.load(recipe.model, 9, tmp_path)
+    networks.load(recipe.model, 3, tmp_path)
+
+
+CHANGES = {
+    "another activation": lambda body: body.__setitem__(2, nn.LeakyReLU(0.1)),
+    "another pooling": lambda body: body.__setitem__(3, nn.AvgPool2d(3, 1, 1)),  # in place of dropout
+    "another epsilon": lambda body: setattr(body[1], "eps", 0.1),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_code_that_is_not_that_of_the_training_is_told(tmp_path, monkeypatch, change):
+    recipe = recorded(tmp_path)
+    networks.load(recipe.model, 0, tmp_path)
+    body = tiny.conv_net()
+    CHANGES[change](body)
+    monkeypatch.setattr(tiny, "conv_net", lambda: body)
+    with pytest.raises(ValueError, match=r"the code of tiny:conv_net@short is not the code it was trained with"):
+        networks.load(recipe.model, 0, tmp_path)
+    record = networks.read_record(recipe.weights)
+    networks.save_weights(networks.build(recipe.model), recipe.weights, {"recipe": record["recipe"]})
+    recipe.weights.with_suffix(".json").unlink()
+    networks.load(recipe.model, 0, tmp_path)  # an old record, without logits
+
+
+WAYS = {
+    "net.safetensors": lambda weights, file: save_file(weights, file),
+    "net.pt": torch.save,
+    "parallel.pth": lambda weights, file: torch.save({f"module.{name}": w for name, w in weights.items()}, file),
+    "compiled.bin": lambda weights, file: torch.save({f"module._orig_mod.{n}": w for n, w in weights.items()}, file),
+    "checkpoint.ckpt": lambda weights, file: torch.save(
+        {"epoch": 3, "state_dict": {f"model.{name}": w for name, w in weights.items()}, "other": {"a": 1}}, file
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_weights_trained_elsewhere_are_imported(tmp_path, name, capsys):
+    body = networks.build("tiny:conv_net", 5).body
+    file = tmp_path / name
+    WAYS[name](body.state_dict(), file)
+    imported.main(["tiny:conv_net", str(file), "--seed", "2", "--normalize", "none", "--outputs", str(tmp_path)])
+    assert "make sweep MODEL=tiny:conv_net@imported SEED=2" in capsys.readouterr().out
+    net = networks.load("tiny:conv_net@imported", 2, tmp_path)
+    assert torch.equal(net.body[0].weight, body[0].weight.half().float()) and net.mean == 0
+    record = networks.read_record(networks.weights_path("tiny:conv_net@imported", 2, tmp_path))
+    assert record["imported"] == {"file": name, "sha256": file_hash(file)} and "epochs" not in record
+    with pytest.raises(ValueError, match="was made by an import"):
+        train(Recipe(model="tiny:conv_net@imported", seed=2, normalize="none", outputs=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (lambda file: torch.save(tiny.conv_net(), file), "no weights in .*not a whole module"),
+        (lambda file: file.write_bytes(b"nothing"), "no weights in"),
+        (lambda file: torch.save([1, 2], file), "holds a list; allowed is a state_dict"),
+        (lambda file: torch.save({"epoch": 1}, file), "it holds no tensors"),
+        (lambda file: torch.save({"0.weight": torch.zeros(8, 3, 8, 8)}, file), r"not those of this network: \d"),
+        (lambda file: None, "no file"),
+    ],
+)
+def test_what_cannot_be_imported_is_told(tmp_path, content, message, capsys):
+    content(tmp_path / "net.pt")
+    with pytest.raises(SystemExit):
+        imported.main(["tiny:conv_net", str(tmp_path / "net.pt"), "--outputs", str(tmp_path)])
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "weights").exists()
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The networks: architectures by name, the module that is trained, its weights on disk, and its answers to images."""
+"""The networks: architectures by name, the module that is trained, its weights on disk, and its predictions."""
 
 import importlib
 from typing import Any
@@ -15,18 +15,17 @@ from lib.networks.architectures import (  # noqa: F401
     Predictor,
     architecture,
     check_size,
-    file_stem,
-    read_record,
     title,
-    weights_path,
 )
+from lib.networks.records import read_record, weights_path  # noqa: F401
 from lib.networks.variants import CLASSES, DENSE, FAMILY, HIDDEN, NORMALISED, SIZE, Variant  # noqa: F401
+from lib.store.parts import file_stem  # noqa: F401
 
 
 def __getattr__(name: str) -> Any:
-    """All else that this room offers (`networks.load`, `networks.build`), which needs torch: imported at its first use.
+    """The rest of this room (`networks.load`, `networks.build`) needs torch, and is imported when it is first used.
 
-    Checking a notebook's parameters thus waits for no engine.
+    A notebook's parameters are thus checked without waiting for torch.
     """
     if not name.startswith("_"):
         for module in ("net", "weights", "probe", "inference", "adaptation"):

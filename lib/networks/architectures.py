@@ -1,25 +1,20 @@
-"""The eight networks (section 3.3), the CNN behind Table 2, a family for section 6, anyone's own; where weights lie.
+"""The networks by name: the paper's eight (section 3.3), the CNN of Table 2, variants of them, timm's, and your own.
 
 torch, torchvision and timm are imported where a network is made, not here: a name is checked without them.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import AfterValidator
 
 from lib.networks.variants import CLASSES, DENSE, FAMILY, HIDDEN, NORMALISED, SIZE, Dense, Variant
-from lib.store.files import OUTPUTS, in_short
 from lib.store.parameters import imported
-from lib.store.parts import kept_record
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,8 +28,9 @@ NORMALIZE = {
     "imagenet": (0.449, 0.226),
     "fashion-mnist": (0.2860, 0.3530),
 }
+LONGEST = 120  # bytes of a network's name: most file systems allow 255 for a file's, of which ours add up to 80
 RESIZE = ("nearest", "bilinear")
-ENGINES = ("auto", "openvino", "torch")  # what computes a network's answers
+ENGINES = ("auto", "openvino", "torch")  # what computes a network's predictions
 STATISTICS_BATCH = 64  # images whose statistics batch normalisation shares where each batch has its own, as in training
 Predictor = Callable[[np.ndarray], np.ndarray]  # images (n, size, size) uint8 -> class probabilities (n, 10) float32
 
@@ -68,7 +64,7 @@ def fully_connected_rgb() -> nn.Module:
 
 
 def resnetv2_50_stem() -> nn.Module:
-    """ResNet-50V2 as section 3.3 describes it: batch normalisation, then ReLU, behind the first convolution."""
+    """ResNet-50V2 as section 3.3 describes it: batch normalisation, then ReLU, after the first convolution."""
     from torch import nn
 
     body = from_timm("resnetv2_50")
@@ -184,7 +180,7 @@ TITLES = {
 
 
 def check_size(model: str, size: int) -> None:
-    """Raises ValueError, a line, if `size` is none of `SIZES`, or the network reads images of `SIZE` alone."""
+    """Raises ValueError if `size` is not one of `SIZES`, or the network reads images of `SIZE` only."""
     if size not in SIZES:
         raise ValueError(f"unknown size {size!r}; choose from {', '.join(map(str, SIZES))}")
     name = model.partition("@")[0]
@@ -193,7 +189,7 @@ def check_size(model: str, size: int) -> None:
 
 
 def title(model: str) -> str:
-    """A network's name in print, as the paper has it; a recipe of its own behind it: `ResNet-18 (gentle)`."""
+    """A network's name in print, as in the paper, and then its recipe, if it has one: `ResNet-18 (gentle)`."""
     name, _, word = model.partition("@")
     return TITLES.get(name, name) + (f" ({word})" if word else "")
 
@@ -206,9 +202,11 @@ def architecture(model: str) -> Callable[[], nn.Module]:
             returning a module for 1x56x56 and 10 classes. `@WORD` at its end names another training recipe.
 
     Raises:
-        ValueError: if there is no such network; it lists the choices. If the word cannot stand in a file's name.
+        ValueError: if there is no such network; it lists the choices. If the name cannot be part of a file's name.
     """
     name, at, word = model.partition("@")
+    if (length := len(model.encode())) > LONGEST:
+        raise ValueError(f"a network's name is part of the names of files: at most {LONGEST} bytes, not {length}")
     if at and not re.fullmatch(r"[\w.+=,-]+", word):
         raise ValueError(f"the word behind @ must be of letters, digits and . _ - + = , alone, not {word!r}")
     if name in NETS:
@@ -232,54 +230,3 @@ def _checked(model: str) -> str:
 
 
 Known = Annotated[str, AfterValidator(_checked)]  # a network's name among a notebook's parameters
-
-
-def file_stem(model: str, train_seed: int) -> str:
-    """The start of the name of every file about one trained network."""
-    return f"{model.replace(':', '-')}-seed{train_seed}"
-
-
-def weights_path(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Path:
-    """Where the weights of a trained network lie."""
-    return outputs / "weights" / f"{file_stem(model, train_seed)}.safetensors"
-
-
-def read_record(path: Path) -> dict:
-    """What made a weights file: the recipe, the history of its training, versions and commit.
-
-    Where the weights are not kept, from the record that is kept beside them (`training.fit.train`).
-
-    Raises:
-        FileNotFoundError: if neither is there; it names the command that trains the network.
-        ValueError: if it is damaged; it names the file.
-    """
-    import safetensors
-
-    if not path.is_file():
-        if kept := kept_record(path):
-            return kept
-        model, _, seed = path.stem.rpartition("-seed")
-        told = f"{model} with seed {seed} is not trained: no {path}"
-        raise FileNotFoundError(f"{told}; make it with: {training_command(path)}")
-    path.open("rb").close()  # tells who may not read it; safetensors would say that there is none
-    try:
-        with safetensors.safe_open(path, framework="np") as file:
-            record = json.loads(file.metadata()["record"])
-        return record | {"recipe": dict(record["recipe"])}
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise damaged(path, error) from None
-
-
-def training_command(path: Path) -> str:
-    """What makes this weights file."""
-    model, _, seed = path.stem.rpartition("-seed")
-    command = f"make train MODEL={model}" + (f" SEED={seed}" if seed != "0" else "")
-    if (outputs := path.parents[1]) != OUTPUTS:
-        command += f" ARGS={shlex.quote(f'-p outputs {shlex.quote(str(outputs))}')}"
-    return command
-
-
-def damaged(path: Path, error: Exception) -> ValueError:
-    """What is said of a file that does not hold the weights of a network that was trained here."""
-    told = f"no weights in {path} ({in_short(error)})"
-    return ValueError(f"{told}; restore the file, or delete it and train the network again")

@@ -12,15 +12,15 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from lib.networks.architectures import CLASSES, ENGINES, Predictor
-from lib.networks.net import Net, folded, in_a_line, memory_format, upscale
+from lib.networks.net import Net, device, folded, in_a_line, memory_format, upscale
 from lib.networks.probe import digits
 
 HEIGHT = 28  # pixels a side before the upscaling
-BATCH = 2_000 if torch.cuda.is_available() else 100  # images a forward pass; larger ones are not faster on a CPU
+BATCH = 2_000 if device().type == "cuda" else 100  # images a forward pass; larger ones are not faster on a CPU
 Forward = Callable[[np.ndarray], np.ndarray]  # (n, 1, size, size) float32 in [0, 1] -> probabilities (n, 10)
 ROUNDING = 1e-3  # of a probability, by which engines may differ
 LOG = logging.getLogger(__name__)
-LOG.setLevel(logging.WARNING)  # of its own: OpenVINO leaves the root's at ERROR when it cannot convert a network
+LOG.setLevel(logging.WARNING)  # OpenVINO sets the root logger to ERROR when it cannot convert a network
 
 
 def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int = HEIGHT) -> Predictor:
@@ -29,18 +29,18 @@ def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int 
     Args:
         net: in eval mode; it is copied, not changed.
         engine: "openvino" (CPU), "torch" (GPU where there is one), or "auto": torch on a GPU, else openvino, and torch
-            with a line in the log where OpenVINO cannot follow the network.
+            with a line in the log where OpenVINO cannot run the network.
         bfloat16: torch only: autocast, faster on a GPU and slightly different.
         size: 28, or the network's own for images that are upscaled already.
 
     Raises:
-        ValueError: if the engine is unknown, cannot do bfloat16, or is "openvino" and answers otherwise than torch.
+        ValueError: if the engine is unknown, cannot do bfloat16, or is "openvino" and differs from torch.
     """
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}; choose from {', '.join(ENGINES)}")
     wanted = engine
     if engine == "auto":
-        engine = "torch" if torch.cuda.is_available() else "openvino"
+        engine = "torch" if device().type == "cuda" else "openvino"
     if bfloat16 and engine == "openvino":
         raise ValueError("bfloat16 is for engine='torch'")
     small = folded(copy.deepcopy(net))
@@ -67,10 +67,10 @@ def _in_batches(forward: Forward) -> Predictor:
 _NOTHING = np.empty((0, CLASSES), np.float32)
 
 
-class _Reading(TorchFunctionMode):
-    """Notes whether a forward pass takes a value out of a tensor: what Python does by it, a translation leaves out.
+class _Watch(TorchFunctionMode):
+    """Notes whether a forward pass reads a value out of a tensor, or makes a shape that depends on values.
 
-    So it does with a shape that depends on values, by which Python may go one way or the other.
+    Python code that depends on such a value is not part of a translation: it holds for the example image alone.
     """
 
     OUT = {"__bool__", "__float__", "__int__", "__index__", "__array__", "item", "tolist", "numpy", "equal", "allclose"}
@@ -87,16 +87,16 @@ class _Reading(TorchFunctionMode):
 
 
 def _selects(index: object) -> bool:
-    """Whether an index picks as many entries as it has true ones."""
+    """Whether an index is a mask, whose number of true entries decides the shape of the result."""
     return isinstance(index, torch.Tensor) and index.dtype in (torch.bool, torch.uint8) and index.ndim > 0
 
 
 def _openvino_as_torch(small: nn.Module, net: Net, size: int) -> Forward | str:
-    """`small` in OpenVINO, if it answers digits, one alone and others together, as `net` does; otherwise why not."""
+    """`small` in OpenVINO if it gives digits, alone and in a batch, the probabilities of `net`; else the reason."""
     images = upscale(digits(), size, net.resize)[:, None] / np.float32(255)
-    with torch.no_grad(), _Reading() as reading:
-        expected = net(torch.from_numpy(images)).float().softmax(dim=1)  # numpy knows no bfloat16
-    if reading.seen:
+    with torch.no_grad(), _Watch() as watch:
+        expected = net(torch.from_numpy(images)).float().softmax(dim=1)  # numpy has no bfloat16
+    if watch.seen:
         return "OpenVINO cannot follow this network, which takes values out of its tensors"
     try:
         forward = compiled(small, size)
@@ -108,7 +108,7 @@ def _openvino_as_torch(small: nn.Module, net: Net, size: int) -> Forward | str:
 
 
 def _collapsed(net: Net) -> nn.Module:
-    """A fully connected net that reads 28x28 at once, with a quarter of the products; any other network as it is.
+    """A fully connected net that reads 28x28 directly, with a quarter of the products; any other network unchanged.
 
     Normalisation and upscaling are linear, and so part of the first dense layer: with U the upscaling, W the layer's
     weights and b its bias, W U (x - mean) / deviation + b.
@@ -132,8 +132,8 @@ def _collapsed(net: Net) -> nn.Module:
 
 
 def compiled(net: nn.Module, size: int) -> Forward:
-    """The network by OpenVINO, from images (n, 1, size, size) float32; without the warnings of its translation."""
-    import openvino  # only where it is asked for: it loads for a second
+    """The network in OpenVINO, for images (n, 1, size, size) float32; warnings of its translation are not shown."""
+    import openvino  # only where it is used: it takes a second to load
 
     example = torch.zeros(2, 1, size, size)
     with torch.no_grad(), warnings.catch_warnings(action="ignore", category=torch.jit.TracerWarning):
@@ -145,13 +145,13 @@ def compiled(net: nn.Module, size: int) -> Forward:
 
 
 def _torch(net: nn.Module, bfloat16: bool = False) -> Forward:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    net = net.to(device, memory_format=memory_format(net))
+    where = device()
+    net = net.to(where, memory_format=memory_format(net))
 
     def forward(images: np.ndarray) -> np.ndarray:
-        # float32 throughout: a GPU's convolutions would otherwise round to TF32's 10 bits, and answers move
+        # float32 throughout: a GPU's convolutions would otherwise round to TF32's 10 bits
         exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
-        with exact, torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-            return net(torch.from_numpy(images).to(device)).float().cpu().numpy()
+        with exact, torch.inference_mode(), torch.autocast(where.type, torch.bfloat16, enabled=bfloat16):
+            return net(torch.from_numpy(images).to(where)).float().cpu().numpy()
 
     return forward

@@ -1,5 +1,6 @@
-"""A network as it is trained and asked: normalisation and upscaling before the architecture."""
+"""A network as it is trained and evaluated: normalisation and upscaling before the architecture."""
 
+import copy
 import math
 import traceback
 from functools import cache
@@ -16,14 +17,14 @@ from lib.networks.architectures import CLASSES, NETS, NORMALIZE, RESIZE, SIZE, a
 from lib.store.files import in_short
 
 FOLDED = "body.classifier.0.weight"  # in VGG
-LIBRARIES = ("torch", "torchvision", "timm", "lib")  # whose modules take images in any memory format
+LIBRARIES = ("torch.nn.", "torchvision.", "timm.", "lib.")  # whose modules take images in any memory format
 
 
 class Net(nn.Module):
     """From (n, 1, 28, 28) floats in [0, 1] to (n, 10) logits.
 
-    Normalisation and the upscaling to `size` are its first steps, so that they travel with the weights; images that are
-    of this size already stay as they are.
+    Normalisation and upscaling to `size` are its first steps, so that whoever has the network has them too. Images of
+    that size are not upscaled.
     """
 
     def __init__(self, body: nn.Module, normalize: str = "mnist", resize: str = "nearest", size: int = SIZE):
@@ -34,8 +35,20 @@ class Net(nn.Module):
 
     @property
     def reads(self) -> str:
-        """What its body is given, in words."""
+        """The shape of an image as its body reads it: `1x56x56`."""
         return f"1x{self.size}x{self.size}"
+
+    def __deepcopy__(self, memo: dict) -> "Net":
+        """A copy without gradients of computed tensors, which torch does not copy.
+
+        Hooks compute some at each forward pass: the weights of `nn.utils.spectral_norm`, `weight_norm` and `prune`.
+        """
+        for module in self.modules():
+            computed = {name: value for name, value in vars(module).items() if isinstance(value, Tensor)}
+            vars(module).update({name: value.detach() for name, value in computed.items() if not value.is_leaf})
+        memo[id(self)] = other = type(self).__new__(type(self))
+        other.__setstate__(copy.deepcopy(vars(self), memo))
+        return other
 
     def forward(self, images: Tensor) -> Tensor:
         images = (images - self.mean) / self.deviation
@@ -44,10 +57,10 @@ class Net(nn.Module):
 
 
 def build(model: str, seed: int = 0, *, normalize: str = "mnist", resize: str = "nearest", size: int = SIZE) -> Net:
-    """A network with fresh weights: the same seed gives the same ones, and torch's own generator is left alone.
+    """A network with fresh weights. The same seed gives the same weights; torch's generator keeps its state.
 
     Raises:
-        ValueError: if `model`, `normalize`, `resize` or `size` is unknown, or the network cannot be made; a line.
+        ValueError: if `model`, `normalize`, `resize` or `size` is unknown, or the network cannot be made.
     """
     if normalize not in NORMALIZE:
         raise ValueError(f"unknown normalize {normalize!r}; choose from {', '.join(NORMALIZE)}")
@@ -72,7 +85,7 @@ def build(model: str, seed: int = 0, *, normalize: str = "mnist", resize: str = 
 
 
 def _give_shapes(body: nn.Module, size: int) -> None:
-    """Let lazy layers, which learn their shapes from the first images, see some."""
+    """Evaluate lazy layers once: they take their shapes from the first images."""
     if any(map(is_lazy, (*body.parameters(), *body.buffers()))):
         with torch.no_grad():
             body.eval()(torch.zeros(2, 1, size, size))
@@ -80,41 +93,41 @@ def _give_shapes(body: nn.Module, size: int) -> None:
 
 
 def in_a_line(error: BaseException) -> str:
-    """What somebody else's code raised, and where: the last line outside torch."""
+    """An error raised by a module from outside this project, and the last line outside torch that it came from."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if f"{Path(torch.__file__).parent}/" not in frame.filename] or frames
     return f"{in_short(error)} ({Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line})"
 
 
 @cache
-def parameters(model: str) -> int:
-    """How many numbers the training of a network sets.
+def parameters(model: str, size: int = SIZE) -> int:
+    """Number of trained parameters. It depends on the `size` of the images where layers are lazy.
 
     Raises:
         ValueError: as `build`.
     """
-    return sum(weights.numel() for weights in _shapes(model).parameters())
+    return sum(weights.numel() for weights in _shapes(model, size).parameters())
 
 
 @cache
 def effective_parameters(model: str) -> int:
     """The same without copies: VGG's pooling repeats each input of its first dense layer (`repeats_of`)."""
-    net = _shapes(model)
+    net = _shapes(model, SIZE)
     repeats = repeats_of(net) or 1
     copies = net.get_parameter(FOLDED).numel() * (repeats - 1) // repeats if repeats > 1 else 0
     return parameters(model) - copies
 
 
-def _shapes(model: str) -> Net:
-    """A network whose weights do not matter: none for those of `NETS`, while anyone's own may need some to be made."""
+def _shapes(model: str, size: int) -> Net:
+    """A network of which only the shapes count: without values for `NETS`; other modules may need values."""
     if model.partition("@")[0] not in NETS:
-        return build(model)
+        return build(model, size=size)
     with torch.device("meta"):
-        return Net(architecture(model)())
+        return Net(architecture(model)(), size=size)
 
 
 def upscale(images: np.ndarray, size: int, resize: str) -> np.ndarray:
-    """Images (n, H, H) uint8 as (n, size, size) uint8, as `Net` upscales them, to the nearest brightness."""
+    """Images (n, H, H) uint8 upscaled to (n, size, size) uint8 as by `Net`, rounded to whole brightnesses."""
     if images.shape[1:] == (size, size):
         return images
     upscaled = functional.interpolate(torch.from_numpy(images.copy()).float()[:, None], size=(size, size), mode=resize)
@@ -122,19 +135,43 @@ def upscale(images: np.ndarray, size: int, resize: str) -> np.ndarray:
 
 
 def memory_format(net: nn.Module) -> torch.memory_format:
-    """channels_last, except for modules of one's own, and for grouped convolutions on a processor without AVX-512.
+    """channels_last, but contiguous for modules from outside `LIBRARIES`, and for slow grouped convolutions.
 
-    The latter (EfficientNet) trained 4 times slower with it there, with AVX-512 1.6 times faster
-    (`benchmarks/sweep.py`); the former may call `Tensor.view`, which cannot flatten such images.
+    Modules from elsewhere, among them those that torch.jit and torch.fx make, may call `Tensor.view`, which cannot
+    flatten channels_last images. Grouped convolutions (EfficientNet) train 4 times slower with channels_last on a
+    processor without AVX-512, and 1.6 times faster on one with it (`benchmarks/sweep.py`).
     """
     grouped = any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in net.modules())
     slow = grouped and torch.backends.cpu.get_cpu_capability() != "AVX512"
-    own = any(type(module).__module__.partition(".")[0] not in LIBRARIES for module in net.modules())
-    return torch.contiguous_format if slow or own else torch.channels_last
+    other = any(not type(module).__module__.startswith(LIBRARIES) for module in net.modules())
+    return torch.contiguous_format if slow or other else torch.channels_last
+
+
+def device() -> torch.device:
+    """Where networks are trained and evaluated: on a CUDA card if there is one, else on the CPU.
+
+    Apple's MPS is not used: results on it were never compared with those recorded.
+    """
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def machine(net: nn.Module) -> dict:
+    """For a record: the device that the network is on, the processor and its instructions, threads and precision."""
+    from llvmlite.binding import get_host_cpu_name
+
+    where = next(net.parameters()).device
+    on_card = where.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(where) if on_card else where.type,
+        "processor": get_host_cpu_name(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "precision": "tf32" if on_card and torch.backends.cudnn.allow_tf32 else "float32",
+    }
 
 
 def folded(net: Net) -> Net:
-    """VGG without its pooling and with its first dense layer folded (`repeats_of`); any other network as it is.
+    """VGG without its pooling and with its first dense layer folded (`repeats_of`); any other network unchanged.
 
     The logits are the same, with a quarter of the weights.
     """
@@ -151,9 +188,10 @@ def folded(net: Net) -> Net:
 
 
 def repeats_of(net: Net) -> int:
-    """How often VGG's pooling repeats each feature: at 56x56 its last map is 1x1, and 7x7 pooling copies it 49 times.
+    """How often VGG's pooling repeats each feature; 0 for other networks.
 
-    The copies' weights then act as their sum alone, and share it equally when restored. 0 for other networks.
+    At 56x56 the last map is 1x1, which 7x7 pooling copies 49 times. Only the sum of the copies' weights then matters;
+    restored weights are that sum divided by 49.
     """
     body = net.body
     if type(body) is not tv.VGG or not isinstance(body.avgpool, nn.AdaptiveAvgPool2d):
@@ -163,5 +201,5 @@ def repeats_of(net: Net) -> int:
 
 
 def fold(weights: Tensor, repeats: int) -> Tensor:
-    """A dense layer's weights (out, in) where `repeats` inputs each are always equal: one column for all of them."""
+    """A dense layer's weights (out, in) with one column for every `repeats` inputs, which are always equal."""
     return weights.unflatten(1, (-1, repeats)).sum(dim=2)  # (4096, 512)

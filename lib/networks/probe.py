@@ -1,5 +1,6 @@
-"""What a network must do to be measured, asked of it on real digits before it is trained, swept or shown."""
+"""What a network must do to be measured, tried on digits before it is trained, evaluated or shown."""
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -12,16 +13,18 @@ from lib.noise import perturb
 from lib.paper import PAPER_NOISES
 from lib.store import data
 
-ROUNDING = 1e-4  # of the answers' range: other batches add up in another order
+ROUNDING = 1e-4  # of the logits' range: batches of other sizes are added up in another order
 TOGETHER = 100  # images a forward pass, as in a sweep
 SOME = slice(None, None, 3)  # of the digits, clean and noisy ones among them
+STEPS = 25  # in which a network's weights are changed to see what its outputs can be
+CERTAIN = 5.0  # log-odds of a class that a network's weights must be able to give: a probability of 0.993
 
 
 def probed(net: Net, model: str) -> Net:
-    """The network itself, in eval mode, if it answers as one must whose resilience is to be measured.
+    """The network itself, in eval mode, if its robustness can be measured.
 
-    It gives ten finite logits for every digit, clean or noisy; the same ones when it is asked again, alone or among
-    others; and each of the 28x28 pixels can change them. torch's random numbers are left as they were.
+    It must give ten finite logits for every digit, clean or noisy; the same ones each time, for a digit alone and in a
+    batch; and each of the 28x28 pixels must be able to change them. torch's generator keeps its state.
 
     Raises:
         ValueError: otherwise; a line that names the `model` and says what was found and what is allowed.
@@ -29,37 +32,36 @@ def probed(net: Net, model: str) -> Net:
     images = _pictures()
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
-        answers = asked(net, model, images)
-        if (answers >= 0).all() and torch.allclose(answers.sum(dim=1), torch.ones(()).to(answers), atol=1e-3):
-            raise ValueError(f"{model} answers with probabilities; allowed are logits: leave out its last softmax")
-        if not _alike(asked(net, model, images), answers):
+        found = logits(net, model, images)
+        if not _alike(logits(net, model, images), found):
             raise ValueError(
-                f"{model} answers the same digits otherwise when asked again; allowed is the same answer each time in "
-                "eval mode: give F.dropout its training=self.training"
+                f"{model} gives other logits for the same digits the second time; allowed is a network without "
+                "randomness in eval mode: give F.dropout its training=self.training"
             )
-        alone = torch.cat([asked(net, model, image[None]) for image in images[SOME]])
-        if not _alike(alone, answers[SOME]):
+        alone = torch.cat([logits(net, model, image[None]) for image in images[SOME]])
+        if not _alike(alone, found[SOME]):
             raise ValueError(
-                f"{model} answers a digit alone otherwise than among others; allowed are answers that follow from one "
+                f"{model} gives a digit alone other logits than in a batch; allowed are logits that depend on one "
                 "image each: no statistics of the batch in eval mode, as of BatchNorm2d(track_running_stats=False)"
             )
         many = images.repeat(TOGETHER // len(images) + 1, 1, 1, 1)[:TOGETHER]
-        if not _alike(asked(net, model, many)[: len(images)], answers):
+        if not _alike(logits(net, model, many)[: len(images)], found):
             raise ValueError(
-                f"{model} answers digits otherwise among {TOGETHER} than among {len(images)}; allowed are answers that "
-                "follow from one image each"
+                f"{model} gives digits other logits in a batch of {TOGETHER} than of {len(images)}; allowed are logits "
+                "that depend on one image each"
             )
+        _check_logits(net, model, found)
         unread = unread_pixels(net, model, images)
     if unread.all():
         raise ValueError(
-            f"{model} answers alike whatever pixels are changed; allowed is a network that every pixel can change: if "
-            "it is trained, its training has failed, and a lower learning rate may help"
+            f"{model} gives the same logits whatever pixels are changed; allowed is a network that every pixel can "
+            "change: if it is trained, its training has failed, and a lower learning rate may help"
         )
     if unread.any():
         row, column = np.argwhere(unread)[0]
         raise ValueError(
             f"{model} reads {unread.size - unread.sum()} of {unread.size} pixels: the one in row {row}, column "
-            f"{column} changes no answer; allowed is a network that every pixel can change: let its patches and "
+            f"{column} changes no logit; allowed is a network that every pixel can change: let its patches and "
             f"strides cover {net.reads}"
         )
     return net
@@ -68,56 +70,138 @@ def probed(net: Net, model: str) -> Net:
 @cache
 def digits() -> np.ndarray:
     """(30, 28, 28) uint8: the first training image of each class; then five of them after 200 attacks of each noise."""
-    found = data.load()
-    clean = found.train_images[[np.flatnonzero(found.train_labels == digit)[0] for digit in range(CLASSES)]]
+    clean = _clean_digits()
     return np.concatenate([clean, *(perturb(clean[:5], noise, 200) for noise in PAPER_NOISES)])
 
 
+@cache
+def _clean_digits() -> np.ndarray:
+    found = data.load()
+    return found.train_images[[np.flatnonzero(found.train_labels == digit)[0] for digit in range(CLASSES)]]
+
+
 def _pictures() -> Tensor:
-    """The same as a network is given them: (30, 1, 28, 28) float32, 0 to 1."""
-    return torch.from_numpy(digits()[:, None] / np.float32(255))
+    """The digits as a network reads them: (30, 1, 28, 28) float32, 0 to 1."""
+    return _as_read(digits())
 
 
-def asked(net: Net, model: str, images: Tensor) -> Tensor:
-    """Its logits (n, 10) for images (n, 1, 28, 28).
+def _as_read(images: np.ndarray) -> Tensor:
+    return torch.from_numpy(images[:, None] / np.float32(255))
+
+
+def kept_logits(net: Net, model: str) -> list[list[float]]:
+    """The logits (10, 10) that the record of a training keeps, to six digits, by which changed code is noticed.
+
+    Of the first training image of each class, every second one inverted: no noise, whose code may change.
 
     Raises:
-        ValueError: if it raises an error, or returns anything else; a line.
+        ValueError: as `logits`.
+    """
+    images = _clean_digits().copy()
+    images[1::2] = 255 - images[1::2]
+    with torch.no_grad():
+        found = logits(net, model, _as_read(images)).double()
+    return [[float(f"{value:.6g}") for value in row] for row in found.tolist()]
+
+
+def logits(net: Net, model: str, images: Tensor) -> Tensor:
+    """The network's logits (n, 10) for images (n, 1, 28, 28).
+
+    Raises:
+        ValueError: if the network raises an error or returns anything else; a line.
     """
     number = len(images)
     try:
-        answers = net(images)
+        found = net(images)
     except (Exception, SystemExit) as error:  # of anyone's code
         allowed = f"allowed is a network for any number of images, float32 of {net.reads}"
-        told = in_a_line(error)
-        raise ValueError(f"{model} cannot answer {number} image{'s' * (number > 1)}: {told}; {allowed}") from None
+        problem = in_a_line(error)
+        raise ValueError(f"{model} cannot evaluate {number} image{'s' * (number > 1)}: {problem}; {allowed}") from None
     allowed = f"allowed is one tensor of logits, ({number}, {CLASSES})"
-    if not isinstance(answers, Tensor):
-        raise ValueError(f"{model} answers {number} images with a {type(answers).__name__}; {allowed}")
-    if answers.shape != (number, CLASSES) or not answers.is_floating_point():
-        kind = "" if answers.is_floating_point() else f" of {answers.dtype}"
-        raise ValueError(f"{model} answers {number} images with a tensor {tuple(answers.shape)}{kind}; {allowed}")
-    if wrong := int((~answers.isfinite()).any(dim=1).sum()):
-        raise ValueError(f"{model} answers {wrong} of {number} digits with NaN or infinity; {allowed}, all finite")
-    return answers
+    if not isinstance(found, Tensor):
+        raise ValueError(f"{model} returns a {type(found).__name__} for {number} images; {allowed}")
+    if found.shape != (number, CLASSES) or not found.is_floating_point():
+        kind = "" if found.is_floating_point() else f" of {found.dtype}"
+        raise ValueError(f"{model} returns a tensor {tuple(found.shape)}{kind} for {number} images; {allowed}")
+    if wrong := int((~found.isfinite()).any(dim=1).sum()):
+        raise ValueError(f"{model} returns NaN or infinity for {wrong} of {number} digits; {allowed}, all finite")
+    return found
 
 
-def answer_alike(net: Net, other: Net, model: str) -> bool:
-    """Whether two networks in eval mode give the digits the same answers."""
+def same_logits(net: Net, other: Net, model: str) -> bool:
+    """Whether two networks in eval mode give the digits the same logits."""
     images = _pictures()
     with torch.no_grad():
-        return _alike(asked(other, model, images), asked(net, model, images))
+        return _alike(logits(other, model, images), logits(net, model, images))
 
 
 def _alike(some: Tensor, other: Tensor) -> bool:
     return float((some - other).abs().max()) <= ROUNDING * float(other.max() - other.min())
 
 
-def unread_pixels(net: Net, model: str, images: Tensor) -> np.ndarray:
-    """(28, 28) bool: the pixels that change nothing in the answers.
+def _check_logits(net: Net, model: str, found: Tensor) -> None:
+    """Raises ValueError if no weights would make these outputs (n, 10) logits of every sign, or one class certain.
 
-    Where the gradient of a random sum of the answers is not zero for some digit, the pixel is read. Where it is, as
-    under a ReLU that rests, it is really changed, black to white or back, first with all the others of the kind.
+    After a sigmoid, tanh or softmax no class can be certain; after a ReLU, softplus or softmax no output is negative.
+    What the present weights do not show is tried with others, found by steps along the gradient and then put back.
+    """
+    image = _pictures()[:1]
+    top = int(found[0].argmax())
+
+    def odds(outputs: Tensor) -> Tensor:
+        others = torch.cat([outputs[:, :top], outputs[:, top + 1 :]], dim=1)
+        return outputs[0, top] - others.logsumexp(dim=1)[0]
+
+    sought = {
+        "cannot be negative": (bool((found < 0).any()), lambda outputs: -outputs.min(), 1e-3),
+        "cannot make a class certain": (bool(found.softmax(dim=1).max() > 0.99), odds, CERTAIN),
+    }
+    for problem, (seen, score, target) in sought.items():
+        if not seen and (reached := _climb(net, score, image, target)) < target:
+            odds_or_value = f" beyond a probability of {1 / (1 + np.exp(-reached)):.2g}" if score is odds else ""
+            raise ValueError(
+                f"{model} returns outputs that {problem}{odds_or_value}, whatever its weights; allowed are logits: "
+                "leave out the softmax, sigmoid, tanh or ReLU after its last layer"
+            )
+
+
+def _climb(net: Net, score: Callable[[Tensor], Tensor], image: Tensor, target: float) -> float:
+    """The greatest `score` of a network's outputs that Adam finds by changing its weights, which are then put back.
+
+    The weights registered last, most often those of the last layer, are tried alone first, since that is cheap. A
+    network without a gradient reaches everything: training refuses it.
+    """
+    weights = [value for value in net.parameters() if value.is_floating_point()]
+    before = [(value.detach().clone(), value.grad, value.requires_grad) for value in weights]
+    best = -np.inf
+    try:
+        for chosen in (weights[-4:], weights)[len(weights) <= 4 :]:
+            optimizer = torch.optim.Adam([value.requires_grad_() for value in chosen], lr=0.3)
+            for _ in range(STEPS):
+                with torch.enable_grad():
+                    reached = score(net(image.clone()))
+                    slopes = torch.autograd.grad(-reached, chosen, allow_unused=True)
+                if (best := max(best, float(reached))) >= target:
+                    return best
+                for value, slope in zip(chosen, slopes, strict=True):
+                    value.grad = slope
+                optimizer.step()
+            for value, (base, _, _) in zip(chosen, before[-len(chosen) :], strict=True):
+                value.data = base.clone()
+    except RuntimeError:  # a forward pass without a gradient
+        return np.inf
+    finally:
+        for value, (base, slope, own) in zip(weights, before, strict=True):
+            value.data, value.grad = base, slope
+            value.requires_grad_(own)
+    return best
+
+
+def unread_pixels(net: Net, model: str, images: Tensor) -> np.ndarray:
+    """(28, 28) bool: the pixels that cannot change the logits of these images (n, 1, 28, 28).
+
+    A pixel is read if the gradient of a random sum of the logits is not zero for some image. Where it is zero, as under
+    a ReLU whose inputs are all negative, the pixel is changed, black to white or back, first with all others like it.
     """
     images = images[SOME]
     left = torch.from_numpy(np.flatnonzero(~_has_gradient(net, model, images)))
@@ -134,9 +218,9 @@ def _has_gradient(net: Net, model: str, images: Tensor) -> np.ndarray:
     """(784,) bool."""
     with torch.enable_grad():
         inputs = images.clone().requires_grad_()
-        answers = asked(net, model, inputs)
+        found = logits(net, model, inputs)
         try:
-            (slopes,) = torch.autograd.grad((answers * torch.randn_like(answers)).sum(), inputs)
+            (slopes,) = torch.autograd.grad((found * torch.randn_like(found)).sum(), inputs)
         except RuntimeError:  # it has none: a forward pass under no_grad, say
             slopes = torch.zeros_like(images)
     return (slopes.isfinite() & (slopes != 0)).any(dim=0).flatten().numpy()
@@ -145,22 +229,22 @@ def _has_gradient(net: Net, model: str, images: Tensor) -> np.ndarray:
 def _matter_together(net: Net, model: str, images: Tensor, pixels: Tensor) -> bool:
     changed = images.flatten(1).clone()
     changed[:, pixels] = torch.rand(len(images), len(pixels))
-    return not torch.equal(asked(net, model, changed.view_as(images)), asked(net, model, images))
+    return not torch.equal(logits(net, model, changed.view_as(images)), logits(net, model, images))
 
 
 def _matter(net: Net, model: str, image: Tensor, pixels: Tensor) -> Tensor:
-    """(n,) bool: whether the answer to this image changes with each of the pixels, one at a time.
+    """(n,) bool: whether the logits of this image change with each of the pixels, one at a time.
 
-    In batches of one size, so that an answer is compared with one that was computed in the same place.
+    All batches have one size, so that logits are compared with those computed at the same place of a batch.
     """
     size = min(len(pixels), 100)
     same = image.expand(size, *image.shape)
-    before = asked(net, model, same)
+    before = logits(net, model, same)
     found = []
     for some in pixels.split(size):
         changed = same.flatten(1).clone()
         rows = torch.arange(len(some))
         changed[rows, some] = (changed[rows, some] < 0.5).to(changed)
-        after = asked(net, model, changed.view_as(same))
+        after = logits(net, model, changed.view_as(same))
         found.append((after != before).any(dim=1)[: len(some)])
     return torch.cat(found)

@@ -1,24 +1,38 @@
 """Weights on disk: what is stored of a trained network, and the network from what is stored."""
 
+import contextlib
+import glob
+import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from lib.networks.architectures import architecture, damaged, read_record, training_command, weights_path
+from lib.networks.architectures import architecture
 from lib.networks.net import FOLDED, Net, build, fold, repeats_of
-from lib.store.files import OUTPUTS, file_hash, write_atomically
+from lib.networks.probe import kept_logits
+from lib.networks.records import damaged, read_record, training_command, weights_path
+from lib.store.files import OUTPUTS, file_hash, visible, write_atomically
 from lib.store.parts import kept_record
+
+ROUNDING = 1e-3  # of the logits' range, by which processors may differ
 
 
 def as_stored(net: Net) -> dict[str, Tensor]:
     """The weights as files hold them: kernels and matrices in float16, vectors and running statistics in float32.
 
     VGG's first dense layer is folded (`repeats_of`) from 25088 to 512 inputs: 78 MB on disk instead of 279.
+
+    Raises:
+        ValueError: if the network keeps something other than tensors, as quantised modules and `get_extra_state` may.
     """
     weights = net.state_dict()
+    if others := [f"{name} ({type(value).__name__})" for name, value in weights.items() if not _is_plain(value)]:
+        raise ValueError(f"its state_dict holds {', '.join(others[:3])}; allowed are tensors that are not quantised")
     if repeats := repeats_of(net):
         weights[FOLDED] = fold(weights[FOLDED], repeats)
     return {
@@ -27,11 +41,24 @@ def as_stored(net: Net) -> dict[str, Tensor]:
     }
 
 
+def _is_plain(value: object) -> bool:
+    return isinstance(value, Tensor) and not value.is_quantized and value.layout == torch.strided
+
+
 def restore(net: Net, weights: dict[str, Tensor]) -> None:
     """Put `as_stored` weights back into `net`, whose own parameters stay in float32."""
     if repeats := repeats_of(net):
         weights = weights | {FOLDED: weights[FOLDED].float().repeat_interleave(repeats, dim=1) / repeats}
     net.load_state_dict(weights)
+
+
+def tensors_hash(weights: dict[str, Tensor]) -> str:
+    """16 hexadecimal digits of the SHA-256 of names, types, shapes and bytes, whatever the order and the file."""
+    found = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        found.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return found.hexdigest()[:16]
 
 
 def save_weights(net: Net, path: Path, record: dict) -> None:
@@ -44,21 +71,26 @@ def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS, dataset: str 
     """The trained network in eval mode, in float32, from its weights file.
 
     Args:
-        dataset: on which it is to be asked.
+        dataset: the data set on which it is to be evaluated.
 
     Raises:
-        FileNotFoundError: if it has not been trained; it names the command that does.
-        ValueError: if the file does not hold weights of this network, is not the one that its kept record is of
-            (`training.fit.train`), or was trained on another data set.
+        FileNotFoundError: if it has not been trained; it names the command that trains it.
+        ValueError: if the file does not hold weights of this network and seed, is not the file of its kept record
+            (`training.fit.train`), was trained on another data set, equals another seed's weights, or if the network's
+            code gives other logits than when it was trained.
     """
     architecture(model)
     path = weights_path(model, train_seed, outputs)
-    recipe = read_record(path)["recipe"]
+    record = read_record(path)
+    recipe = record["recipe"]
     if (own := recipe.get("dataset", "mnist")) != dataset:
         raise ValueError(f"{model} with seed {train_seed} was trained on {own}: dataset must be {own}, not {dataset}")
     if not path.is_file():
-        told = f"the weights of {model} with seed {train_seed} are not kept"
-        raise FileNotFoundError(f"{told}; make them anew with: {training_command(path)}")
+        raise FileNotFoundError(
+            f"the weights of {model} with seed {train_seed} are not kept; make them anew in another folder: "
+            f"{training_command(path, '-p outputs FOLDER')}, or in place of what is recorded: "
+            f"{training_command(path, '-p recompute True')}"
+        )
     kept = kept_record(path)
     if kept is not None and kept["weights"] != file_hash(path):
         raise ValueError(
@@ -68,7 +100,47 @@ def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS, dataset: str 
     chosen = {name: recipe[name] for name in ("normalize", "resize", "size") if name in recipe}  # else as by default
     net = build(model, train_seed, **chosen)
     try:
-        restore(net, load_file(path))
+        weights = load_file(path)
+        restore(net, weights)
     except (SafetensorError, RuntimeError, KeyError) as error:  # torch's where names or shapes differ
         raise damaged(path, error) from None
-    return net.eval()
+    if record.get("tensors", found := tensors_hash(weights)) != found:
+        raise ValueError(f"{path} does not hold the tensors of its record; restore it, or train the network again")
+    _check_independent(path, found)
+    _check_code(net.eval(), record, model)
+    return net
+
+
+def _check_independent(path: Path, tensors: str) -> None:
+    """Raises ValueError if a training of the same network with a smaller seed has the same weights."""
+    stem, _, seed = path.stem.rpartition("-seed")
+    others = {other.with_suffix(path.suffix) for other in visible(path.parent, f"{glob.escape(stem)}-seed*.*")}
+    for other in others:
+        number = other.stem.rpartition("-seed")[2]
+        if number.isdecimal() and int(number) < int(seed) and recorded_tensors(other) == tensors:
+            raise ValueError(
+                f"{path.name} holds the same weights as {other.name}: one training, not two; delete it, and train "
+                "this seed again"
+            )
+
+
+def recorded_tensors(path: Path) -> str | None:
+    """The `tensors_hash` of a training, from its record or its weights; None if neither is there and readable."""
+    with contextlib.suppress(ValueError, SafetensorError, OSError):
+        record = kept_record(path) or read_record(path)
+        if "tensors" in record or path.is_file():
+            return record.get("tensors") or tensors_hash(load_file(path))
+    return None
+
+
+def _check_code(net: Net, record: dict, model: str) -> None:
+    """Raises ValueError if the network's code has changed since its training, or that of torch, torchvision or timm."""
+    if "logits" not in record:  # of trainings recorded before logits were
+        return
+    before, now = np.array(record["logits"]), np.array(kept_logits(net, model))
+    if (apart := np.abs(now - before).max()) > ROUNDING * np.ptp(before):
+        versions = ", ".join(f"{name} {record[name]}" for name in ("torch", "torchvision", "timm") if name in record)
+        raise ValueError(
+            f"the code of {model} is not the code it was trained with: its logits on ten digits differ by up to "
+            f"{apart:.2g}; restore the code or the versions of that training ({versions}), or train it again"
+        )

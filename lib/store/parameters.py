@@ -148,13 +148,21 @@ def imported(reference: str) -> Any:
     """What `package.module:name` names; one's own module may lie beside README.md.
 
     Raises:
-        ValueError: if there is no such module, it cannot be imported, or it has no such name; a line.
+        ValueError: if there is no such module, another module has its name, it cannot be imported, or it has no such
+            name; a line.
     """
     module, _, name = reference.partition(":")
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))
     try:
-        return getattr(importlib.import_module(module), name)
+        found = importlib.import_module(module)
+        first = module.partition(".")[0]
+        own, file = ROOT / f"{first}.py", getattr(sys.modules[first], "__file__", None)
+        if own.is_file() and own != Path(file or "").resolve():  # it stands behind Python's own modules
+            raise ImportError(f"{own} has the name of another module, {file or 'a built-in one'}; rename it")
+        if not hasattr(found, name):
+            raise AttributeError(f"{getattr(found, '__file__', None) or module} has no {name!r}")
+        return getattr(found, name)
     except (Exception, SystemExit) as error:  # of anyone's code
         lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name == "<module>"]
         where = f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno}: {lines[-1].line})" if lines else ""

@@ -57,14 +57,14 @@ def origin(model: str, train_seed: int, weights: Path) -> dict:
 
 
 def weights_hash(weights: Path) -> str | None:
-    """The hash of a weights file; where the weights are not kept, as the record of their training says it, if any.
+    """The hash of a weights file; where the weights are not kept, the one in the record of their training, if any.
 
     Raises:
         ValueError: as `kept_record`.
     """
+    record = kept_record(weights)
     if weights.is_file():
         return file_hash(weights)
-    record = kept_record(weights)
     return record["weights"] if record else None
 
 
@@ -72,17 +72,34 @@ def kept_record(weights: Path) -> dict | None:
     """The record of a training that is kept beside its weights file, or in its place; None if there is none.
 
     Raises:
-        ValueError: if it is damaged; it names the file.
+        ValueError: if it is damaged, or of another network or seed than its name; it names the file.
     """
     path = weights.with_suffix(".json")
     if not path.is_file():
         return None
     try:
         record = json.loads(path.read_bytes())
-        return record | {name: record[name] for name in ("recipe", "weights")}
+        record = record | {name: record[name] for name in ("recipe", "weights")}
     except (KeyError, TypeError, ValueError) as error:
-        told = f"no record of a training in {path} ({in_short(error)})"
-        raise ValueError(f"{told}; restore the file, or delete it") from None
+        found = f"no record of a training in {path} ({in_short(error)})"
+        raise ValueError(f"{found}; restore the file, or delete it") from None
+    check_name(path, record["recipe"])
+    return record
+
+
+def file_stem(model: str, train_seed: int) -> str:
+    """The start of the name of every file about one trained network."""
+    return f"{model.replace(':', '-')}-seed{train_seed}"
+
+
+def check_name(path: Path, recipe: dict) -> None:
+    """Raises ValueError if a file of a training was copied or renamed: its recipe is of another network or seed."""
+    model, seed = recipe.get("model"), recipe.get("seed")
+    if path.stem != file_stem(str(model), seed or 0):
+        raise ValueError(
+            f"{path} is a training of {model} with seed {seed} under another name: a copy is not another training; "
+            f"delete it, or name it {file_stem(str(model), seed or 0)}{path.suffix}"
+        )
 
 
 def recorded(parts: Sequence[Part], weights: Path) -> bool:

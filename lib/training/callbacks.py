@@ -7,12 +7,14 @@ import numpy as np
 import torch
 from fastai.callback.core import Callback, CancelFitException
 from fastai.learner import Recorder
+from torch import Tensor
 
 from lib.store.files import write_atomically
 from lib.store.progress import progress_bar
 from lib.training.recipe import Recipe
 
 CHECKPOINT_SECONDS = 60
+SHOWN_SECONDS = 1  # between two losses beside the bar
 
 
 class StepDecay(Callback):
@@ -26,31 +28,45 @@ class StepDecay(Callback):
 
 
 class History(Callback):
-    """Records the loss of every batch and the outcome of every epoch in `state`, and shows progress."""
+    """Records the loss of every batch and the outcome of every epoch in `state`, and shows progress.
+
+    Losses stay on the device until the bar shows them: reading each would make a card wait for every batch.
+    """
 
     order = Recorder.order + 1
 
     def __init__(self, state: dict, recipe: Recipe):
         self.state, self.recipe = state, recipe
+        self.unread: list[Tensor] = []
 
     def before_train(self):
         batches = -(-self.recipe.train_images // self.recipe.batch_size)
         epoch = len(self.state["epochs"]) + 1
         what = f"{self.recipe.model} epoch {epoch} of at most {self.recipe.max_epochs}"
         self.bar = progress_bar(batches, what, "batch", done=self.state["batch"])
-        self.started = time.monotonic()
+        self.started = self.shown = time.monotonic()
 
     def after_batch(self):
         if self.training:
-            self.state["losses"].append(self.loss.item())
+            self.unread.append(self.loss.detach())
             self.state["batch"] += 1
-            self.bar.set_postfix(loss=f"{np.mean(self.state['losses'][-50:]):.3f}", refresh=False)
-            self.bar.update()
             now = time.monotonic()
+            if now - self.shown >= SHOWN_SECONDS:
+                self.read_losses()
+                self.bar.set_postfix(loss=f"{np.mean(self.state['losses'][-50:]):.3f}", refresh=False)
+                self.shown = now
+            self.bar.update()
             self.state["seconds"] += now - self.started
             self.started = now
 
+    def read_losses(self):
+        """Move the losses since the last call into `state`."""
+        if self.unread:
+            self.state["losses"] += torch.stack(self.unread).tolist()
+            self.unread.clear()
+
     def after_train(self):
+        self.read_losses()
         self.bar.close()
 
     def after_epoch(self):
@@ -70,7 +86,7 @@ class History(Callback):
 
 
 class Resume(Callback):
-    """Makes every batch depend on (seed, epoch, batch) alone, and keeps the run on disk once a minute."""
+    """Makes every batch depend on (seed, epoch, batch) only, and writes a checkpoint once a minute."""
 
     order = History.order + 1
 
@@ -101,6 +117,7 @@ class Resume(Callback):
         self.save()
 
     def save(self):
+        self.history.read_losses()
         content = {**self.state, "net": self.learn.model.state_dict(), "optimizer": self.opt.state_dict()}
         write_atomically(self.path, lambda file: torch.save(content, file))
         self.saved = time.monotonic()

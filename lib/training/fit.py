@@ -15,23 +15,23 @@ from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import accuracy
 from fastai.optimizer import OptimWrapper
-from fastai.torch_core import default_device
 
 from lib import networks
 from lib.store import data
-from lib.store.files import ROOT, file_hash, lock, provenance, recipe_hash, write_atomically
+from lib.store.files import ROOT, file_hash, lock, provenance, read_arrays, recipe_hash, write_atomically
+from lib.store.parts import kept_record, weights_hash
 from lib.training.callbacks import History, Resume, StepDecay, StopAtTarget
 from lib.training.recipe import Recipe
 from lib.training.rehearsal import rehearse
 
 
 class TensorLoader(DataLoader):
-    """Batches cut from arrays in memory; `order` is the order of the images, all of them as they lie by default."""
+    """Batches cut from images on `device`; `order` is the order of the images, at first that of the arrays."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, batch_size: int):
-        super().__init__(range(len(labels)), bs=batch_size)
-        self.images = torch.from_numpy(images.copy()).unsqueeze(1)  # (n, 1, 28, 28) uint8
-        self.labels = torch.from_numpy(labels.astype(np.int64))
+    def __init__(self, images: np.ndarray, labels: np.ndarray, batch_size: int, device: torch.device):
+        super().__init__(range(len(labels)), bs=batch_size, device=device)
+        self.images = torch.from_numpy(images.copy()).unsqueeze(1).to(device)  # (n, 1, 28, 28) uint8
+        self.labels = torch.from_numpy(labels.astype(np.int64)).to(device)
         self.order = list(range(len(labels)))
 
     def get_idxs(self) -> list[int]:
@@ -50,39 +50,37 @@ class TensorLoader(DataLoader):
 def train(recipe: Recipe, then: Recipe | None = None) -> dict:
     """Train one network and write its weights file, or find it written; a killed run continues.
 
-    Paper: section 3.3. The validation images are the last 5,000 training images; the test set is not touched.
+    Paper: section 3.3. The validation images are the last 5,000 training images; the test set is not used.
 
     Args:
-        then: the same with more epochs, to be trained next: it goes on where this one ends, with the weights that it
+        recipe: with `recompute`, what is recorded is replaced as a whole: weights, record, and all that was computed
+            from those weights. If the new weights equal the recorded ones, everything stays as it is.
+        then: the same with more epochs, to be trained next: it continues where this one ends, with the weights that it
             would reach from the start.
 
     Returns:
-        the record in the header of the weights file: `recipe` (`Recipe.recorded`) with its version, `epochs` (a dict
-        each), `losses` (one a batch),
-        `stored_accuracy` (percent of the validation images, with the weights as stored), versions, commit.
+        the record in the header of the weights file: `recipe` (`Recipe.recorded`) with its version; the machine
+        (`networks.machine`); `epochs` (a dict each); `losses` (one a batch); `stored_accuracy` (percent of the
+        validation images, with the weights as stored); `tensors` (`networks.tensors_hash`); `logits`
+        (`networks.kept_logits`); versions and commit.
 
     Raises:
-        ValueError: if weights by another recipe lie under this name, `then` does not begin with this recipe, or the
-            network could not be trained, stored or measured (`rehearse`).
+        ValueError: if weights by another recipe lie under this name, a training is recorded whose weights are not kept,
+            `then` does not begin with this recipe, or the network cannot be trained, stored or measured (`rehearse`).
     """
     if then is not None and not then.begins_with(recipe):
-        raise ValueError(f"{then} does not go on where {recipe} ends")
-    if recipe.weights.is_file() and not recipe.recompute:  # who may only read can have no lock
-        return _recorded(recipe)
+        raise ValueError(f"{then} does not continue where {recipe} ends")
+    if (found := _recorded(recipe)) is not None:  # without a lock, which needs the right to write
+        return found
     rehearse(recipe)
     checkpoint = _checkpoint(recipe)
     with lock(checkpoint):
-        if recipe.weights.is_file() and not recipe.recompute:  # another process was here
-            return _recorded(recipe)
+        if (found := _recorded(recipe)) is not None:  # another process trained it meanwhile
+            return found
         maker = provenance()  # of the code as it is when the run begins
         net, history = _fit(recipe, checkpoint)
-        made_by = {"recipe": recipe.recorded, "recipe_version": recipe.VERSION, "device": _device()}
-        record = {**made_by, **history, "threads": torch.get_num_threads(), **maker}
-        kept = recipe.weights.with_suffix(".json")  # against damage, and for where the weights are not kept
-        kept.unlink(missing_ok=True)  # of other weights
-        networks.save_weights(net, recipe.weights, record)
-        told = json.dumps(record | {"weights": file_hash(recipe.weights)}) + "\n"
-        write_atomically(kept, lambda file: file.write(told.encode()))
+        made_by = {"recipe": recipe.recorded, "recipe_version": recipe.VERSION}
+        store(net, recipe.weights, {**made_by, **history, **maker})
         if then is None or then.weights.is_file():
             checkpoint.unlink()
         else:
@@ -90,23 +88,62 @@ def train(recipe: Recipe, then: Recipe | None = None) -> dict:
     return networks.read_record(recipe.weights)
 
 
-def _recorded(recipe: Recipe) -> dict:
-    record = networks.read_record(recipe.weights)
-    if recipe.of(record).recorded != recipe.recorded:
+def _recorded(recipe: Recipe) -> dict | None:
+    """The record of this training, None if it is to be trained. Raises ValueError if something else is in its place."""
+    kept = kept_record(recipe.weights)
+    if recipe.recompute or (kept is None and not recipe.weights.is_file()):
+        return None
+    if not recipe.weights.is_file():
         raise ValueError(
-            f"{recipe.weights} was made by another recipe: {record['recipe']}; choose another "
-            f"@WORD for {recipe.recorded}, or recompute=True to replace it"
+            f"{recipe.weights.with_suffix('.json')} records a training whose weights are not kept, and "
+            f"{len(_computed_from(recipe.weights))} files computed from them, to which another training would not "
+            "belong; give another outputs=FOLDER, or recompute=True to replace the record and remove those files"
+        )
+    record = networks.read_record(recipe.weights)
+    if "imported" in record or recipe.of(record).recorded != recipe.recorded:
+        maker = f"another recipe: {record['recipe']}" if "imported" not in record else "an import"
+        raise ValueError(
+            f"{recipe.weights} was made by {maker}; choose another @WORD for {recipe.recorded}, or recompute=True to "
+            "replace it"
         )
     return record
 
 
-def _device() -> str:
-    """What trains: the graphics card by its name, whose convolutions round to TF32 by torch's default, or the CPU."""
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+def store(net: networks.Net, weights: Path, record: dict) -> None:
+    """Write a weights file and its record, which is also kept beside it in case the weights are damaged or dropped.
+
+    What was computed from other weights of this name is removed first. If the recorded weights are the same ones, all
+    stays as it is, and a weights file that is missing is written as it was.
+    """
+    tensors = networks.tensors_hash(networks.as_stored(net))
+    kept = weights.with_suffix(".json")
+    if networks.recorded_tensors(weights) == tensors:
+        before = kept_record(weights)
+        if before is not None and not weights.is_file():
+            networks.save_weights(net, weights, {name: value for name, value in before.items() if name != "weights"})
+        return
+    record = {**record, "tensors": tensors, "logits": networks.kept_logits(net.cpu().eval(), weights.stem)}
+    for path in _computed_from(weights):
+        path.unlink()
+    kept.unlink(missing_ok=True)
+    networks.save_weights(net, weights, record)
+    content = json.dumps(record | {"weights": file_hash(weights)}) + "\n"
+    write_atomically(kept, lambda file: file.write(content.encode()))
+
+
+def _computed_from(weights: Path) -> list[Path]:
+    """What the folder of results holds that was computed from these weights: predictions, attacks, confidence, ..."""
+    made_by, stem = weights_hash(weights), weights.stem
+    own = [
+        path
+        for path in sorted(weights.parents[1].rglob("[!.]*.npz"))
+        if made_by and (stem in (path.parent.name, path.stem) or path.stem.startswith(f"{stem}-"))
+    ]
+    return [path for path in own if str(made_by) in json.dumps(read_arrays(path)[0])]
 
 
 def _optimizer(recipe: Recipe) -> Callable:
-    """torch's own optimizer, for fastai; its learning rate is set by the callbacks."""
+    """torch's own optimizer, wrapped for fastai; callbacks set its learning rate."""
     if recipe.optimizer == "adam":
         return partial(OptimWrapper, opt=torch.optim.Adam)
     return partial(OptimWrapper, opt=torch.optim.SGD, momentum=recipe.momentum)
@@ -118,15 +155,17 @@ def _checkpoint(recipe: Recipe) -> Path:
 
 
 def _fit(recipe: Recipe, checkpoint: Path) -> tuple[networks.Net, dict]:
-    """The trained network, its weights rounded as they will be stored, and what happened; from a checkpoint if any."""
+    """The trained network, its weights rounded as they will be stored, and the history; from a checkpoint if any."""
     train_images, train_labels, valid_images, valid_labels = data.load(recipe.dataset).split()
     count = recipe.train_images
+    device = networks.device()
     loaders = DataLoaders(
-        TensorLoader(train_images[:count], train_labels[:count], recipe.batch_size),
-        TensorLoader(valid_images, valid_labels, 250),
+        TensorLoader(train_images[:count], train_labels[:count], recipe.batch_size, device),
+        TensorLoader(valid_images, valid_labels, 250, device),
+        device=device,
     )
     net = networks.build(recipe.model, recipe.seed, **recipe.input)
-    net = net.to(default_device(), memory_format=networks.memory_format(net))
+    net = net.to(device, memory_format=networks.memory_format(net))
     learner = Learner(
         loaders,
         net,
@@ -140,12 +179,12 @@ def _fit(recipe: Recipe, checkpoint: Path) -> tuple[networks.Net, dict]:
     if checkpoint.is_file():
         content = io.BytesIO(checkpoint.read_bytes())
         try:
-            saved = torch.load(content, weights_only=True, map_location=default_device())
+            saved = torch.load(content, weights_only=True, map_location=device)
             net.load_state_dict(saved.pop("net"))
             learner.opt.load_state_dict(saved.pop("optimizer"))
         except Exception as error:  # from bytes in memory: whatever it is, they are not what was written
-            told = f"damaged checkpoint {checkpoint} ({type(error).__name__}); delete it, and the training begins anew"
-            raise ValueError(told) from None
+            problem = f"damaged checkpoint {checkpoint} ({type(error).__name__})"
+            raise ValueError(f"{problem}; delete it, and the training begins anew") from None
         state = saved
     callbacks = [
         StepDecay(recipe.learning_rate, recipe.decay, len(state["epochs"])),
@@ -156,10 +195,12 @@ def _fit(recipe: Recipe, checkpoint: Path) -> tuple[networks.Net, dict]:
     if not recipe.is_finished(state["epochs"]):
         with learner.no_logging():
             learner.fit(recipe.max_epochs - len(state["epochs"]), lr=recipe.learning_rate, cbs=callbacks)
-    kept = networks.build(recipe.model, recipe.seed, **recipe.input)  # as whoever reads the file will have it
+    machine = networks.machine(net)
+    kept = networks.build(recipe.model, recipe.seed, **recipe.input)  # as it will be read from the file
     networks.restore(kept, networks.as_stored(net))
-    learner.model = kept.to(default_device(), memory_format=networks.memory_format(kept))
+    learner.model = kept.to(device, memory_format=networks.memory_format(kept))
     return kept, {
+        **machine,
         "epochs": state["epochs"],
         "losses": [round(loss, 4) for loss in state["losses"]],
         "stored_accuracy": round(100 * float(learner.validate()[1]), 4),

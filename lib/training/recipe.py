@@ -14,26 +14,27 @@ from lib.store.parameters import LARGEST_SEED
 
 
 def paper_target(model: str) -> float:
-    """Percent of the validation images at which the paper stops training; infinite for fully connected nets."""
+    """The validation accuracy in percent at which the paper stops training; infinite for fully connected nets."""
     return float("inf") if model.partition("@")[0] in (*networks.HIDDEN, *networks.DENSE) else PAPER_TARGET
 
 
 class Recipe(BaseModel):
     """All that decides the weights of one network; the defaults are the paper's rule as we read it.
 
-    A recipe that differs from them goes by a name of its own, `MODEL@WORD`, so that it never passes for the paper's.
+    A recipe that differs from them needs a name of its own, `MODEL@WORD`, so that its results are not taken for the
+    paper's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    VERSION: ClassVar[int] = 2  # of `recorded`: of its defaults. 1: records that hold every field, without a version
+    VERSION: ClassVar[int] = 2  # of the defaults that `recorded` leaves out. 1: records that hold every field
 
     model: Known
     seed: int = Field(0, ge=0, le=LARGEST_SEED)  # initial weights, order of the images, dropout
     learning_rate: float = Field(0.01, gt=0, allow_inf_nan=False)
     momentum: float = Field(0.9, ge=0, lt=1)
     decay: float = Field(0.1, gt=0, le=1)  # the learning rate is multiplied by it after every epoch
-    optimizer: Literal["sgd", "adam"] = "sgd"  # the paper does not say; adam has no momentum of ours
+    optimizer: Literal["sgd", "adam"] = "sgd"  # the paper does not say; adam ignores momentum
     batch_size: int = Field(64, ge=2, le=55_000)
     target: float | None = Field(None, ge=0, le=100)  # validation accuracy, percent; None: the paper's rule
     max_epochs: int = Field(4, ge=1, le=1_000)
@@ -61,23 +62,23 @@ class Recipe(BaseModel):
 
     @property
     def input(self) -> dict:
-        """What the network does with an image first (`networks.build`)."""
+        """How the network's first steps prepare an image (arguments of `networks.build`)."""
         return {"normalize": self.normalize, "resize": self.resize, "size": self.size}
 
     @property
     def changes(self) -> dict:
-        """In what it is not the paper's rule."""
+        """The fields that differ from the paper's rule."""
         return self.model_dump(exclude={"model", "seed"}, exclude_defaults=True)
 
     @property
     def recorded(self) -> dict:
-        """As a record holds it: the network, the seed, and what differs from the defaults of `VERSION`."""
+        """As a record holds it: the network, the seed, and the fields that differ from the defaults of `VERSION`."""
         chosen = self.model_dump(mode="json", exclude_defaults=True)
         return {"model": self.model, "seed": self.seed} | chosen
 
     @classmethod
     def of(cls, record: dict) -> Self:
-        """The recipe in the record of a training; what the record does not name is as by default.
+        """The recipe in the record of a training; fields that the record does not name have their defaults.
 
         Raises:
             ValueError: if a later version of this code made the record.
@@ -93,11 +94,11 @@ class Recipe(BaseModel):
 
     @property
     def stop_at(self) -> float:
-        """Validation accuracy in percent; infinity where only `max_epochs` ends the training."""
+        """The validation accuracy in percent that ends the training; infinity if only `max_epochs` does."""
         return paper_target(self.model) if self.target is None else self.target
 
     def begins_with(self, other: "Recipe") -> bool:
-        """Whether this training passes through the end of the other one: all but the name and `max_epochs` agree."""
+        """Whether this training first repeats the other one: they agree in all but the name and `max_epochs`."""
         same = {"model", "max_epochs"}
         return (
             self.model.partition("@")[0] == other.model.partition("@")[0]

@@ -1,4 +1,4 @@
-"""A training in small, before the real one: a network that could not be trained, stored or measured is told at once."""
+"""A training in small before the real one: a network that cannot be trained, stored or measured is refused at once."""
 
 import copy
 
@@ -12,11 +12,13 @@ from lib import networks
 from lib.store import data
 from lib.training.recipe import Recipe
 
+UNLIKELY = 8_162_715_431  # a seed that no network sets itself
+
 
 def rehearse(recipe: Recipe) -> None:
-    """Copy and store the fresh network, probe it, train it on two images and on a last one alone, and read it back.
+    """Build the network, probe it, train it on two images and on a last one alone, store it, and evaluate a copy.
 
-    It is a network of its own, and torch's random numbers are left as they were.
+    The network is one made for this; torch's generator keeps its state.
 
     Raises:
         ValueError: if one of these fails; a line that says what was found and what is allowed. Nothing is written.
@@ -25,17 +27,15 @@ def rehearse(recipe: Recipe) -> None:
     images, *_ = data.load(recipe.dataset).split()
     data.check_count(recipe.train_images, images, "train_images", recipe.dataset)
     net, twin = (networks.build(model, recipe.seed, **recipe.input) for _ in range(2))
+    _check_stored(net, model)
     _check_twin(net, twin, model)
     if not any(weights.requires_grad for weights in net.parameters()):
         raise ValueError(f"{model} has no parameters to train; allowed is a network with at least one")
-    try:
-        copy.deepcopy(net)
-        networks.restore(net, load(save(networks.as_stored(net))))
-    except (Exception, SystemExit) as error:  # of anyone's code
-        raise ValueError(f"{model} cannot be copied and stored: {networks.in_a_line(error)}") from None
+    if model.partition("@")[0] not in networks.NETS:
+        _check_seed(twin, recipe)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        _leave_zero(net)
+        _fill_zeros(net)
         networks.probed(net.eval(), model)
         net.to(memory_format=networks.memory_format(net))
         _practise(net.train(), model, 2)
@@ -44,37 +44,80 @@ def rehearse(recipe: Recipe) -> None:
                 _practise(net, model, 1)
             except ValueError as error:
                 batches = f"train_images={recipe.train_images} in batches of {recipe.batch_size}"
-                told = f"{batches} leaves a last batch of one image; choose another train_images or batch_size"
-                raise ValueError(f"{told}: {error}") from None
+                problem = f"{batches} leaves a last batch of one image; choose another train_images or batch_size"
+                raise ValueError(f"{problem}: {error}") from None
         _check_kept(net.eval(), twin.eval(), model)
 
 
+def _check_stored(net: networks.Net, model: str) -> None:
+    """Raises ValueError unless the network can be copied, stored, and restored from what is stored."""
+    try:
+        copy.deepcopy(net)
+        networks.restore(net, load(save(networks.as_stored(net))))
+    except (Exception, SystemExit) as error:  # of anyone's code
+        raise ValueError(f"{model} cannot be copied and stored: {networks.in_a_line(error)}") from None
+
+
 def _check_twin(net: networks.Net, twin: networks.Net, model: str) -> None:
-    """Raises ValueError unless two networks of one seed are two, and begin alike."""
+    """Raises ValueError unless two networks of one seed are separate, and begin with the same weights."""
     own = {id(weights) for weights in net.parameters()}
     if any(id(weights) in own for weights in twin.parameters()):
         raise ValueError(f"{model} gives the same module each time; allowed is a function that makes a new one")
-    other = twin.state_dict()
-    if any(not torch.equal(value, other[name]) for name, value in net.state_dict().items()):
+    other = networks.as_stored(twin)
+    if any(not torch.equal(value, other[name]) for name, value in networks.as_stored(net).items()):
         raise ValueError(
-            f"{model} has other weights each time, whatever the seed; allowed are random numbers of torch's generator"
+            f"{model} begins with other weights each time, whatever the seed; allowed are random numbers of torch's "
+            "generator"
+        )
+
+
+def _check_seed(net: networks.Net, recipe: Recipe) -> None:
+    """Raises ValueError unless networks of two seeds begin with different weights.
+
+    Weights that are all equal, such as zeros, are left out: no seed decides them. A part may be the same, such as
+    filters that are given.
+    """
+    other = networks.build(recipe.model, recipe.seed ^ 1, **recipe.input)
+    pairs = [
+        (one, two)
+        for one, two in zip(net.parameters(), other.parameters(), strict=True)
+        if one.requires_grad and one.numel() > 1 and one.min() < one.max()
+    ]
+    same = sum(int((one == two).sum()) for one, two in pairs)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(UNLIKELY)
+        networks.architecture(recipe.model)()
+        seeded_anew = torch.initial_seed() != UNLIKELY
+    if seeded_anew or 2 * same > sum(one.numel() for one, _ in pairs):
+        raise ValueError(
+            f"{recipe.model} begins with the same weights whatever the seed, so its trainings are not independent; "
+            "allowed is a function that sets no seed of its own and draws its weights from torch's generator (for "
+            "weights trained elsewhere: make import)"
         )
 
 
 def _check_kept(net: networks.Net, twin: networks.Net, model: str) -> None:
-    """Raises ValueError unless a fresh network with the stored weights of a trained one answers as that one does."""
+    """Raises ValueError unless a new network with the stored weights of a trained one has its logits, copied or not."""
     kept = networks.as_stored(net)
     networks.restore(net, kept)
     networks.restore(twin, kept)
-    if not networks.answer_alike(net, twin, model):
+    if not networks.same_logits(net, twin, model):
         raise ValueError(
-            f"{model} answers otherwise once its weights are stored and read back; allowed is a network all of whose "
+            f"{model} gives other logits once its weights are stored and read back; allowed is a network all of whose "
             "state is in its state_dict: register_buffer for what is drawn once or learnt besides its parameters"
         )
+    try:
+        probabilities = networks.predictor(net, "torch")(networks.digits()[:2])
+    except Exception as error:  # of anyone's code
+        raise ValueError(f"{model} cannot be copied once it is trained: {networks.in_a_line(error)}") from None
+    with torch.no_grad():
+        expected = net(torch.from_numpy(networks.digits()[:2, None] / np.float32(255))).softmax(dim=1)
+    if np.abs(probabilities - expected.float().numpy()).max() > 0.01:
+        raise ValueError(f"{model} gives other logits once it is copied; copy.deepcopy must copy all of it")
 
 
-def _leave_zero(net: nn.Module) -> None:
-    """Give weights that start at nothing but zero, through which no pixel would be seen, a little of everything."""
+def _fill_zeros(net: nn.Module) -> None:
+    """Give small random values to weights that are all zero, since no pixel can change anything through them."""
     with torch.no_grad():
         for weights in net.parameters():
             if weights.requires_grad and not weights.any():
@@ -82,10 +125,10 @@ def _leave_zero(net: nn.Module) -> None:
 
 
 def _practise(net: networks.Net, model: str, number: int) -> None:
-    digits = data.load()
-    images = torch.from_numpy(digits.train_images[:number, None] / np.float32(255))
-    answers = networks.asked(net, f"{model} in training", images)
+    images = torch.from_numpy(networks.digits()[:number, None] / np.float32(255))
+    labels = torch.arange(number)  # the first ten digits are of the classes 0 to 9
+    found = networks.logits(net, f"{model} in training", images)
     try:
-        functional.cross_entropy(answers, torch.from_numpy(digits.train_labels[:number].astype(np.int64))).backward()
+        functional.cross_entropy(found, labels).backward()
     except RuntimeError as error:
         raise ValueError(f"{model} cannot be trained: {networks.in_a_line(error)}") from None

@@ -1,0 +1,133 @@
+"""Weights that were trained elsewhere: `python -m lib.training.imported MODEL FILE`, or `make import`."""
+
+import argparse
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from lib import networks
+from lib.store import data
+from lib.store.files import file_hash, lock, provenance
+from lib.training.fit import store
+from lib.training.recipe import Recipe
+
+WORD = "imported"  # after the @ of a network's name that has none: never the name of a training by the rule
+
+
+def read_weights(file: Path) -> dict:
+    """What a `.safetensors` file, or a file of torch's, holds; no code in it is run.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it holds no weights, or a whole pickled module.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f"no file {file}")
+    try:
+        content = load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"no weights in {file} ({type(error).__name__}); allowed are .safetensors and torch.save(net.state_dict(), "
+            "...), not a whole module"
+        ) from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{file} holds a {type(content).__name__}; allowed is a state_dict")
+    return content
+
+
+def _candidates(content: dict) -> Iterator[dict[str, Tensor]]:
+    """The state_dicts in a checkpoint, and each without what all its names begin with, such as `module.`."""
+    for found in (content, *(value for value in content.values() if isinstance(value, dict))):
+        names = {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
+        while names:
+            yield names
+            first = {name.partition(".")[0] for name in names}
+            if len(first) > 1 or not all("." in name for name in names):
+                break
+            names = {name.partition(".")[2]: value for name, value in names.items()}
+
+
+def fill(net: networks.Net, content: dict, source: str) -> None:
+    """Put the weights in a checkpoint into the network's body, or into the whole network.
+
+    Raises:
+        ValueError: if names or shapes do not fit; it names the first ones.
+    """
+    own = {name: tuple(value.shape) for name, value in net.body.state_dict().items()}
+    problems = []
+    for weights in _candidates(content):
+        found = {name: tuple(value.shape) for name, value in weights.items()}
+        if found == own:
+            net.body.load_state_dict(weights)
+            return
+        wrong = sorted(name for name in own.keys() | found.keys() if own.get(name) != found.get(name))
+        problems.append((len(wrong), f"{wrong[0]}: {found.get(wrong[0], 'missing')}, not {own.get(wrong[0], 'there')}"))
+    detail = min(problems)[1] if problems else "it holds no tensors"
+    raise ValueError(f"the weights in {source} are not those of this network: {detail}")
+
+
+def import_weights(recipe: Recipe, file: Path) -> dict:
+    """Record weights that were trained elsewhere as those of `recipe.model`, which is kept apart by its @WORD.
+
+    Of the recipe only the name, the seed, the data set and the preparation of the images are used.
+
+    Returns:
+        the record, as of `training.fit.train`, without a history, with `imported`: the file's name and hash.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the weights do not fit the network, it cannot be measured (`networks.probed`), or its name is
+            taken by other weights and `recompute` is not set.
+    """
+    net = networks.build(recipe.model, recipe.seed, **recipe.input)
+    fill(net, read_weights(file), str(file))
+    networks.restore(net, networks.as_stored(net))
+    networks.probed(net.eval(), recipe.model)
+    with lock(recipe.weights):
+        before = networks.recorded_tensors(recipe.weights)
+        if before not in (None, networks.tensors_hash(networks.as_stored(net))) and not recipe.recompute:
+            raise ValueError(f"{recipe.weights.stem} holds other weights; choose another @WORD, or --recompute")
+        *_, images, labels = data.load(recipe.dataset).split()
+        correct = networks.predictor(net)(images).argmax(axis=1) == labels
+        record = {
+            "recipe": recipe.recorded,
+            "recipe_version": recipe.VERSION,
+            "imported": {"file": file.name, "sha256": file_hash(file)},
+            "stored_accuracy": round(100 * float(correct.mean()), 4),
+            **provenance(),
+        }
+        store(net, recipe.weights, record)
+    return networks.read_record(recipe.weights)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="make import", description=__doc__)
+    parser.add_argument("model", help="the network that the weights belong to: mine:net, resnet18, timm:NAME")
+    parser.add_argument("file", type=Path, help=".safetensors, or a state_dict by torch.save")
+    parser.add_argument("--seed", type=int, default=0, help="tells several trainings of one network apart")
+    for name in ("normalize", "resize", "dataset"):
+        parser.add_argument(f"--{name}", default=Recipe.model_fields[name].default, help="as in training")
+    parser.add_argument("--size", type=int, default=networks.SIZE, help="pixels a side that the network reads")
+    parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="folder for the results")
+    parser.add_argument("--recompute", action="store_true", help="replace other weights of this name")
+    chosen = vars(parser.parse_args(arguments))
+    file, model = chosen.pop("file"), chosen.pop("model")
+    try:
+        recipe = Recipe(model=model if "@" in model else f"{model}@{WORD}", **chosen)
+        record = import_weights(recipe, file)
+    except (ValueError, OSError) as error:
+        parser.exit(1, f"{error}\n")
+    print(
+        f"{recipe.model} seed {recipe.seed}: {record['stored_accuracy']:.2f} % of the validation images; an accuracy "
+        f"near 10 % means other inputs than in training: --normalize, --resize, --size.\n"
+        f"Next: make sweep MODEL={recipe.model}" + (f" SEED={recipe.seed}" if recipe.seed else "")
+    )
+
+
+if __name__ == "__main__":
+    main()
