@@ -370,6 +370,7 @@ def test_in_jupyterlab_sliders_turn_and_digits_are_drawn(chromium, tmp_path):
         one.press("Attacks", "ArrowRight", 5)
         one.says("after 15 attacks")
         own.button("Clear").click()
+        own.says("still show the last one")
         own.box.locator("canvas").first.focus()
         for key in [" "] + ["ArrowDown"] * 20 + [" "]:
             page.keyboard.press(key)
