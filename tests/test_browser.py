@@ -133,7 +133,7 @@ def grainy_seven() -> bytes:
 def test_opens_on_a_digit_that_is_lost(page):
     one = Shown(page, "one-digit")
     one.says(re.compile(r"clean digit as 1 \(100 % sure, \d+ % with dropout\) and after 10 attacks as 8"))
-    playwright.expect(one.button(re.compile("^Go to 7"))).to_be_enabled()
+    one.says("Go to 7")
     page.wait_for_timeout(500)  # the strip is decoded
     for number in (DIGIT, STRIP, BARS):
         assert len(one.pixels(number).getcolors(1 << 24)) > 10, "a picture, not a blank"
@@ -370,6 +370,7 @@ def test_in_jupyterlab_sliders_turn_and_digits_are_drawn(chromium, tmp_path):
         one.press("Attacks", "ArrowRight", 5)
         one.says("after 15 attacks")
         own.button("Clear").click()
+        own.says("still show the last one")
         own.box.locator("canvas").first.focus()
         for key in [" "] + ["ArrowDown"] * 20 + [" "]:
             page.keyboard.press(key)

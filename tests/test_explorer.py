@@ -316,6 +316,23 @@ def test_viewers_take_turns_but_one_just_turned_goes_first(urgent, order):
     assert "".join(begun) == order
 
 
+def test_viewers_turned_one_after_another_do_not_wait_for_each_other():
+    def steps(count):
+        for _ in range(count):
+            threading.Event().wait(0.01)
+            yield lambda: None
+
+    async def turn():
+        first, second = Newest(steps, pytest.fail), Newest(steps, pytest.fail)
+        first.ask(30, urgent=True)
+        second.ask(3)
+        await asyncio.sleep(0.05)  # the second waits for the first
+        second.ask(3, urgent=True)
+        await asyncio.wait_for(asyncio.gather(first.settled(), second.settled()), 30)
+
+    asyncio.run(turn())
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [

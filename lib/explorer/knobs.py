@@ -81,8 +81,8 @@ class Newest:
             try:
                 steps = self._steps(wanted)
                 while not self._overtaken:
-                    if first := self._ahead:
-                        await first.settled()
+                    if self._ahead:
+                        await asyncio.sleep(0.01)  # not until it has settled: it may come to wait for this one
                     elif show := await loop.run_in_executor(IN_TURN, self._step, steps):
                         show()
                     else:
