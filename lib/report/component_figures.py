@@ -6,14 +6,13 @@ No network of the family has a colour of its own: kinds are told by greys, dashe
 from collections.abc import Mapping
 
 import pandas as pd
-from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.analysis.effects import MARGIN, MEAN, Question
 from lib.paper import PAPER_NOISES
 from lib.report.comparison_tables import extremes
-from lib.report.figures import STYLE, title
+from lib.report.figures import in_style, title
 
 LOOKS = [
     {"color": "black", "linestyle": "-", "marker": "o"},
@@ -33,7 +32,7 @@ def _noise_title(noise: str) -> str:
     return "mean of the four noises" if noise == MEAN else title(noise)
 
 
-@style.context(STYLE)
+@in_style
 def against(
     table: pd.DataFrame, along: str, by: str | None, names: Mapping[str, str], what: str, axis: str, score: str
 ) -> Figure:
@@ -107,7 +106,7 @@ def _explain(figure: Figure, labelled: Axes, short: bool) -> None:
     place.legend(handles + own[0], [f"{label}, mean" for label in labels] + own[1], loc="center", fontsize=10)
 
 
-@style.context(STYLE)
+@in_style
 def effects(found: pd.DataFrame, questions: Mapping[str, Question], what: str) -> Figure:
     """Every effect that has an estimate, with its interval, a panel for the mean of the noises and for each.
 

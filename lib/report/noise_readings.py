@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from matplotlib import style
 from matplotlib.figure import Figure
 
 from lib import networks
@@ -16,7 +15,7 @@ from lib.readings import excluded
 from lib.readings.matrix import DEFAULT, EDGES, FIRST, IMAGES, LEVELS, WHITE_ABOVE, NoiseReading
 from lib.readings.matrix_distances import OPTIONS, THREE, distance, flattening
 from lib.report.comparison_tables import extremes
-from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, DASHES, MARKERS, PAPER, STYLE, network_look, title
+from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, DASHES, MARKERS, PAPER, in_style, network_look, title
 
 WAYS = {  # replacement, source -> how pixels are drawn
     (False, "current"): "without replacement, current image",
@@ -62,7 +61,7 @@ def flattened(curves: pd.DataFrame, readings: list[NoiseReading]) -> pd.DataFram
     return shown.replace("nan", "")
 
 
-@style.context(STYLE)
+@in_style
 def beside_paper(curves: pd.DataFrame, readings: list[NoiseReading]) -> Figure:
     """A panel for each network and noise: the paper's Table 1 and the curves of some readings (`curves`)."""
     paper = read_table_1()
