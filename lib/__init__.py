@@ -12,7 +12,11 @@ the rule of section 3.3; `evaluation` what a sweep records and its accuracies; `
 `report` figures, tables and sentences; `explorer` the viewers with their widgets.
 """
 
+import os
 import warnings
 
-# fastai at its import and OpenVINO at every conversion; nothing that a reader of a notebook can act upon
+if os.path.expanduser("~") == "~":  # without HOME and for a user unknown to the system, OpenVINO cannot be imported
+    os.environ["HOME"] = "/nonexistent"
+
+# fastai warns when it is imported and OpenVINO at every conversion; a reader of a notebook can change neither
 warnings.filterwarnings("ignore", message=r"`torch\.jit\.\w+` is deprecated", category=FutureWarning)

@@ -22,6 +22,7 @@ class AllDigits(Viewer):
     """Accuracy curves at this noise and this c, computed while one watches, over the recorded ones."""
 
     def __init__(self, state: State, images: int = 500):
+        images = min(images, len(one_digit.digits(state.dataset).test_images))
         self.images, self.message, self.picture = images, Line(), picture()
         self.picture.layout.width = "600px"
         self.boxes = {

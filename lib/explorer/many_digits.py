@@ -57,10 +57,10 @@ def fooled(state: State, wanted: int = 24, most: int = 2_000) -> Iterator[Fooled
 
     Args:
         wanted: stop after so many.
-        most: search no more digits than these, 10,000 at most.
+        most: search no more digits than these.
     """
     labels = digits(state.dataset).test_labels
-    numbers, predicted, searched = [], [], 0
+    numbers, predicted, searched, most = [], [], 0, min(most, len(labels))
     while searched < most and len(numbers) < wanted:
         block = np.arange(searched, min(searched + IMAGES_A_STEP, most))
         noisy = _answers(state, block, state.attacks)
@@ -78,6 +78,7 @@ def live_curves(state: State, models: list[str], images: int = 500) -> Iterator[
     Paper: Figures 7 and 8, there at the default c. `model` and `attacks` of the state do not matter.
     """
     labels = digits(state.dataset).test_labels[:images]
+    images = len(labels)
     states = {model: replace(state, model=model) for model in models}
     accuracy: dict[str, list[float]] = {model: [] for model in models}
     done, total = 0, len(LEVELS) * len(models) * images
@@ -107,6 +108,7 @@ def recorded_curve(state: State, model: str) -> pd.DataFrame | None:
         replacement=state.replacement,
         source=state.source,
         dataset=state.dataset,
+        images=min(10_000, len(digits(state.dataset).test_labels)),
         outputs=state.outputs,
     )
     return results.curves(plan) if recorded(plan) else None

@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -42,18 +42,18 @@ DASHES = ["-", "--", "-.", ":"]
 MARKERS = "osD^vPX*hp<"
 STYLE = ("default", "lib.report.companion")  # matplotlib's defaults, then companion.mplstyle, beside this file
 ATTACKS_AXIS, ACCURACY_AXIS = "attacks", "test accuracy (%)"
-Given, Result = ParamSpec("Given"), TypeVar("Result")
+Result = TypeVar("Result")
 AXES = {"attacks": ATTACKS_AXIS, "pixels_altered": "pixels altered, mean of the images"}
 
 
-def in_style(function: Callable[Given, Result]) -> Callable[Given, Result]:
+def in_style(function: Callable[..., Result]) -> Callable[..., Result]:
     """The function under `STYLE`, whatever the reader's matplotlibrc says.
 
     A new figure is also drawn under it, wherever it is shown or saved: some settings count only then.
     """
 
     @wraps(function)
-    def styled(*given: Given.args, **named: Given.kwargs) -> Result:
+    def styled(*given: Any, **named: Any) -> Result:
         with style.context(list(STYLE)):
             result = function(*given, **named)
         if isinstance(result, Figure) and not isinstance(result.canvas, Canvas):

@@ -6,6 +6,7 @@ import json
 import math
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -87,9 +88,20 @@ def load(name: str = "mnist", folder: Path = DATA) -> Digits:
     if md5s.keys() != set(FILES.values()):
         raise ValueError(f"data set {name!r} must have the files {files}, not {', '.join(md5s)}")
     paths = {part: folder / name / f"{file}.gz" for part, file in FILES.items()}
-    digits = Digits(**{part: read_idx(path, md5s[FILES[part]]) for part, path in paths.items()})
+    digits = Digits(**{part: _read_once(path, md5s[FILES[part]], _version(path)) for part, path in paths.items()})
     _check(digits, paths)
     return digits
+
+
+@lru_cache(8)
+def _read_once(path: Path, md5: str, version: tuple[int, ...]) -> np.ndarray:
+    return read_idx(path, md5)
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """Numbers that change whenever the file does."""
+    found = path.stat() if path.is_file() else None
+    return (found.st_ino, found.st_size, found.st_mtime_ns) if found else ()
 
 
 def add(

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import textwrap
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -122,7 +122,7 @@ def in_short(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def lock(path: Path, timeout: float = -1) -> Iterator[None]:
+def lock(path: Path, timeout: float = -1) -> Generator[None]:
     """Hold the lock of the work that makes `path`. It is free again when its process ends.
 
     Where the file system has no flock (some Lustre and NFS mounts), the holder renews a lease instead. A process that
