@@ -1,4 +1,5 @@
 import subprocess
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,7 +66,12 @@ def test_the_same_figure_is_the_same_file(curves, tmp_path):
         return [(tmp_path / "figures" / f"curves.{suffix}").read_bytes() for suffix in ("svg", "png")]
 
     first = written()
-    own = {"image.origin": "lower", "text.usetex": True, "axes.facecolor": "black", "font.family": "serif"}
+    own: dict[str, Any] = {
+        "image.origin": "lower",
+        "text.usetex": True,
+        "axes.facecolor": "black",
+        "font.family": "serif",
+    }
     own |= {"savefig.facecolor": "red", "savefig.bbox": "tight", "savefig.dpi": 30, "axes.unicode_minus": False}
     own |= {"figure.constrained_layout.use": True, "lines.linewidth": 9, "svg.fonttype": "none", "xtick.labelsize": 30}
     images = np.arange(16, dtype=np.uint8).reshape(1, 1, 4, 4)

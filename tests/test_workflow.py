@@ -319,7 +319,7 @@ def test_a_run_that_does_not_finish_ends_in_one_line(tmp_path, end):
     nbformat.write(source, tmp_path / "notebooks" / "long.ipynb")
     command = [sys.executable, str(ROOT / "workflow" / "execute"), "long", "logs/long.ipynb", "long.ipynb"]
     run = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    while "begun" not in run.stdout.readline():
+    while run.stdout and "begun" not in run.stdout.readline():
         pass
     if end != "killed kernel":
         run.send_signal(getattr(signal, end))
