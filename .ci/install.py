@@ -23,9 +23,9 @@ def progress(printed: Iterable[str], entries: int) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    with open("requirements.lock") as lock:
+    with open("requirements.lock", encoding="utf-8") as lock:
         entries = len(lock.readlines())
-    with subprocess.Popen(PIP, stdout=subprocess.PIPE, text=True) as pip:
+    with subprocess.Popen(PIP, stdout=subprocess.PIPE, encoding="utf-8", errors="replace") as pip:
         for step in progress(pip.stdout or [], entries):
             print(step, flush=True)
     sys.exit(pip.returncode)

@@ -13,7 +13,11 @@ trained, evaluated and measured; `adversarial` attacks that search; `claims` the
 them; `report` figures and tables; `explorer` the viewers with their widgets.
 """
 
+import os
 import warnings
 
-# fastai at its import and OpenVINO at every conversion; nothing that a reader of a notebook can act upon
+if os.path.expanduser("~") == "~":  # without HOME and for a user unknown to the system, OpenVINO cannot be imported
+    os.environ["HOME"] = "/nonexistent"
+
+# fastai warns when it is imported and OpenVINO at every conversion; a reader of a notebook can change neither
 warnings.filterwarnings("ignore", message=r"`torch\.jit\.\w+` is deprecated", category=FutureWarning)

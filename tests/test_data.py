@@ -37,8 +37,8 @@ def test_fashion_mnist_has_the_published_shapes_and_counts():
         assert array.shape == getattr(digits, name).shape and array.dtype == np.uint8
     assert np.bincount(articles.train_labels).tolist() == [6_000] * 10
     assert np.bincount(articles.test_labels).tolist() == [1_000] * 10
-    pixels = articles.train_images / 255
-    assert networks.NORMALIZE["fashion-mnist"] == (round(pixels.mean(), 4), round(pixels.std(), 4))
+    for name in ("mnist", "fashion-mnist"):
+        assert networks.NORMALIZE[name] == data.brightness(name)
     assert "MIT License" in (ROOT / "data" / "fashion-mnist" / "LICENSE").read_text()
 
 
@@ -57,8 +57,12 @@ def test_an_unknown_set_lists_the_known_ones():
 
 def test_a_missing_file_is_named(copied):
     (copied / "mnist" / "t10k-labels-idx1-ubyte.gz").unlink()
-    with pytest.raises(FileNotFoundError, match=r"missing data file .*t10k-labels-idx1-ubyte\.gz"):
+    with pytest.raises(FileNotFoundError, match=r"missing data file .*t10k-labels-idx1-ubyte\.gz; .*git checkout"):
         data.load(folder=copied)
+    data.add("own", **own_arrays(), folder=copied)
+    (copied / "own" / "t10k-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(FileNotFoundError, match=r"missing data file .*own copy$"):
+        data.load("own", copied)
 
 
 @pytest.mark.parametrize("keep", [0, 5, 1000], ids=["empty", "header", "part"])
@@ -77,7 +81,7 @@ def test_a_changed_file_is_named_with_both_md5s(copied):
     content[-1] ^= 1
     path.write_bytes(gzip.compress(bytes(content)))
     with pytest.raises(
-        ValueError, match=r"t10k-images.* MD5 is [0-9a-f]{32}, expected 2646ac647ad5339dbf082846283269ea"
+        ValueError, match=r"t10k-images.* MD5 is [0-9a-f]{32}; expected unzipped MD5 2646ac647ad5339dbf082846283269ea"
     ):
         data.load(folder=copied)
 
@@ -87,21 +91,65 @@ def idx(array: np.ndarray) -> bytes:
     return bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()
 
 
-def add_set(monkeypatch, folder, **changed: bytes) -> None:
-    """A small set `own` in `folder`, its files in the order of their names, some of them changed."""
+def own_arrays() -> dict[str, np.ndarray]:
+    """A small data set, as numbers of 64 bits."""
     random = np.random.default_rng(0)
-    arrays = {
+    return {
         "train_images": random.integers(256, size=(5_010, 28, 28)),
         "train_labels": random.integers(10, size=5_010),
         "test_images": random.integers(256, size=(20, 28, 28)),
         "test_labels": random.integers(10, size=20),
     }
-    contents = {part: idx(array.astype(np.uint8)) for part, array in arrays.items()} | changed
+
+
+def add_set(monkeypatch, folder, **changed: bytes) -> None:
+    """Such a set `own` in `folder`, its files in the order of their names, some of them changed."""
+    contents = {part: idx(array.astype(np.uint8)) for part, array in own_arrays().items()} | changed
     (folder / "own").mkdir()
     for part, content in contents.items():
         (folder / "own" / f"{data.FILES[part]}.gz").write_bytes(gzip.compress(content, 1))
     md5s = {data.FILES[part]: data.hashlib.md5(content).hexdigest() for part, content in contents.items()}
     monkeypatch.setitem(data.SETS, "own", dict(sorted(md5s.items())))
+
+
+def test_arrays_become_a_data_set(tmp_path, monkeypatch):
+    arrays = own_arrays()
+    data.add("own-2", **arrays, folder=tmp_path)
+    found = data.load("own-2", tmp_path)
+    for part, array in arrays.items():
+        np.testing.assert_array_equal(vars(found)[part], array)
+        np.testing.assert_array_equal(data.read_idx(tmp_path / "own-2" / f"{data.FILES[part]}.gz"), array)
+        plain = tmp_path / part
+        plain.write_bytes(idx(array.astype(np.uint8)))
+        np.testing.assert_array_equal(data.read_idx(plain), array)
+    pixels = arrays["train_images"] / 255
+    assert data.brightness("own-2", tmp_path) == (round(pixels.mean(), 4), round(pixels.std(), 4))
+    monkeypatch.setattr(data, "DATA", tmp_path)
+    assert data.known_set("own-2") == "own-2"
+    with pytest.raises(ValueError, match="choose from mnist, fashion-mnist, own-2"):
+        data.known_set("own")
+    (tmp_path / "own-2" / data.OWN).write_text("{")
+    with pytest.raises(ValueError, match=r"damaged file .*md5\.json"):
+        data.load("own-2", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"name": "mnist"}, "not one of mnist, fashion-mnist; not 'mnist'"),
+        ({"name": "../own"}, r"not '\.\./own'"),
+        ({"train_images": np.zeros((5_010, 28, 28))}, "train_images .* integers .* not float64"),
+        ({"test_images": np.full((20, 28, 28), 256)}, "test_images .* 0 to 255"),
+        ({"test_labels": np.full(20, -1)}, "test_labels .* 0 to 255"),
+        ({"test_labels": np.full(20, 10)}, "0 to 9, not 10"),
+        ({"test_labels": np.zeros(19, int)}, "20 images"),
+        ({"train_images": np.zeros((9, 28, 28), int)}, "more than 5,000 images"),
+    ],
+)
+def test_arrays_that_are_not_a_data_set_are_refused_and_nothing_is_written(tmp_path, changed, message):
+    with pytest.raises(ValueError, match=message):
+        data.add(**({"name": "own"} | own_arrays() | changed), folder=tmp_path)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_files_are_told_apart_by_name_in_whatever_order(tmp_path, monkeypatch):
@@ -145,12 +193,12 @@ def zeros(*shape: int) -> bytes:
         ({"train_images": zeros(20, 28, 28), "train_labels": zeros(20)}, r"train-images.* more than 5,000 images"),
         ({"test_images": zeros(20), "test_labels": zeros(20, 28, 28)}, r"t10k-images.* 28 x 28, not \(20,\)$"),
         ({"test_labels": idx(np.full(20, 10, np.uint8))}, r"the labels of .*t10k-images.* must be 0 to 9, not 10$"),
-        ({"test_labels": b""}, r"t10k-labels.* is no IDX file of unsigned bytes$"),
-        ({"test_labels": b"label\n3\n5\n"}, r"t10k-labels.* is no IDX file of unsigned bytes$"),
-        ({"test_labels": zeros(20)[:-1]}, r"t10k-labels.* is no IDX file of unsigned bytes$"),
-        ({"test_labels": zeros(20) + b"x"}, r"t10k-labels.* is no IDX file of unsigned bytes$"),
-        ({"test_labels": zeros(20)[:6]}, r"t10k-labels.* is no IDX file of unsigned bytes$"),
-        ({"test_labels": b"\0\0\x0d\1" + zeros(20)[4:]}, r"t10k-labels.* is no IDX file of unsigned bytes$"),
+        ({"test_labels": b""}, r"t10k-labels.* is not an IDX file of unsigned bytes$"),
+        ({"test_labels": b"label\n3\n5\n"}, r"t10k-labels.* is not an IDX file of unsigned bytes$"),
+        ({"test_labels": zeros(20)[:-1]}, r"t10k-labels.* is not an IDX file of unsigned bytes$"),
+        ({"test_labels": zeros(20) + b"x"}, r"t10k-labels.* is not an IDX file of unsigned bytes$"),
+        ({"test_labels": zeros(20)[:6]}, r"t10k-labels.* is not an IDX file of unsigned bytes$"),
+        ({"test_labels": b"\0\0\x0d\1" + zeros(20)[4:]}, r"t10k-labels.* is not an IDX file of unsigned bytes$"),
     ],
 )
 def test_images_and_labels_that_do_not_fit_are_named(tmp_path, monkeypatch, changed, message):
@@ -166,19 +214,3 @@ def test_a_set_of_other_files_lists_those_it_needs(tmp_path, monkeypatch):
         monkeypatch.setitem(data.SETS, "own", wrong)
         with pytest.raises(ValueError, match=needed + ", ".join(wrong)):
             data.load("own", tmp_path)
-
-
-def test_another_set_of_the_same_form_joins_in_a_line(tmp_path, monkeypatch):
-    folder = tmp_path / "upside_down"
-    folder.mkdir()
-    md5s = {}
-    for name in data.SETS["mnist"]:
-        content = gzip.decompress((ROOT / "data" / "mnist" / f"{name}.gz").read_bytes())
-        header = 4 + 4 * content[3]
-        content = content[:header] + content[header:][::-1]
-        (folder / f"{name}.gz").write_bytes(gzip.compress(content, 1))
-        md5s[name] = data.hashlib.md5(content).hexdigest()
-    monkeypatch.setitem(data.SETS, "upside_down", md5s)
-    np.testing.assert_array_equal(
-        data.load("upside_down", tmp_path).test_images, data.load().test_images[::-1, ::-1, ::-1]
-    )

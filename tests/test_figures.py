@@ -1,8 +1,11 @@
 import subprocess
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.core.pylabtools import print_figure
+from matplotlib import rc_context
 from matplotlib.colors import to_hex, to_rgb
 
 from lib.adversarial.attacks import ATTACKS
@@ -63,7 +66,18 @@ def test_the_same_figure_is_the_same_file(curves, tmp_path):
         return [(tmp_path / "figures" / f"curves.{suffix}").read_bytes() for suffix in ("svg", "png")]
 
     first = written()
-    assert first == written()
+    own: dict[str, Any] = {
+        "image.origin": "lower",
+        "text.usetex": True,
+        "axes.facecolor": "black",
+        "font.family": "serif",
+    }
+    own |= {"savefig.facecolor": "red", "savefig.bbox": "tight", "savefig.dpi": 30, "axes.unicode_minus": False}
+    own |= {"figure.constrained_layout.use": True, "lines.linewidth": 9, "svg.fonttype": "none", "xtick.labelsize": 30}
+    images = np.arange(16, dtype=np.uint8).reshape(1, 1, 4, 4)
+    grid = print_figure(figures.digits(images), fmt="png")  # as a notebook shows it
+    with rc_context(own):  # a reader's matplotlibrc
+        assert first == written() and grid == print_figure(figures.digits(images), fmt="png")
     assert figures.saved("curves", "curves", tmp_path).data == first[1]
     with pytest.raises(FileNotFoundError, match=r"others\.png"):
         figures.saved("others", "no such figure", tmp_path)

@@ -1,17 +1,24 @@
 """Files on disk: damaged, hidden, another user's, in a repository that is not ours."""
 
+import ast
 import contextlib
+import errno
+import fcntl
 import os
 import random
 import shutil
+import socket
 import stat
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from unittest.mock import Mock
 
+import filelock
 import numpy as np
 import pytest
+from conftest import start_python
 from filelock import Timeout
 from safetensors.numpy import save
 
@@ -224,11 +231,66 @@ def test_a_lock_that_its_first_user_alone_could_open_is_mended_by_him_and_named_
     old = shared / ".x.npz.lock"
     old.touch(mode=0o644)
     if os.geteuid() == 0:
-        with a_second_user(), pytest.raises(PermissionError, match=r"another user's lock; its owner.*\.x\.npz\.lock"):
-            files.lock(shared / "x.npz")
+        with a_second_user(), pytest.raises(PermissionError, match=r"another user's lock.*\.x\.npz\.lock"):
+            files.lock(shared / "x.npz").__enter__()
     with files.lock(shared / "x.npz", timeout=0):
         pass
     with a_second_user(), files.lock(shared / "x.npz", timeout=0):
+        pass
+
+
+HOLDER = """
+import errno, fcntl, sys, time
+from pathlib import Path
+from lib.store import files
+def flock(*_):
+    raise OSError(getattr(errno, sys.argv[2]), "as on some network file systems")
+if sys.argv[2] != "flock":
+    fcntl.flock = flock
+with files.lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[3]))
+"""
+
+
+@pytest.mark.parametrize("missing", ["flock", "ENOSYS", "ENOLCK", "EOPNOTSUPP"])
+def test_a_lock_names_its_holder_and_goes_with_it(tmp_path, monkeypatch, capsys, missing):
+    path = tmp_path / "x.npz"
+
+    def held(seconds: float) -> subprocess.Popen:
+        process = start_python(HOLDER, path, missing, seconds)
+        assert process.stdout and process.stdout.readline() == "held\n"
+        return process
+
+    if missing != "flock":
+        monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(getattr(errno, missing), "missing")))
+    process = held(2)
+    with pytest.raises(Timeout), files.lock(path, timeout=0):
+        pass
+    with files.lock(path):
+        assert process.wait() == 0
+    (waiting,) = capsys.readouterr().out.splitlines()
+    assert f"process {process.pid} on {socket.gethostname()} since 20" in waiting and f"delete {tmp_path}" in waiting
+    assert ("5 minutes" in waiting) == (missing != "flock")
+
+    process = held(60)
+    process.kill()
+    process.wait()
+    with files.lock(path, timeout=5):
+        assert capsys.readouterr().out == ""
+    if missing != "flock":  # killed on another computer, which this one cannot ask
+        monkeypatch.setattr(files, "LEASE", 1)
+        lease = tmp_path / ".x.npz.lease"
+        with filelock.SoftFileLease(tmp_path / ".other.lease", lease_duration=1) as other:
+            left = Path(other.lock_file).read_text()
+        lease.write_text(left.replace(socket.gethostname(), "another-computer"))
+        with files.lock(path, timeout=60):
+            assert "takes over" in capsys.readouterr().out
+
+
+def test_an_error_of_flock_that_means_no_missing_support_is_raised(tmp_path, monkeypatch):
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.EIO, "broken disk")))
+    with pytest.raises(OSError, match="broken disk"), files.lock(tmp_path / "x.npz"):
         pass
 
 
@@ -266,11 +328,14 @@ def test_who_may_only_read_is_told_so_and_leaves_nothing(shared, caplog):
     for path in (shared / "x.npz", shared / "outputs" / "x.npz", shared / "not" / "yet" / "x.npz"):
         with a_second_user():
             assert not files.may_write(path)
-            for attempt in (files.lock, lambda path: files.write_atomically(path, lambda file: file.write(b"x"))):
-                with pytest.raises(PermissionError, match=f"no right to write in this folder; .*'{path.parent}'"):
+            for attempt in (
+                lambda path: files.lock(path).__enter__(),
+                lambda path: files.write_atomically(path, lambda file: file.write(b"x")),
+            ):
+                with pytest.raises(PermissionError, match=f"no right to write .*'{path.parent}'"):
                     attempt(path)
             files.write_derived(path, lambda file: file.write(b"x"))
-        assert caplog.messages == [f"{path} is left as it is: no right to write there"]
+        assert len(caplog.messages) == 1 and caplog.messages[0].startswith(str(path))
         caplog.clear()
     assert not contents(shared)
 
@@ -334,6 +399,50 @@ def commit(folder: Path) -> str:
     return subprocess.run(
         [*GIT, "rev-parse", "HEAD"], cwd=folder, check=True, capture_output=True, text=True
     ).stdout.strip()
+
+
+def test_a_checkout_has_unix_line_endings_and_untouched_binaries_whatever_autocrlf_says(tmp_path):
+    source, clone = tmp_path / "source", tmp_path / "clone"
+    source.mkdir()
+    for name in (".gitattributes", "workflow/execute", "notebooks/sweep.ipynb", "data/mnist/t10k-labels-idx1-ubyte.gz"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(files.ROOT / name, source / name)
+    (source / "x.npz").write_bytes(b"a\r\nb\n")
+    commit(source)
+    subprocess.run([*GIT, "-c", "core.autocrlf=true", "clone", "-q", str(source), str(clone)], check=True)
+    for path in source.rglob("*"):
+        if path.is_file() and ".git" not in path.parts:
+            assert (clone / path.relative_to(source)).read_bytes() == path.read_bytes()
+
+
+UNKNOWN_USER = """
+import pwd
+def unknown(_):
+    raise KeyError
+pwd.getpwuid = unknown
+import lib, openvino
+from pathlib import Path
+print(Path.home())
+"""
+
+
+def test_a_user_unknown_to_the_system_needs_no_home_folder():
+    """As in many containers."""
+    own = {name: value for name, value in os.environ.items() if name != "HOME"}
+    run = subprocess.run([sys.executable, "-c", UNKNOWN_USER], env=own, capture_output=True, text=True, cwd=files.ROOT)
+    assert run.stdout == "/nonexistent\n", run.stderr
+
+
+def test_no_text_is_read_in_the_encoding_of_the_readers_locale():
+    sources = [path for folder in ("lib", "workflow", ".ci") for path in (files.ROOT / folder).rglob("*.py")]
+    for path in [*sources, files.ROOT / "workflow" / "execute"]:
+        for call in (node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Call)):
+            given = {keyword.arg for keyword in call.keywords} | {getattr(word, "value", "") for word in call.args}
+            called = ast.unparse(call.func)
+            bare = called.startswith("subprocess.") and given & {"text", "universal_newlines"}
+            assert not bare, f"{path}:{call.lineno}"
+            if called == "open" or called.endswith(("read_text", "write_text")):
+                assert given & {"encoding", "utf-8", "rb", "wb"}, f"{path}:{call.lineno}"
 
 
 def test_provenance_counts_no_repository_but_this_checkout(tmp_path, monkeypatch):

@@ -140,20 +140,15 @@ def mnist() -> dict[str, tuple[float, float]]:
 
 
 @pytest.fixture(scope="module")
-def fc():
-    return predictor(networks.load("fc"))
+def readers():
+    return {model: predictor(networks.load(model)) for model in ("fc", "resnet18")}
 
 
 @pytest.fixture(scope="module")
-def resnet18():
-    return predictor(networks.load("resnet18"))
+def fits(mnist, readers):
+    """Asserts that a digit is in the ranges of MNIST's, and that one network, or both, predict its number."""
 
-
-@pytest.fixture(scope="module")
-def fits(mnist, fc):
-    """Asserts that a digit is as one of MNIST's, and that the fully connected net reads it so."""
-
-    def check(digit: np.ndarray, number: int | None = None, thick: bool = True) -> None:
+    def check(digit: np.ndarray, number: int | None = None, thick: bool = True, by=("fc",)) -> None:
         assert digit.shape == (28, 28) and digit.dtype == np.uint8
         found = {name: values[0] for name, values in measures(digit[None]).items()}
         found |= {"thickness": thickness(digit)} if thick else {}
@@ -163,7 +158,7 @@ def fits(mnist, fc):
                 f"{name} is {value:.2f}, of MNIST's images {low:.2f} to {high:.2f}"
             )
         if number is not None:
-            assert fc(digit[None]).argmax() == number
+            assert {model: readers[model](digit[None]).argmax() for model in by} == dict.fromkeys(by, number)
 
     return check
 
@@ -179,30 +174,19 @@ def test_what_is_said_of_mnist_is_so(mnist):
     assert usual[0] < handwriting.USUAL < usual[1]
 
 
-SCANS = [(28, 2), (28, 4), (60, 2), (60, 9), (100, 2), (100, 12), (300, 3), (300, 30), (1000, 4), (1000, 100)]
+BOTH = ("fc", "resnet18")
+SCANS = [(28, 2), (28, 4), (60, 2), (60, 9), (100, 12), (300, 3), (300, 30), (700, 70), (1200, 2), (2400, 6)]
 
 
-@pytest.mark.parametrize(("size", "pen"), SCANS)
-def test_scans_of_any_size_and_pen(fits, size, pen):
-    for number in (7, 2):
-        fits(taken(drawn(number, size, pen)), number)
+@pytest.mark.parametrize("case", range(len(SCANS)))
+def test_scans_of_any_size_and_pen(fits, case):
+    size, pen = SCANS[case]
+    fits(taken(drawn(case % 10, size, pen)), case % 10, by=BOTH)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("size", "pen"), [*SCANS, (2000, 6), (2000, 200), (4000, 6), (4000, 60), (4000, 400)])
-@pytest.mark.parametrize("number", DIGITS)
-def test_every_digit_of_scans(fits, resnet18, number, size, pen):
-    digit = taken(drawn(number, size, pen))
-    fits(digit, number)
-    assert resnet18(digit[None]).argmax() == number
-
-
-@pytest.mark.parametrize(("size", "pen"), [(1200, 2), (2000, 3), (4000, 2)])
-def test_thin_pens_lose_no_stroke(fits, resnet18, size, pen):
-    for number in (2, 4):
-        digit = taken(drawn(number, size, pen))
-        fits(digit, number)
-        assert resnet18(digit[None]).argmax() == number
+@pytest.mark.parametrize("number", (2, 4))
+def test_thin_pens_lose_no_stroke(fits, number):
+    fits(taken(drawn(number, 2000, 3)), number, by=BOTH)
 
 
 BESIDE = {  # lines beside a digit: their points in parts of the picture, their width in thousandths, their grey
@@ -218,11 +202,10 @@ BESIDE = {  # lines beside a digit: their points in parts of the picture, their 
 @pytest.mark.parametrize("name", BESIDE)
 def test_edges_and_hairs_are_no_part_of_the_digit(name):
     points, width, ink = BESIDE[name]
-    for number in (1, 4):
-        page = drawn(number, 800, 14, box=(0.3, 0.3, 0.4))
-        clean = taken(page)
-        ImageDraw.Draw(page).line([(800 * x, 800 * y) for x, y in points], fill=ink, width=round(0.8 * width))
-        assert np.abs(taken(page).astype(int) - clean).mean() < 1
+    page = drawn(1 if "hair" in name else 4, 400, 7, box=(0.3, 0.3, 0.4))
+    clean = taken(page)
+    ImageDraw.Draw(page).line([(400 * x, 400 * y) for x, y in points], fill=ink, width=round(0.4 * width))
+    assert np.abs(taken(page).astype(int) - clean).mean() < 1
 
 
 APART = {  # digits of which no two strokes touch
@@ -232,8 +215,7 @@ APART = {  # digits of which no two strokes touch
 }
 
 
-@pytest.mark.parametrize("tight", [False, True])
-@pytest.mark.parametrize("pen", [8, 24])
+@pytest.mark.parametrize(("pen", "tight"), [(8, False), (24, True)])
 @pytest.mark.parametrize("number", APART)
 def test_strokes_that_do_not_touch_are_kept(monkeypatch, fits, number, pen, tight):
     monkeypatch.setitem(DIGITS, number, APART[number])
@@ -248,9 +230,8 @@ def test_strokes_that_do_not_touch_are_kept(monkeypatch, fits, number, pen, tigh
     ("paper", "ink"),
     [(110, 20), (140, 250), (140, 255), (250, 140), (20, 60), (200, 170), (0, 255), (128, 98), (90, 130), (255, 230)],
 )
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_any_paper_and_ink(fits, paper, ink, kind):
-    fits(taken(seven(300, 18, paper, ink), kind), 7)
+def test_any_paper_and_ink(fits, paper, ink):
+    fits(taken(seven(240, 15, paper, ink), "JPEG" if paper > ink else "PNG"), 7)
 
 
 PHOTOS = [  # light, vignette, grain, shadow, pen, paper, ink
@@ -271,20 +252,11 @@ PHOTOS = [  # light, vignette, grain, shadow, pen, paper, ink
 ]
 
 
-@pytest.mark.parametrize(("light", "vignette", "grain", "shadow", "pen", "paper", "ink"), PHOTOS)
-def test_photographs_in_uneven_light(fits, light, vignette, grain, shadow, pen, paper, ink):
-    page = photographed(drawn(5, 600, 0.75 * pen, paper, ink), light, vignette, grain, shadow)
-    fits(taken(page, "JPEG", quality=80), 5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("light", "vignette", "grain", "shadow", "pen", "paper", "ink"), PHOTOS)
-@pytest.mark.parametrize("number", DIGITS)
-def test_every_digit_of_photographs(fits, resnet18, number, light, vignette, grain, shadow, pen, paper, ink):
-    page = photographed(drawn(number, 800, pen, paper, ink), light, vignette, grain, shadow, seed=number)
-    digit = taken(page, "JPEG", quality=80)
-    fits(digit, number)
-    assert resnet18(digit[None]).argmax() == number
+@pytest.mark.parametrize("number", range(len(PHOTOS)))
+def test_photographs_in_uneven_light(fits, number):
+    light, vignette, grain, shadow, pen, paper, ink = PHOTOS[number]
+    page = photographed(drawn(number % 10, 500, 0.6 * pen, paper, ink), light, vignette, grain, shadow, seed=number)
+    fits(taken(page, "JPEG", quality=80), number % 10, by=BOTH)
 
 
 RULED = [  # grey of the lines, their spacing, their width, squared, slope
@@ -299,22 +271,14 @@ RULED = [  # grey of the lines, their spacing, their width, squared, slope
 ]
 
 
-@pytest.mark.parametrize(("line", "spacing", "width", "squared", "slope"), RULED)
-def test_ruled_and_squared_paper(fits, resnet18, line, spacing, width, squared, slope):
-    for number in (3, 4):
-        digit = taken(ruled(drawn(number, 480, 24, 250), line, spacing, width, squared, slope))
-        fits(digit)
-        assert resnet18(digit[None]).argmax() == number
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("line", "spacing", "width", "squared", "slope"), RULED)
-@pytest.mark.parametrize("number", DIGITS)
-def test_every_digit_on_ruled_and_squared_paper(fits, resnet18, number, line, spacing, width, squared, slope):
+@pytest.mark.parametrize("case", range(len(RULED)))
+def test_ruled_and_squared_paper(fits, case):
+    line, spacing, width, squared, slope = RULED[case]
+    number = (case + 3) % 10
     page = ruled(drawn(number, 480, 24, 250), line, spacing, width, squared, slope)
-    digit = taken(photographed(page, 0.2, 0.2, 3, None, seed=number), "JPEG", quality=80)
-    fits(digit)
-    assert resnet18(digit[None]).argmax() == number
+    if case % 2:
+        page = photographed(page, 0.2, 0.2, 3, None, seed=number)
+    fits(taken(page, "JPEG", quality=80), number, by=("resnet18",))
 
 
 SHEETS = {  # grey around, of the sheet and of the ink; margins of a sheet of 400 pixels; degrees
@@ -333,27 +297,16 @@ SHEETS = {  # grey around, of the sheet and of the ink; margins of a sheet of 40
 }
 
 
-@pytest.mark.parametrize("name", SHEETS)
-def test_a_sheet_inside_the_picture(fits, resnet18, name):
-    around, paper, ink, margins, angle = SHEETS[name]
-    for number in (4, 7):
-        digit = taken(lying(drawn(number, 400, 20, paper, ink), around, margins, angle))
-        fits(digit)
-        assert resnet18(digit[None]).argmax() == number
+@pytest.mark.parametrize("case", range(len(SHEETS)))
+def test_a_sheet_inside_the_picture(fits, case):
+    around, paper, ink, margins, angle = [*SHEETS.values()][case]
+    picture = lying(drawn(case % 10, 400, 20, paper, ink), around, margins, angle)
+    if case % 2:
+        picture = photographed(picture, 0.15, 0.1, 3, None, seed=case)
+    fits(taken(picture, "JPEG", quality=80), case % 10, by=("resnet18",))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SHEETS)
-@pytest.mark.parametrize("number", DIGITS)
-def test_every_digit_on_a_sheet_inside_the_photograph(fits, resnet18, number, name):
-    around, paper, ink, margins, angle = SHEETS[name]
-    picture = lying(drawn(number, 400, 20, paper, ink), around, margins, angle)
-    digit = taken(photographed(picture, 0.15, 0.1, 3, None, seed=number), "JPEG", quality=80)
-    fits(digit)
-    assert resnet18(digit[None]).argmax() == number
-
-
-@pytest.mark.parametrize("side", [24, 32, 48, 64])
+@pytest.mark.parametrize("side", [24, 48])
 def test_small_pictures_in_a_border_are_read_or_told(side):
     for number, border in itertools.product((None, 4, 7), (1, 2, 4)):
         page = Image.new("L", (side, side), 255) if number is None else drawn(number, side, side / 12)
@@ -366,17 +319,15 @@ def test_small_pictures_in_a_border_are_read_or_told(side):
 
 
 @pytest.mark.parametrize("number", [0, 4, 8])
-def test_a_box_round_the_digit_is_no_part_of_it(fits, resnet18, number):
+def test_a_box_round_the_digit_is_no_part_of_it(fits, number):
     page = drawn(number, 500, 16)
     ImageDraw.Draw(page).rectangle((60, 30, 430, 470), outline=0, width=6)
-    digit = taken(page)
-    fits(digit)
-    assert resnet18(digit[None]).argmax() == number
+    fits(taken(page), number, by=("resnet18",))
 
 
 def test_a_bar_of_a_digit_cropped_to_its_ink_is_no_line(fits):
-    for number, pen in itertools.product((4, 5, 7), (6, 20)):
-        page = drawn(number, 600, pen)
+    for number, pen in ((4, 20), (7, 6)):
+        page = drawn(number, 400, pen)
         digit = taken(page.crop(ImageOps.invert(page).getbbox()))
         fits(digit)
         assert np.abs(digit.astype(int) - taken(page)).mean() < 4
@@ -393,8 +344,10 @@ LYING = {  # how a camera that notes an orientation in EXIF has turned the pictu
 }
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
-@pytest.mark.parametrize("orientation", range(1, 9))
+UPRIGHT = [*(("JPEG", n) for n in range(1, 9)), ("PNG", 6), ("WEBP", 5), ("TIFF", 8)]
+
+
+@pytest.mark.parametrize(("kind", "orientation"), UPRIGHT)
 def test_a_photograph_is_read_upright(fits, kind, orientation):
     page = drawn(4, 200, 14)
     lying = page.transpose(LYING[orientation]) if orientation in LYING else page
@@ -408,14 +361,14 @@ def test_a_photograph_is_read_upright(fits, kind, orientation):
 
 
 @pytest.mark.parametrize(
-    ("size", "pen", "radius", "specks"), [(300, 20, 3, 1), (300, 20, 8, 3), (500, 6, 7, 3), (500, 30, 7, 20)]
+    ("size", "pen", "radius", "specks"), [(300, 20, 3, 1), (300, 20, 8, 3), (400, 5, 6, 3), (400, 24, 6, 20)]
 )
 def test_dust_is_no_part_of_the_digit(fits, size, pen, radius, specks):
-    for number in (1, 5, 8):
-        clean = taken(drawn(number, size, pen))
-        digit = taken(dusty(drawn(number, size, pen), radius, specks, seed=number))
-        fits(digit, number)
-        np.testing.assert_allclose(digit, clean, atol=2)
+    number = (1, 5, 8, 2)[specks % 4]
+    clean = taken(drawn(number, size, pen))
+    digit = taken(dusty(drawn(number, size, pen), radius, specks, seed=number))
+    fits(digit, number)
+    np.testing.assert_allclose(digit, clean, atol=2)
 
 
 @pytest.mark.parametrize("box", [(0.1, 0.1, 0.15), (0.7, 0.6, 0.25), (0.0, 0.5, 0.45), (-0.2, -0.15, 1.3)])
@@ -442,17 +395,16 @@ def test_digits_of_mnist_itself_stay_as_they_are():
     assert not handwriting.like_mnist(np.roll(images[0], 3, axis=0)) and not handwriting.like_mnist(images[0] // 2)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("paper", "ink"), [(255, 0), (0, 255), (110, 20), (140, 250)])
-def test_digits_of_mnist_on_paper_are_read_as_before(fits, fc, resnet18, paper, ink):
-    images, labels = data.load().test_images[:100], data.load().test_labels[:100]
+def test_digits_of_mnist_on_paper_are_read_as_before(fits, readers, paper, ink):
+    images, labels = data.load().test_images[:4], data.load().test_labels[:4]
     pages = [Image.fromarray(image).resize((280, 280), Image.Resampling.BICUBIC) for image in images]
     pages = [Image.fromarray(np.uint8(paper + (ink - paper) * (np.asarray(page) / 255))) for page in pages]
     digits = np.stack([taken(ImageOps.expand(page, 60, paper)) for page in pages])
     for digit in digits:
         fits(digit)
-    for reader in (fc, resnet18):
-        assert (reader(digits).argmax(1) == labels).mean() >= (reader(images).argmax(1) == labels).mean() - 0.03
+    for reader in readers.values():
+        assert (reader(digits).argmax(1) == labels).sum() >= (reader(images).argmax(1) == labels).sum() - 1
 
 
 @pytest.mark.parametrize("mode", ["1", "P", "LA", "RGB", "RGBA", "CMYK", "I;16", "I", "F"])
@@ -475,11 +427,24 @@ def test_coloured_ink_on_paper_as_bright(fits, paper, ink):
     fits(taken(Image.fromarray(np.uint8(np.multiply(mask, ink) + np.multiply(1 - mask, paper)))), 4)
 
 
-def test_transparent_pictures_are_read_whatever_the_ink(fits):
-    for ink in ("black", "white"):
-        picture = Image.new("RGBA", (90, 90), (0, 0, 0, 0) if ink == "black" else (255, 255, 255, 0))
-        ImageDraw.Draw(picture).line([(40, 10), (44, 80)], fill=ink, width=9)
-        fits(taken(picture), 1)
+INKS = [0, 90, 128, 170, 200, 240, 250, 255, (255, 240, 0), (200, 230, 255)]  # brightness, or red, green and blue
+
+
+@pytest.mark.parametrize("number", range(len(INKS)))
+@pytest.mark.parametrize("opacity", [255, 120])
+def test_ink_of_any_brightness_on_a_transparent_ground(fits, number, opacity):
+    colour = INKS[number] if isinstance(INKS[number], tuple) else (INKS[number],) * 3
+    picture = Image.new("RGBA", (160, 160), (*colour, 0))
+    picture.putalpha(drawn(number, 160, 12, 0, opacity))
+    fits(taken(picture), number)
+
+
+@pytest.mark.parametrize(("paper", "ink"), [(250, 20), (255, 0), (20, 240)])
+def test_a_sheet_with_transparent_corners(fits, paper, ink):
+    page, shape = drawn(2, 240, 14, paper, ink).convert("RGBA"), Image.new("L", (240, 240))
+    ImageDraw.Draw(shape).rounded_rectangle((0, 0, 239, 239), 32, fill=255)
+    page.putalpha(shape)
+    fits(taken(page), 2)
 
 
 STROKES = {
@@ -500,23 +465,19 @@ def test_strokes_anywhere_on_the_canvas(fits, name, pen):
     fits(handwriting.from_strokes(STROKES[name], CANVAS, pen), thick=False)
 
 
-@pytest.mark.parametrize("pen", [2, 6, PEN, 50])
 @pytest.mark.parametrize("number", DIGITS)
-def test_every_digit_drawn_on_the_canvas(fits, number, pen):
-    for scale, move in ((1.0, 0), (0.3, 5), (1.25, -30)):
+def test_every_digit_drawn_on_the_canvas(fits, number):
+    for pen, scale, move in ((2, 1.0, 0), (6, 0.3, 5), (PEN, 1.25, -30), (50, 1.0, 0)):
         strokes = [
             [(move + CANVAS * scale * x, move + CANVAS * scale * y) for x, y in stroke] for stroke in DIGITS[number]
         ]
         fits(handwriting.from_strokes(strokes, CANVAS, min(pen, 60 * scale)), number)
 
 
-@pytest.mark.parametrize("scale", [0.1, 0.2, 0.4, 1])
-def test_a_digit_drawn_small_is_no_blot(fits, resnet18, scale):
-    for number in DIGITS if scale == 0.2 else (4, 5):
-        strokes = [[(CANVAS * scale * x, CANVAS * scale * y) for x, y in stroke] for stroke in DIGITS[number]]
-        digit = handwriting.from_strokes(strokes, CANVAS, 16)
-        fits(digit, number)
-        assert resnet18(digit[None]).argmax() == number
+@pytest.mark.parametrize(("scale", "number"), [(0.1, 4), (0.2, 5), (0.2, 8), (0.4, 4), (1, 5)])
+def test_a_digit_drawn_small_is_no_blot(fits, scale, number):
+    strokes = [[(CANVAS * scale * x, CANVAS * scale * y) for x, y in stroke] for stroke in DIGITS[number]]
+    fits(handwriting.from_strokes(strokes, CANVAS, 16), number, by=BOTH)
 
 
 @pytest.mark.parametrize("pen", [10, PEN])
@@ -538,7 +499,7 @@ def test_the_unit_of_the_canvas_does_not_matter():
 @given(
     st.lists(st.lists(st.tuples(st.floats(0, 280), st.floats(0, 280)), min_size=1, max_size=5), min_size=1, max_size=4)
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_whatever_is_drawn_is_as_mnist_has_it_or_told(strokes):
     try:
         digit = handwriting.from_strokes(strokes, CANVAS, PEN)
@@ -558,10 +519,13 @@ def blank_pages():
     yield "ramp", Image.fromarray(ramp)
     yield "upright ramp", Image.fromarray(ramp.T.copy())
     yield "ramp from black", Image.fromarray(np.tile(np.linspace(0, 240, 400), (400, 1)).astype(np.uint8))
-    for deviation, side in itertools.product((3, 20, 90), (28, 60, 500)):
+    for deviation, side in ((3, 500), (20, 60), (90, 28), (90, 300)):
         noise = 150 + random.normal(0, deviation, (side, side))
         yield f"noise {deviation}, {side}", Image.fromarray(noise.clip(0, 255).astype(np.uint8))
-        yield f"even noise, {side}", Image.fromarray(random.integers(0, 256, (side, side)).astype(np.uint8))
+        yield (
+            f"even noise of {deviation}, {side}",
+            Image.fromarray(random.integers(0, 256, (side, side)).astype(np.uint8)),
+        )
     paper = Image.new("L", (500, 400), 230)
     for light, vignette, grain, shadow in (
         (0.7, 0, 4, None),
@@ -575,11 +539,11 @@ def blank_pages():
     for slope in (0, 0.0125):
         for line, spacing, squared in ((90, 40, False), (150, 40, True), (170, 80, False), (120, 100, True)):
             page = ruled(paper, line, spacing, 2, squared, slope)
+            page = photographed(page, 0.3, 0.2, 4, None) if (slope > 0) == squared else page
             yield f"{'squared' if squared else 'ruled'} in {line} by {spacing}, {slope}", page
-            yield f"photo of that {line}, {spacing}, {slope}", photographed(page, 0.3, 0.2, 4, None)
         yield f"a fold, {slope}", ruled(paper, 180, 220, 4, slope=slope)
         yield f"two folds, {slope}", ruled(paper, 180, 220, 4, squared=True, slope=slope)
-    for inset, around in itertools.product((0, 5, 20), (0, 120)):
+    for inset, around in ((0, 0), (5, 120), (20, 0)):
         yield f"a frame of {around}, {inset} inside", ImageOps.expand(ImageOps.expand(paper, 6, around), inset, 230)
     for around in (20, 60, 170):
         yield f"an empty sheet on a desk of {around}", photographed(lying(paper, around, (90, 60)), 0.2, 0.1, 4, None)

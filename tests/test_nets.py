@@ -255,7 +255,10 @@ def test_memory_format_follows_network_and_processor(monkeypatch, capability, ef
         ({"learning_rate": 0.1}, "'learning_rate': 0.1.* is not the paper's recipe.*'fc@WORD'"),
         ({"max_epochs": 0}, "greater than or equal to 1"),
         ({"train_images": 55_001}, "less than or equal to 55000"),
-        ({"normalize": "minst"}, "'mnist', 'none', 'imagenet' or 'fashion-mnist'"),
+        (
+            {"normalize": "minst"},
+            "unknown normalize 'minst'; choose from mnist, none, imagenet, fashion-mnist, dataset",
+        ),
         ({"dataset": "fashion"}, "unknown data set 'fashion'; choose from mnist, fashion-mnist"),
         ({"dataset": "fashion-mnist"}, "'dataset': 'fashion-mnist'.* is not the paper's recipe.*'fc@WORD'"),
         ({"model": "resnet18", "size": 28}, "'size': 28.* is not the paper's recipe.*'resnet18@WORD'"),

@@ -1,17 +1,20 @@
 import re
 import subprocess
+import symtable
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 from conftest import papermill_parameters, run_papermill, run_python, texts
+from IPython.core.interactiveshell import InteractiveShell
 from nbformat.v4 import new_code_cell, new_notebook
 
 from lib.evaluation.plan import Plan
 from lib.experiments.measure import Compared, Measured
 from lib.explorer.one_digit import Opening
 from lib.store import parameters
+from lib.store.files import ROOT
 from lib.training.recipe import Recipe
 
 
@@ -60,8 +63,8 @@ def test_text_from_the_command_line_becomes_what_it_says():
         ("", {"draws": ""}, "^draws: Input should be a valid integer.* not ''$"),
         ("", {"outputs": ""}, "^outputs: must be a folder, not ''$"),
         ("", {"outputs": " \n"}, "^outputs: must be a folder, not ' .n'$"),
-        ("", {"outputs": "README.md"}, r"^outputs: must be a folder, but .*README\.md is none$"),
-        ("", {"outputs": "README.md/run"}, r"^outputs: must be a folder, but .*README\.md is none$"),
+        ("", {"outputs": "README.md"}, r"^outputs: must be a folder, but .*README\.md is not one$"),
+        ("", {"outputs": "README.md/run"}, r"^outputs: must be a folder, but .*README\.md is not one$"),
         ("", {"outputs": "~nobody-of-this-name/r"}, "^outputs: there is no home folder '~nobody-of-this-name'$"),
         ("", {"outputs": 2024.1}, "^outputs: must be text, not 2024.1; put it in quotes$"),
         ("", {"outputs": True}, "^outputs: must be text, not True; put it in quotes$"),
@@ -142,7 +145,7 @@ def test_text_that_papermill_has_made_a_number_is_read_where_it_was_typed():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("typed", ["007", "/tmp/run #2", "@scratch"])
+@pytest.mark.parametrize("typed", ["007", "/tmp/run #2"])
 def test_a_path_arrives_as_it_was_typed_at_a_notebook(tmp_path, typed):
     notebook, executed = tmp_path / "notebook.ipynb", tmp_path / "executed.ipynb"
     defaults = {name: field.get_default() for name, field in parameters.Gallery.model_fields.items()}
@@ -201,17 +204,65 @@ def test_the_largest_seed_trains_and_draws():
     perturb(data.load().test_images[:1], "white_to_black", 1, seed=seed)
 
 
-@pytest.mark.parametrize(
-    "module", ["evaluation.plan", "training.recipe", "adversarial.runs", "explorer.one_digit"]
-)
+@pytest.mark.parametrize("module", ["evaluation.plan", "training.recipe", "adversarial.runs", "explorer.one_digit"])
 def test_what_checks_parameters_loads_no_engine(module):
     slow = {"torch", "numba", "pandas", "statsmodels", "openvino", "timm"}
     code = f"import sys, lib.{module}; print(sorted({slow} & {{*sys.modules}}))"
     assert run_python(code) == (0, "[]\n")
 
 
-def test_names_in_other_cells_are_ones_own():
-    assert parameters.check(Plan, variables(Plan, "mine = 1", mine=1)).model == "fc"
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["mine = 1"],
+        ["# Parameters of my figure\nwidth = 3"],
+        ["#Parameters\nwidth = 3"],
+        ["# Parameters\nPAPERMILL_INPUT_PATH = 'a.ipynb'\nPAPERMILL_OUTPUT_PATH = 'b.ipynb'\nmodel = 'fc'"],
+        ["parameters.check(Plan, globals())", "# Parameters\nwidth = 3"],
+        ["# Parameters\nmodel = 'fc'\n", "parameters.check(Plan, globals())", "# Parameters\nmodel = 'fc'\n"],
+    ],
+)
+def test_names_in_other_cells_and_papermills_own_are_no_parameters(cells):
+    assert parameters.check(Plan, variables(Plan) | {"In": ["", *cells]}).model == "fc"
+
+
+def test_a_parameter_changed_after_the_check_is_reported_until_it_is_checked(capsys):
+    shell = InteractiveShell()
+    defaults = {name: value for name, value in variables(Plan).items() if name != "In"}
+    check = "plan = check(Plan, globals())"
+
+    def printed(cell: str) -> str:
+        capsys.readouterr()
+        assert shell.run_cell(cell, store_history=True).success
+        return capsys.readouterr().out
+
+    shell.user_ns.update(defaults | {"Plan": Plan, "check": parameters.check})
+    assert printed("c = 2.0") + printed(check) + printed("pass") == ""
+    for _ in range(2):
+        assert printed("c = 2.5") == ""
+        assert printed("pass").startswith("Note: c changed") and printed("pass").count("\n") == 1
+        assert printed(check) + printed("pass") == ""
+        assert printed("draws = 3\nc = 2.0") == "" and printed("pass").startswith("Note: draws, c changed")
+        assert printed(check) + printed("pass") == ""
+        assert printed("draws = None") + printed(check) == ""
+
+
+def assigned(source: str) -> set[str]:
+    """The variables that a cell leaves in its notebook."""
+    lines = ["#" if line.startswith("%") else line for line in source.splitlines()]
+    table = symtable.symtable("\n".join(lines), "cell", "exec")
+    return {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_no_cell_assigns_a_parameter_of_its_notebook(path):
+    """So that the check, or all cells, can run again in the same kernel."""
+    cells = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    given = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    names = set().union(*(assigned(cell.source) for cell in given))
+    assert names
+    for cell in cells:
+        assert cell in given or not assigned(cell.source) & names, cell.source
 
 
 BROKEN = {

@@ -1,3 +1,4 @@
+import contextlib
 import itertools
 import json
 import shutil
@@ -320,13 +321,13 @@ def test_two_processes_share_the_work(outputs):
 
 def test_a_part_that_another_process_is_at_comes_last(outputs):
     parts = plan(outputs).parts()[:3]
-    held = results.lock(parts[0].path)
-    held.acquire()
+    held = contextlib.ExitStack()
+    held.enter_context(results.lock(parts[0].path))
     seen = []
     for part in in_turn(parts):
         seen.append(part.path)
         if len(seen) == 2:
-            held.release()
+            held.close()
     assert seen == [parts[1].path, parts[2].path, parts[0].path]
 
 

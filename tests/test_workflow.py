@@ -296,6 +296,26 @@ def test_a_wrong_option_is_told_without_a_traceback(tmp_path, options, message):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("end", ["killed kernel", "SIGINT", "SIGTERM"])
+def test_a_run_that_does_not_finish_ends_in_one_line(tmp_path, end):
+    code = "import os, time\nprint('begun', flush=True)\n"
+    code += "os.kill(os.getpid(), 9)" if end == "killed kernel" else "time.sleep(60)"
+    source = new_notebook(cells=[new_markdown_cell("# How long?"), new_code_cell(code)])
+    source.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(source, tmp_path / "notebooks" / "long.ipynb")
+    command = [sys.executable, str(ROOT / "workflow" / "execute"), "long", "logs/long.ipynb", "long.ipynb"]
+    run = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while run.stdout and "begun" not in run.stdout.readline():
+        pass
+    if end != "killed kernel":
+        run.send_signal(getattr(signal, end))
+    (told,) = filter(None, run.communicate()[0].splitlines())
+    assert "are kept" in told and "same command again" in told
+    assert run.returncode == (1 if end == "killed kernel" else 130) and not (tmp_path / "long.ipynb").exists()
+
+
+@pytest.mark.slow
 def test_a_run_with_other_parameters_overwrites_nothing(tmp_path):
     """What make runs, on a notebook of two cells."""
     first = new_code_cell("images = 100", metadata={"tags": ["parameters"]})

@@ -33,7 +33,16 @@ TERMS = {  # on which a noise is set beside the attacks, `nearness`
 
 def swept(attack_plan: AttackPlan) -> Plan | None:
     """The recorded sweep of the attacked network over the paper's noises, or None where its weights have none."""
-    plan = Plan(model=attack_plan.model, train_seed=attack_plan.train_seed, draws=1, outputs=attack_plan.outputs)
+    dataset = attack_plan.dataset
+    count = min(10_000, len(data.load(dataset).test_images))
+    plan = Plan(
+        model=attack_plan.model,
+        train_seed=attack_plan.train_seed,
+        dataset=dataset,
+        images=count,
+        draws=1,
+        outputs=attack_plan.outputs,
+    )
     return plan if recorded(plan) else None
 
 
@@ -51,7 +60,7 @@ def outcomes(attack_plan: AttackPlan) -> pd.DataFrame:
 
 
 def _found_by_attacks(attack_plan: AttackPlan) -> Iterator[pd.DataFrame]:
-    labels = data.load().test_labels
+    labels = data.load(attack_plan.dataset).test_labels
     for block, found in findings(attack_plan):
         known = {"method": block.recipe["attack"], "image": block.index, "label": labels[block.index]}
         yield pd.DataFrame(known | {name: value for name, value in vars(found).items() if name != "adversarial"})
@@ -82,7 +91,7 @@ def pictures(attack_plan: AttackPlan, method: str, images: list[int]) -> np.ndar
 
 def _shown(plan: Plan, noise: str, count: int) -> tuple[list[int], np.ndarray, np.ndarray]:
     """The levels from 0 on; what was shown there in draw 0, (levels, n, 28, 28); the answers, (levels, n)."""
-    images, part = data.load().test_images[:count], plan.part(noise)
+    images, part = data.load(plan.dataset).test_images[:count], plan.part(noise)
     noisy, *_ = part.attack(images, np.arange(count), part.recipe["levels"])
     answers = [Predictions.read(each.path).predicted[:, :count] for each in (plan.part(CLEAN), part)]
     return [0, *part.recipe["levels"]], np.concatenate([images[None], noisy]), np.concatenate(answers)
@@ -91,13 +100,13 @@ def _shown(plan: Plan, noise: str, count: int) -> tuple[list[int], np.ndarray, n
 def _first_wrong(plan: Plan, noise: str, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The first images that the network gets wrong (n, 28, 28) uint8, and what it takes them for (n,)."""
     _, noisy, answers = _shown(plan, noise, count)
-    first = (answers != data.load().test_labels[:count]).argmax(axis=0)  # 0 where it is never wrong
+    first = (answers != data.load(plan.dataset).test_labels[:count]).argmax(axis=0)  # 0 where it is never wrong
     index = np.arange(count)
     return noisy[first, index], answers[first, index]
 
 
 def _found_by_noise(plan: Plan, noise: str, count: int) -> pd.DataFrame:
-    digits = data.load()
+    digits = data.load(plan.dataset)
     found, predicted = _first_wrong(plan, noise, count)
     l0, l2, linf = perturbation_sizes(257 * found.astype(np.uint16), digits.test_images[:count])
     labels = digits.test_labels[:count]
@@ -125,7 +134,8 @@ def at_levels(attack_plan: AttackPlan) -> pd.DataFrame:
 
     Columns: method, attacks, accuracy, low, high, n, l0, l2 (means over the images). Empty without a sweep.
     """
-    images, labels = (each[: attack_plan.images] for each in (data.load().test_images, data.load().test_labels))
+    digits = data.load(attack_plan.dataset)
+    images, labels = digits.test_images[: attack_plan.images], digits.test_labels[: attack_plan.images]
     plan = swept(attack_plan)
     shown = ((noise, *_shown(plan, noise, attack_plan.images)) for noise in plan.noises) if plan else ()
     rows = []
@@ -189,7 +199,7 @@ def nearness(attack_plan: AttackPlan, outcomes: pd.DataFrame) -> Iterator[Nearne
     for noise in plan.noises:
         levels, _, answers = _shown(plan, noise, attack_plan.images)
         right = {
-            level: answers[levels.index(level)] == data.load().test_labels[: attack_plan.images]
+            level: answers[levels.index(level)] == data.load(plan.dataset).test_labels[: attack_plan.images]
             for level in TABLE_2_LEVELS
         }
         sides = (("l2", L2_BOUND, last, last), ("l2", L2_BOUND, few, last), ("l0", last), ("l2", moved[noise]))

@@ -63,6 +63,11 @@ class AttackPlan(BaseModel):
         return networks.weights_path(self.model, self.train_seed, ROOT / self.outputs)
 
     @property
+    def dataset(self) -> str:
+        """The data set that the network was trained on, by the record of its training."""
+        return networks.read_record(self.weights)["recipe"].get("dataset", "mnist")
+
+    @property
     def name(self) -> str:
         """For files about all the attacks; others than the usual ones have a name of their own."""
         keys = {"attacks", "images", "fewer", "steps", "seed"}
@@ -128,9 +133,9 @@ class Block(Part):
         """The images' numbers in the test set."""
         return self.recipe["first"] + np.arange(self.recipe["images"])
 
-    def search(self, net: networks.Net) -> Found:
+    def search(self, net: networks.Net, digits: data.Digits) -> Found:
         """Run the attack: the same images, steps and seed find the same."""
-        digits, recipe = data.load(), self.recipe
+        recipe = self.recipe
         images, labels = digits.test_images[self.index], digits.test_labels[self.index]
         from lib.adversarial import searches  # with Foolbox and torch, for those who attack
 
@@ -155,20 +160,23 @@ def run(attack_plan: AttackPlan) -> dict[str, int]:
         ValueError: if what is recorded does not follow from the weights, or the network is not fit to be measured
             (`networks.probed`).
     """
-    net = networks.load(attack_plan.model, attack_plan.train_seed, ROOT / attack_plan.outputs)
+    dataset = attack_plan.dataset
+    net = networks.load(attack_plan.model, attack_plan.train_seed, ROOT / attack_plan.outputs, dataset)
     networks.probed(net, attack_plan.model)
+    digits = data.load(dataset)
+    data.check_count(attack_plan.images, digits.test_images, "images", dataset)
     record = parts.origin(attack_plan.model, attack_plan.train_seed, attack_plan.weights)
 
     def make(block: Block, bar: tqdm) -> None:
         bar.set_postfix_str(block.recipe["attack"])
-        write_arrays(block.path, record | {"recipe": block.recipe}, vars(block.search(net)))
+        write_arrays(block.path, record | {"recipe": block.recipe}, vars(block.search(net, digits)))
         bar.update(block.size)
 
     return parts.complete(
         attack_plan.blocks(),
         record["weights"],
         make,
-        check=lambda block: _check(block, net),
+        check=lambda block: _check(block, net, digits),
         recompute=attack_plan.recompute,
         title=f"{attack_plan.model} attacks",
     )
@@ -187,7 +195,7 @@ def findings(attack_plan: AttackPlan) -> Iterator[tuple[Block, Found]]:
         yield block, block.read()[1]
 
 
-def _check(block: Block, net: networks.Net) -> int:
+def _check(block: Block, net: networks.Net, digits: data.Digits) -> int:
     """Look again at a few images of a recorded block: their number.
 
     Raises:
@@ -195,7 +203,7 @@ def _check(block: Block, net: networks.Net) -> int:
     """
     from lib.adversarial import searches
 
-    found, digits = block.read()[1], data.load()
+    found = block.read()[1]
     rows = np.random.default_rng().permutation(len(block.index))[:CHECKED_IMAGES]
     probability = searches.probabilities(net, found.adversarial[rows])  # (rows, 10)
     l0, l2, linf = attacks.perturbation_sizes(found.adversarial[rows], digits.test_images[block.index[rows]])

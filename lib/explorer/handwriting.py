@@ -1,38 +1,38 @@
-"""A digit of one's own, drawn or from a file, made into what MNIST would have: 28 x 28, white on black, centred."""
+"""A digit of one's own, drawn or from a file, as an image like MNIST's: 28 x 28, white on black, centred."""
 
 import io
 import warnings
 
 import numpy as np
-import scipy  # its parts and those of skimage load at their first use: the viewers open without them
+import scipy  # scipy's and skimage's modules load when they are first used, so that the viewers open without them
 import skimage
 from PIL import Image, ImageDraw, ImageOps
 
 SIDE = 28  # pixels a side of an MNIST image
-# What MNIST's training images keep to; `tests/test_handwriting.py` measures it.
+# The ranges of MNIST's training images, as `tests/test_handwriting.py` measures them.
 BOX = 20  # pixels of a digit's longer side
 CENTRE, OFF_CENTRE = 14, 0.55  # row and column of the centre of mass, and how far it may lie from there
 LEAST_INK, MOST_INK = 5_000, 79_500  # the sum of all brightnesses
-THINNEST, USUAL, THICKEST = 2.0, 3.0, 6.0  # pixels across a stroke, on average; all but few images
+THINNEST, USUAL, THICKEST = 2.0, 3.0, 6.0  # mean width of a stroke in pixels; the outer two for almost all images
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
 KINDS = f"choose a picture ({', '.join(FORMATS)})"
 LARGEST = 10_000  # pixels a side of an uploaded picture
-WORKED = 1_000  # pixels of the longer side in which the digit is looked for
-FINE = 400  # pixels of the longer side of the stencil of a digit
+WORKED = 1_000  # pixels of the longer side to which a picture is reduced
+FINE = 400  # pixels of the longer side of a digit's stencil
 NOTHING = "there is no digit on it"
 BLOT = f"{NOTHING}, only a blot"
 
 
 def from_strokes(strokes: list[list[tuple[float, float]]], side: float, width: float) -> np.ndarray:
-    """Strokes of a pen as an MNIST digit, (28, 28) uint8; of a small one they become no thicker than MNIST's usual.
+    """Strokes of a pen as an MNIST digit, (28, 28) uint8; a small drawing's strokes become no thicker than is usual.
 
     Args:
         strokes: the points (x, y) of each stroke, in units of the canvas.
-        side: of the square canvas.
-        width: of the pen, in the same units.
+        side: the side of the square canvas, in the same units.
+        width: the width of the pen, in the same units.
 
     Raises:
-        ValueError: if nothing is drawn, or only specks or a blot.
+        ValueError: if nothing is drawn, or nothing but specks or a blot.
     """
     scale = FINE / side
     canvas = Image.new("L", (FINE, FINE))
@@ -52,16 +52,17 @@ def from_strokes(strokes: list[list[tuple[float, float]]], side: float, width: f
 
 
 def from_file(content: bytes, name: str) -> np.ndarray:
-    """An uploaded picture as an MNIST digit, (28, 28) uint8; one that could be MNIST's own stays as it is.
+    """An uploaded picture as an MNIST digit, (28, 28) uint8; a picture that is like MNIST's already does not change.
 
-    The digit may be dark on light or light on dark, unevenly lit, faint, and have specks of dust beside it; its paper
-    may be ruled or squared, and lie on a desk or in a frame.
+    The digit may be dark on light or light on dark, unevenly lit or faint, with specks of dust beside it. Its paper may
+    be ruled or squared, and lie on a desk or in a frame. A transparent ground counts as white paper, but as black if
+    the contrast to that is more than twice as high.
 
     Raises:
-        ValueError: in one line, if it is no picture, damaged, too large, or shows no digit.
+        ValueError: in one line, if it is not a picture, is damaged or too large, or shows no digit.
     """
     on_white, on_black = _greys(content, name)
-    grey = on_white if np.ptp(on_white) > 0 else on_black  # white ink on a transparent ground needs black
+    grey = on_black if np.ptp(on_black) / 2 > np.ptp(on_white) else on_white  # light ink on a transparent ground
     for digit in (grey, 255 - grey):
         if like_mnist(digit):
             return digit
@@ -72,7 +73,7 @@ def from_file(content: bytes, name: str) -> np.ndarray:
 
 
 def like_mnist(digit: np.ndarray) -> bool:
-    """Whether size, brightness and centre of uint8 pixels are those of MNIST's images."""
+    """Whether the size, brightness and centre of an image (28, 28) uint8 are in the ranges of MNIST's."""
     if digit.shape != (SIDE, SIDE) or digit.max() < 254 or not LEAST_INK <= digit.sum(dtype=int) <= MOST_INK:
         return False
     longer = max(int(np.ptp(places)) + 1 for places in np.nonzero(digit))
@@ -81,7 +82,7 @@ def like_mnist(digit: np.ndarray) -> bool:
 
 
 def _greys(content: bytes, name: str) -> list[np.ndarray]:
-    """The picture in greys, (H, W) uint8, upright: what is transparent in it as white, then as black."""
+    """The upright picture in grey, (H, W) uint8, with transparency as white, and again with transparency as black."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is checked here
@@ -94,7 +95,7 @@ def _greys(content: bytes, name: str) -> list[np.ndarray]:
         raise ValueError(f"{name} is too large, {picture.width:,} x {picture.height:,}; at most {LARGEST:,} a side")
     try:
         picture = ImageOps.exif_transpose(picture)
-        if picture.mode.startswith(("I", "F")):  # more than 8 bits a pixel, of which `convert` would keep the lowest
+        if picture.mode.startswith(("I", "F")):  # more than 8 bits a pixel; `convert` would keep the lowest 8
             values = np.asarray(picture, float)
             values = (values - values.min()) / max(np.ptp(values), np.finfo(float).tiny)
             picture = Image.fromarray(np.uint8(255 * values))
@@ -108,14 +109,14 @@ def _greys(content: bytes, name: str) -> list[np.ndarray]:
 
 
 def _grey(picture: Image.Image) -> np.ndarray:
-    """The brightness, or where a digit hardly differs from its ground in that, the channel with far more contrast."""
+    """The brightness, or the colour channel with more than twice its contrast."""
     bands = [np.asarray(band) for band in (picture.convert("L"), *picture.split())]
     deviations = [band.std() for band in bands]
     return bands[np.argmax(np.multiply(deviations, (2, 1, 1, 1)))]
 
 
 def _read(grey: np.ndarray) -> np.ndarray:
-    """The digit in a picture (H, W) uint8; if a sheet, a desk or a frame stands out, the one inside of that."""
+    """The digit in a picture (H, W) uint8, also inside a sheet, on a desk or in a frame."""
     ink = ink_of(grey)
     strokes = ink > 0
     filled = scipy.ndimage.binary_fill_holes(strokes) | _all_round(strokes)
@@ -130,7 +131,7 @@ def _read(grey: np.ndarray) -> np.ndarray:
 
 
 def _four_cornered(filled: np.ndarray) -> bool:
-    """Whether the largest piece (bool) is a broad quadrangle, as a sheet is even when seen aslant, unlike a 0."""
+    """Whether the largest piece (bool) is a broad quadrangle, like a sheet in perspective and unlike a 0."""
     piece = _largest(filled)
     corners = np.argwhere(piece & ~scipy.ndimage.binary_erosion(piece))
     if min(np.ptp(corners, axis=0)) < 2:
@@ -140,27 +141,27 @@ def _four_cornered(filled: np.ndarray) -> bool:
     apart = scipy.spatial.distance.cdist(corners, corners)
     one, other = (corners[place] for place in np.unravel_index(apart.argmax(), apart.shape))
     beside = (corners - one) @ np.array([[0, 1], [-1, 0]]) @ (other - one)
-    quadrangle = np.ptp(beside) / 2  # the area of that of both and what is farthest from their line on either side
+    quadrangle = np.ptp(beside) / 2  # its area: that diagonal times the distances of the two other corners from it
     broad = quadrangle > 0.35 * apart.max() ** 2
     return bool(broad and quadrangle > 0.85 * hull.volume and piece.sum() > 0.9 * hull.volume)
 
 
 def _all_round(strokes: np.ndarray) -> bool:
-    """Whether they (bool) cover most of the picture's edge, as a desk or a frame does."""
+    """Whether strokes (bool) cover most of the picture's edge, as a desk or a frame does."""
     return bool(np.concatenate([strokes[[0, -1]].ravel(), strokes[:, [0, -1]].ravel()]).mean() > 0.8)
 
 
 def _largest(where: np.ndarray) -> np.ndarray:
-    """Its largest piece (bool)."""
+    """The largest connected piece (bool)."""
     pieces, _ = scipy.ndimage.label(where)
     return pieces == 1 + np.argmax(np.bincount(pieces[where])[1:]) if where.any() else where
 
 
 def _sheet(grey: np.ndarray, strokes: np.ndarray, filled: np.ndarray) -> np.ndarray:
-    """The picture (H, W) uint8 of what lies well inside the filled strokes, or inside a desk or frame that they are.
+    """The part of the picture (H, W) uint8 well inside the filled strokes, or inside the desk or frame that they form.
 
     Raises:
-        ValueError: if nothing does.
+        ValueError: if there is no such part.
     """
     sheet = np.pad(_largest(~strokes if _all_round(strokes) else filled), 1)
     margin = max(grey.shape) / 100 + 2
@@ -175,11 +176,11 @@ def _sheet(grey: np.ndarray, strokes: np.ndarray, filled: np.ndarray) -> np.ndar
 
 
 def ink_of(grey: np.ndarray) -> np.ndarray:
-    """How much ink lies where in a picture (H, W) uint8, 0 to 1: what stands out from its ground.
+    """The amount of ink at each pixel of a picture (H, W) uint8, 0 to 1, by its contrast to the ground.
 
-    Logarithms of the light are compared, so that ink stands out as much in a shadow as beside it. The ground is smooth
-    at first, and where that finds no digit, what remains without all that is narrower than a half, a quarter, an eighth
-    of the picture.
+    The contrast is of logarithms, so that ink in a shadow counts like ink beside it. The ground is first taken as a
+    smooth surface. If that finds no digit, it is the picture without everything narrower than a half, a quarter, an
+    eighth of it.
 
     Raises:
         ValueError: if nothing stands out.
@@ -196,13 +197,13 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
         strokes = _strokes(above, *(max(0.06, least) + 6 * grain for least in (0, 0.3 / part)))
         if strokes.any() and (_all_round(strokes) or not _shadow(strokes)):
             ink = np.where(strokes, abs(np.expm1(sign * above)), 0)
-            around = scipy.ndimage.maximum_filter(ink, side // 100 + 3)  # a thin stroke is darker here than there
+            around = scipy.ndimage.maximum_filter(ink, side // 100 + 3)  # the darkness of a thin stroke varies along it
             return np.where(strokes, ink / np.clip(around, 1e-6, np.quantile(ink[strokes], 0.75)), 0).clip(0, 1)
     raise ValueError(NOTHING)
 
 
 def _sign(light: np.ndarray) -> int:
-    """1 for light ink on a dark ground, -1 for dark on light: where they meet, the ground is more."""
+    """1 for light ink on a dark ground, -1 for dark ink: near the edges of the ink, most pixels are ground."""
     window = {"size": max(light.shape) // 2 + 1, "mode": "nearest"}
     high, low = scipy.ndimage.maximum_filter(light, **window), scipy.ndimage.minimum_filter(light, **window)
     near = high - low >= (high - low).max() / 2
@@ -210,9 +211,9 @@ def _sign(light: np.ndarray) -> int:
 
 
 def _ground(light: np.ndarray, part: int, grain: float) -> np.ndarray | float:
-    """`light` without what is brighter and narrower than this part of it; where `part` is 1, a surface.
+    """The ground of `light`: without what is brighter and narrower than its side over `part`; with part 1, a surface.
 
-    That is the curved one which most of it lies on but for the grain, or a level one if there is none.
+    The surface is a curved one if most pixels lie on it within the grain, else a constant.
     """
     if part == 1:
         y, x = np.meshgrid(*(np.linspace(-1, 1, length) for length in light.shape), indexing="ij")
@@ -229,10 +230,10 @@ def _ground(light: np.ndarray, part: int, grain: float) -> np.ndarray | float:
 
 
 def _strokes(above: np.ndarray, faintest: float, least: float) -> np.ndarray:
-    """Where a digit stands out (bool): the longest piece, and those that lie near it or look like it.
+    """The strokes of a digit (bool): the longest piece, and the pieces near it or like it.
 
-    So not dust, a hair or the edge of a scan. What stands out by `least` tells how dark the ink is; a quarter of that,
-    but at least `faintest`, is ink too. None at all if they are tiny, or so many as in noise.
+    Dust, hairs and the edges of a scan are left out. The pixels above `least` give the darkness of the ink; pixels with
+    a quarter of that, but at least `faintest`, are ink too. Tiny pieces, or as many as in noise, are not strokes.
     """
     above = above - np.quantile(above, 0.35)
     if not (above > least).any():
@@ -262,7 +263,7 @@ def _strokes(above: np.ndarray, faintest: float, least: float) -> np.ndarray:
 
 
 def _bars(pieces: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Which pieces (count,) are rectangles along a whole side of the picture, as above and below a phone's."""
+    """Which pieces (count,) are bars along a whole side of the picture, like those of a phone's video."""
     shape = np.array(pieces.shape)
     full = (np.bincount(pieces.ravel())[1:] > 0.95 * np.ptp(boxes, axis=2).prod(1))[:, None]
     along = np.ptp(boxes, axis=2) == shape
@@ -271,10 +272,10 @@ def _bars(pieces: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def _without_lines(inked: np.ndarray) -> np.ndarray:
-    """Ink (bool) without thin straight lines across the picture: those of ruled or squared paper, a fold.
+    """Ink (bool) without thin straight lines across the picture, like those of ruled or squared paper or of a fold.
 
-    Strokes stay, being thicker than a line that they cross. One or two lines as thick as the rest do too: in a picture
-    cropped to its ink, they are the bars of a 4 or 7.
+    Strokes stay, because they are thicker than the lines. One or two lines as thick as the strokes stay too: in a
+    picture cropped to its ink they are the bars of a 4 or 7.
     """
     rest, level, height = _without_level_lines(inked)
     rest, upright, width = _without_level_lines(rest.T)
@@ -287,7 +288,7 @@ def _without_lines(inked: np.ndarray) -> np.ndarray:
 
 
 def _without_level_lines(inked: np.ndarray) -> tuple[np.ndarray, int, float]:
-    """Ink (bool) without the level lines from one side to the other; how many, and how thick they are."""
+    """Ink (bool) without the horizontal lines across the picture, the number of these, and their thickness."""
     width = inked.shape[1]
     pieces, _ = scipy.ndimage.label(_opened(inked, 1, width // 12 + 2), np.ones((3, 3)))
     boxes = scipy.ndimage.find_objects(pieces)
@@ -301,12 +302,12 @@ def _without_level_lines(inked: np.ndarray) -> tuple[np.ndarray, int, float]:
 
 
 def _opened(inked: np.ndarray, *size: int) -> np.ndarray:
-    """Where a rectangle of ink (bool), so many pixels high and wide, fits."""
+    """Where a rectangle of ink (bool) of this height and width fits."""
     return scipy.ndimage.grey_opening(inked.astype(np.uint8), size, mode="constant") > 0
 
 
 def _shadow(strokes: np.ndarray) -> bool:
-    """Whether something as broad as a shadow reaches a corner of the picture."""
+    """Whether a shape as broad as a shadow reaches a corner of the picture."""
     side = max(strokes.shape)
     size = side // 40 + 1
     broad = scipy.ndimage.uniform_filter(strokes.astype(np.float32), size, mode="nearest") > 0.5  # grain has holes
@@ -315,13 +316,12 @@ def _shadow(strokes: np.ndarray) -> bool:
 
 
 def as_digit(ink: np.ndarray) -> np.ndarray:
-    """Ink (H, W), 0 to 1, scaled to 20 pixels and with its centre of mass in the middle of (28, 28) uint8.
+    """Ink (H, W), 0 to 1, as (28, 28) uint8: scaled to 20 pixels and centred by mass, like MNIST (LeCun et al. 1998).
 
-    That is how MNIST was made (LeCun et al. 1998), so a network sees one's own digit as it saw its training images.
-    Strokes that would be thinner or thicker than theirs are made as thick as those.
+    Strokes that would be thinner or thicker than those of MNIST get their nearest thickness.
 
     Raises:
-        ValueError: if there is no ink, or less or more than on any of MNIST's images.
+        ValueError: if there is no ink, or less or more of it than on any of MNIST's images.
     """
     if not (ink > 0.5).any():
         raise ValueError(NOTHING)
@@ -329,7 +329,7 @@ def as_digit(ink: np.ndarray) -> np.ndarray:
     small = _resized(_cut(stencil, stencil), BOX)
     small = np.rint(255 * small / small.max()).astype(np.uint8)
     centre = scipy.ndimage.center_of_mass(small.astype(float))
-    top, left = (  # the centre comes to lie from 13.5 to below 14.5
+    top, left = (  # the centre of mass is then from 13.5 to below 14.5
         int(np.clip(np.ceil(CENTRE - 0.5 - place), 0, SIDE - length))
         for place, length in zip(centre, small.shape, strict=True)
     )
@@ -347,7 +347,7 @@ def _cut(ink: np.ndarray, where: np.ndarray) -> np.ndarray:
 
 
 def _resized(ink: np.ndarray, longer: int) -> np.ndarray:
-    """In float32, its longer side in so many pixels."""
+    """The ink in float32, with `longer` pixels on its longer side."""
     scale = longer / max(ink.shape)
     height, width = (max(1, round(length * scale)) for length in ink.shape)
     kind = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
@@ -355,7 +355,7 @@ def _resized(ink: np.ndarray, longer: int) -> np.ndarray:
 
 
 def _as_thick(stencil: np.ndarray) -> np.ndarray:
-    """A stencil (bool) with strokes as thick as MNIST's once its longer side is scaled to 20 pixels."""
+    """The stencil (bool) with strokes that are as thick as MNIST's when its longer side is scaled to 20 pixels."""
     length = max(stencil.shape)
     if 2 * scipy.ndimage.distance_transform_edt(np.pad(stencil, 1)).max() > 0.6 * length:
         raise ValueError(BLOT)

@@ -119,7 +119,10 @@ def _named_slider(name: str, options: list, **more: Any) -> widgets.SelectionSli
 KNOBS: dict[str, Callable[[State], widgets.ValueWidget]] = {
     "model": lambda state: widgets.Dropdown(options=CHOICES["model"](state), description="Network"),
     "number": lambda state: widgets.BoundedIntText(
-        min=0, max=LARGEST["number"], description="Digit number", tooltip="Which of the 10,000 test images"
+        min=0,
+        max=len(one_digit.digits(state.dataset).test_images) - 1,
+        description="Digit number",
+        tooltip="Which of the test images",
     ),
     "noise": lambda state: widgets.Dropdown(options=CHOICES["noise"](state), description="Noise"),
     "c": lambda state: _named_slider("c", CHOICES["c"](state), tooltip="c of equations (3) and (4): the strength"),

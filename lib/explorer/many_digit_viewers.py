@@ -25,6 +25,7 @@ class AllDigits(Viewer):
     """Accuracy curves at this noise and this c, computed while the reader watches, over the recorded ones."""
 
     def __init__(self, state: State, images: int = 500):
+        images = min(images, len(one_digit.digits(state.dataset).test_images))
         self.images, self.message, self.picture = images, Line(), picture("curves")
         self.boxes = {
             model: widgets.Checkbox(model == state.model, description=networks.title(model), indent=False, layout=AUTO)

@@ -65,6 +65,8 @@ def live_curves(state: State, models: list[str], images: int = 500) -> Iterator[
     Paper: Figures 7 and 8, there at the default c. `model` and `attacks` of the state do not matter. What was computed
     once is remembered, so a cancelled run continues where it stopped.
     """
+    labels = digits(state.dataset).test_labels[:images]
+    images = len(labels)
     states = {model: replace(state, model=model, number=0, own=None) for model in models}
     accuracy: dict[str, list[float]] = {model: [] for model in models}
     done, total = 0, len(LEVELS) * len(models) * images
@@ -99,6 +101,7 @@ def recorded_curve(state: State, model: str) -> pd.DataFrame | None:
         replacement=state.replacement,
         source=state.source,
         dataset=state.dataset,
+        images=min(10_000, len(digits(state.dataset).test_labels)),
         outputs=state.outputs,
     )
     return results.curves(plan) if recorded(plan) else None

@@ -60,7 +60,7 @@ class State:
         if not SMALLEST_C <= c <= LARGEST_C:
             raise ValueError(f"c must be {SMALLEST_C} to {LARGEST_C:g} here, not {c:g}")
         object.__setattr__(self, "c", c)
-        for name, largest in LARGEST.items():
+        for name, largest in (LARGEST | {"number": len(digits(self.dataset).test_images) - 1}).items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= largest:
                 raise ValueError(f"{name} must be an integer from 0 to {largest}, not {value!r}")

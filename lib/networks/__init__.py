@@ -12,9 +12,11 @@ from lib.networks.architectures import (  # noqa: F401
     STATISTICS_BATCH,
     TITLES,
     Known,
+    Normalize,
     Predictor,
     architecture,
     check_size,
+    mean_and_deviation,
     title,
 )
 from lib.networks.records import read_record, weights_path  # noqa: F401

@@ -6,7 +6,7 @@ torch, torchvision and timm are imported where a network is made, not here: a na
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -230,3 +230,25 @@ def _checked(model: str) -> str:
 
 
 Known = Annotated[str, AfterValidator(_checked)]  # a network's name among a notebook's parameters
+
+
+def mean_and_deviation(normalize: str | Sequence[float]) -> tuple[float, float]:
+    """Of brightness in [0, 1]: those of a key of `NORMALIZE`, or the two numbers that are given.
+
+    Raises:
+        ValueError: if they are neither; it lists the choices.
+    """
+    if isinstance(normalize, str) and normalize in NORMALIZE:
+        return NORMALIZE[normalize]
+    if isinstance(normalize, str) or len(normalize) != 2 or not 0 < normalize[1] < float("inf"):
+        choices = f"{', '.join(NORMALIZE)}, dataset (in a recipe), or [mean, deviation] with a deviation above 0"
+        raise ValueError(f"unknown normalize {normalize!r}; choose from {choices}")
+    return normalize[0], normalize[1]
+
+
+def _known_normalize(normalize: str | tuple[float, float]) -> str | tuple[float, float]:
+    mean_and_deviation(normalize)
+    return normalize
+
+
+Normalize = Annotated[str | tuple[float, float], AfterValidator(_known_normalize)]

@@ -3,6 +3,7 @@
 import copy
 import math
 import traceback
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.parameter import is_lazy
 
-from lib.networks.architectures import CLASSES, NETS, NORMALIZE, RESIZE, SIZE, architecture, check_size
+from lib.networks.architectures import CLASSES, NETS, RESIZE, SIZE, architecture, check_size, mean_and_deviation
 from lib.store.files import in_short
 
 FOLDED = "body.classifier.0.weight"  # in VGG
@@ -27,9 +28,11 @@ class Net(nn.Module):
     that size are not upscaled.
     """
 
-    def __init__(self, body: nn.Module, normalize: str = "mnist", resize: str = "nearest", size: int = SIZE):
+    def __init__(
+        self, body: nn.Module, normalize: str | Sequence[float] = "mnist", resize: str = "nearest", size: int = SIZE
+    ):
         super().__init__()
-        self.mean, self.deviation = NORMALIZE[normalize]
+        self.mean, self.deviation = mean_and_deviation(normalize)
         self.resize, self.size = resize, size
         self.body = body
 
@@ -56,14 +59,20 @@ class Net(nn.Module):
         return self.body(images)
 
 
-def build(model: str, seed: int = 0, *, normalize: str = "mnist", resize: str = "nearest", size: int = SIZE) -> Net:
+def build(
+    model: str,
+    seed: int = 0,
+    *,
+    normalize: str | Sequence[float] = "mnist",
+    resize: str = "nearest",
+    size: int = SIZE,
+) -> Net:
     """A network with fresh weights. The same seed gives the same weights; torch's generator keeps its state.
 
     Raises:
         ValueError: if `model`, `normalize`, `resize` or `size` is unknown, or the network cannot be made.
     """
-    if normalize not in NORMALIZE:
-        raise ValueError(f"unknown normalize {normalize!r}; choose from {', '.join(NORMALIZE)}")
+    mean_and_deviation(normalize)
     if resize not in RESIZE:
         raise ValueError(f"unknown resize {resize!r}; choose from {', '.join(RESIZE)}")
     make = architecture(model)

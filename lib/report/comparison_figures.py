@@ -8,14 +8,13 @@ from textwrap import fill
 
 import numpy as np
 import pandas as pd
-from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib import networks
 from lib.claims.foreground import NEARLY_EQUAL
 from lib.paper import PAPER_NOISES
-from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, PAPER, STYLE, network_look, title
+from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, PAPER, in_style, network_look, title
 from lib.statistics.contrasts import mean_curves
 from lib.statistics.curves import HALF, Trainings
 
@@ -29,7 +28,7 @@ def heading(trainings: Trainings, what: str) -> str:
     return f"{what}\nfirst n = {trainings.images:,} test images; trainings: {each}"
 
 
-@style.context(STYLE)
+@in_style
 def panels(trainings: Trainings, what: str) -> Figure:
     """Accuracy against attacks, a panel for each noise.
 
@@ -52,7 +51,7 @@ def panels(trainings: Trainings, what: str) -> Figure:
     return figure
 
 
-@style.context(STYLE)
+@in_style
 def beside_paper(trainings: Trainings, paper: pd.DataFrame, what: str) -> Figure:
     """Our curves and the paper's points of Table 1 on them, a row of panels for each network.
 
@@ -74,7 +73,7 @@ def beside_paper(trainings: Trainings, paper: pd.DataFrame, what: str) -> Figure
     return figure
 
 
-@style.context(STYLE)
+@in_style
 def areas(trainings: Trainings, each: pd.DataFrame, table: pd.DataFrame, what: str) -> Figure:
     """Area under the curve of each training and their mean with its 95 % interval, the best network on top.
 
@@ -98,7 +97,7 @@ def areas(trainings: Trainings, each: pd.DataFrame, table: pd.DataFrame, what: s
     return figure
 
 
-@style.context(STYLE)
+@in_style
 def against_depth(
     trainings: Trainings, each: pd.DataFrame, table: pd.DataFrame, layers: dict[str, int], what: str
 ) -> Figure:
@@ -126,7 +125,7 @@ def against_depth(
     return figure
 
 
-@style.context(STYLE)
+@in_style
 def shapes(attacks: np.ndarray, examples: dict[str, np.ndarray]) -> Figure:
     """One curve of each shape, as `shapes.examples` gives them."""
     figure = Figure(figsize=(8, 2.4), layout="constrained")
@@ -137,7 +136,7 @@ def shapes(attacks: np.ndarray, examples: dict[str, np.ndarray]) -> Figure:
     return figure
 
 
-@style.context(STYLE)
+@in_style
 def white_against_black(trainings: Trainings, table: pd.DataFrame, paper: pd.Series, what: str) -> Figure:
     """Area under White to Black minus area under Black to White for each training and network.
 
@@ -168,7 +167,7 @@ def white_against_black(trainings: Trainings, table: pd.DataFrame, paper: pd.Ser
     return figure
 
 
-@style.context(STYLE)
+@in_style
 def ranked(found: pd.DataFrame, what: str) -> Figure:
     """The mean area of each network with its interval, the best on top; one's own networks in black.
 

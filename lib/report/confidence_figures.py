@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.experiments.confidence import Scores, ends, refusing
 from lib.paper import PAPER_NOISES
-from lib.report.figures import ATTACKS_AXIS, STYLE, network_look, title
+from lib.report.figures import ATTACKS_AXIS, in_style, network_look, title
 
 MEASURES = {  # as they are written out
     "softmax": "plain softmax",
@@ -21,7 +20,7 @@ MEASURES = {  # as they are written out
 }
 
 
-@style.context(STYLE)
+@in_style
 def auroc(found: Sequence[Scores], measures: Sequence[str]) -> Figure:
     """AUROC against attacks with its 95 % interval, a row of panels for each measure."""
     figure, panels = _panels(found, measures, "AUROC")
@@ -41,7 +40,7 @@ def auroc(found: Sequence[Scores], measures: Sequence[str]) -> Figure:
     return _finished(figure, found, "Is a wrong answer given with more doubt? 0.5 is a coin, 1 never fails; bars: 95 %")
 
 
-@style.context(STYLE)
+@in_style
 def calibration(found: Sequence[Scores]) -> Figure:
     """Mean confidence against accuracy, a mark for each number of attacks, without and with dropout."""
     figure, panels = _panels(found, ("softmax", "mean"), "mean confidence (%)")
@@ -56,7 +55,7 @@ def calibration(found: Sequence[Scores]) -> Figure:
     return _finished(figure, found, "Is the stated confidence true? Above the grey line it promises too much")
 
 
-@style.context(STYLE)
+@in_style
 def refusal(found: Sequence[Scores], levels: Sequence[int]) -> Figure:
     """Risk-coverage curves by the plain softmax, a row of panels for each number of attacks."""
     figure, panels = _panels(found, [f"after {level} attacks" for level in levels], "wrong among the kept (%)")

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 
 import pandas as pd
-from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.experiments.measure import MEAN
 from lib.paper import PAPER_NOISES
-from lib.report.figures import STYLE, title
+from lib.report.figures import in_style, title
 from lib.report.tables import extremes
 from lib.statistics.contrasts import MARGIN, UNDECIDED
 
@@ -32,7 +31,7 @@ def noise_title(noise: str) -> str:
     return "mean of the four noises" if noise == MEAN else title(noise)
 
 
-@style.context(STYLE)
+@in_style
 def against(
     scores: pd.DataFrame, values: Mapping[str, Mapping[str, float]], what: str, axis: str, score: str = "area"
 ) -> Figure:
@@ -93,7 +92,7 @@ def _explain(figure: Figure, labelled: Axes, short: bool) -> None:
     place.legend(handles + own[0], labels + own[1], loc="center", fontsize=10)
 
 
-@style.context(STYLE)
+@in_style
 def contrasts(found: pd.DataFrame, names: Mapping[str, str], what: str) -> Figure:
     """Every contrast that has an estimate, with its interval, a panel for the mean of the noises and for each.
 

@@ -1,13 +1,16 @@
 """The figures, each a function of its data alone; the same colour for the same thing everywhere."""
 
 import io
-from functools import partial
+from collections.abc import Callable
+from functools import partial, wraps
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from IPython import display
 from matplotlib import style
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
 from lib import networks
@@ -37,9 +40,33 @@ CLEAN, FOOLED, LIGHTER, DARKER = "#01665E", "#8C510A", "#F0E442", "#56B4E9"  # t
 PAPER = {"linestyle": "", "marker": "o", "markersize": 6, "markerfacecolor": "white", "markeredgecolor": "black"}
 DASHES = ["-", "--", "-.", ":"]
 MARKERS = "osD^vPX*hp<"
-STYLE = "lib.report.companion"  # companion.mplstyle, beside this file
+STYLE = ("default", "lib.report.companion")  # matplotlib's defaults, then companion.mplstyle, beside this file
 ATTACKS_AXIS, ACCURACY_AXIS = "attacks", "test accuracy (%)"
+Result = TypeVar("Result")
 AXES = {"attacks": ATTACKS_AXIS, "pixels_altered": "pixels altered, mean of the images"}
+
+
+def in_style(function: Callable[..., Result]) -> Callable[..., Result]:
+    """The function under `STYLE`, whatever the reader's matplotlibrc says.
+
+    A new figure is also drawn under it, wherever it is shown or saved: some settings count only then.
+    """
+
+    @wraps(function)
+    def styled(*given: Any, **named: Any) -> Result:
+        with style.context(list(STYLE)):
+            result = function(*given, **named)
+        if isinstance(result, Figure) and not isinstance(result.canvas, Canvas):
+            Canvas(result)
+        return result
+
+    return styled
+
+
+class Canvas(FigureCanvasBase):
+    """Draws under `STYLE`."""
+
+    print_figure = in_style(FigureCanvasBase.print_figure)
 
 
 def title(noise: str) -> str:
@@ -91,7 +118,7 @@ def attack_look(attack: str) -> dict:
     }
 
 
-@style.context(STYLE)
+@in_style
 def save(figure: Figure, name: str, outputs: Path = OUTPUTS) -> Figure:
     """Write `figures/NAME.svg` and `.png` under `outputs`, where this user may; the figure itself, to be shown."""
     for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
@@ -112,7 +139,7 @@ def saved(name: str, words: str, outputs: Path = OUTPUTS) -> display.Image:
     return display.Image(filename=str(path), alt=words)
 
 
-@style.context(STYLE)
+@in_style
 def digits(images: np.ndarray, labels: list[list[str]] | None = None, rows: list[str] | None = None) -> Figure:
     """A grid of images (rows, columns, H, W) uint8, with a label under each and a name before each row.
 
@@ -139,7 +166,7 @@ def digits(images: np.ndarray, labels: list[list[str]] | None = None, rows: list
     return figure
 
 
-@style.context(STYLE)
+@in_style
 def training(record: dict) -> Figure:
     """Loss of every batch of one training, and of the validation images after every epoch (section 3.3)."""
     losses = pd.Series(record["losses"])
@@ -155,7 +182,7 @@ def training(record: dict) -> Figure:
     return figure
 
 
-@style.context(STYLE)
+@in_style
 def noise_curves(
     curves: pd.DataFrame,
     heading: str,
@@ -190,7 +217,7 @@ def noise_curves(
     return figure
 
 
-@style.context(STYLE)
+@in_style
 def bound_curves(outcomes: pd.DataFrame, heading: str, model: str | None = None) -> Figure:
     """Accuracy against the pixels that may be changed (L0) and the distance that may be gone (L2), a step an image.
 
@@ -227,7 +254,7 @@ def bound_curves(outcomes: pd.DataFrame, heading: str, model: str | None = None)
     return figure
 
 
-@style.context(STYLE)
+@in_style
 def counts(levels: list[int], series: dict[str, np.ndarray], ylabel: str) -> Figure:
     """A line for each noise over the number of attacks: `series` maps its name to (levels,) values."""
     figure = Figure(figsize=(7, 3.6))
@@ -241,7 +268,7 @@ def counts(levels: list[int], series: dict[str, np.ndarray], ylabel: str) -> Fig
     return figure
 
 
-@style.context(STYLE)
+@in_style
 def live_curves(
     noise: str,
     c: float,
@@ -278,7 +305,7 @@ def live_curves(
     return figure
 
 
-@style.context(STYLE)
+@in_style
 def png(figure: Figure) -> bytes:
     """The figure as the content of a PNG file, for an image widget."""
     content = io.BytesIO()

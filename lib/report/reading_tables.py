@@ -4,14 +4,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib import style
 from matplotlib.figure import Figure
 
 from lib import networks
 from lib.evaluation.readings import DEFAULT, Reading
 from lib.experiments.table1 import ALL, NEAR, OPTIONS, by_training, losses, nearest, under
 from lib.paper import FIGURE_7
-from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, DASHES, PAPER, STYLE, title
+from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, DASHES, PAPER, in_style, title
 from lib.report.tables import SHORT, interval
 from lib.statistics.curves import CLEAN
 
@@ -123,7 +122,7 @@ def batch_statistics(frozen: pd.DataFrame, batch: pd.DataFrame) -> pd.DataFrame:
     return _printed(shown.loc[order].rename(index=networks.title, level=0).rename_axis(columns=None))
 
 
-@style.context(STYLE)
+@in_style
 def beside_paper(found: pd.DataFrame, readings: Mapping[str, Reading], heading: str) -> Figure:
     """The mean curve of the networks under some readings and in Table 1, a panel for each noise.
 

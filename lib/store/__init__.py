@@ -1,1 +1,1 @@
-"""Files on disk and the parts that are recorded in them, the digits, and the check of what a notebook was asked for."""
+"""Files on disk, the recorded parts in them, the data sets, and the check of a notebook's parameters."""

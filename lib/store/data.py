@@ -1,27 +1,31 @@
-"""The digits: read from the original IDX files, each checked by its MD5 (section 3.1)."""
+"""The data sets: MNIST (section 3.1), Fashion-MNIST and one's own, from IDX files that are checked by their MD5s."""
 
 import gzip
 import hashlib
+import json
 import math
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from pydantic import AfterValidator
 
-from lib.store.files import ROOT
+from lib.store.files import ROOT, write_atomically
 
-VALIDATION_IMAGES = 5_000  # the last of the training images; the test set is for Table 1 alone
-
-FILES = {  # of a set, by what they hold
+DATA = ROOT / "data"
+VALIDATION_IMAGES = 5_000  # the last of the training images; the test images are for the reported accuracies alone
+FILES = {  # of a data set, by their contents
     "train_images": "train-images-idx3-ubyte",
     "train_labels": "train-labels-idx1-ubyte",
     "test_images": "t10k-images-idx3-ubyte",
     "test_labels": "t10k-labels-idx1-ubyte",
 }
-# They lie in data/NAME/; the MD5s, in any order, are those of the unzipped files.
+GZIP = b"\x1f\x8b"  # the beginning of a gzipped file
+OWN = "md5.json"  # in data/NAME, where `add` writes what `SETS` holds of the sets below
+# The data sets of this repository, in data/NAME/: the MD5 of each file once unzipped.
 SETS = {
     "mnist": {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -36,7 +40,7 @@ SETS = {
         "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
     },
 }
-# What the classes 0 to 9 are called, where it is not the digits themselves.
+# The names of the classes 0 to 9, unless these are the digits.
 CLASS_NAMES = {
     "fashion-mnist": (
         "T-shirt or top",
@@ -55,7 +59,7 @@ CLASS_NAMES = {
 
 @dataclass(frozen=True)
 class Digits:
-    """A data set as uint8 arrays: images (n, 28, 28) with 0 black and 255 white, labels (n,) 0..9."""
+    """A data set as uint8 arrays: images (n, 28, 28), from 0, black, to 255, white; labels (n,), from 0 to 9."""
 
     train_images: np.ndarray
     train_labels: np.ndarray
@@ -72,71 +76,150 @@ class Digits:
         )
 
 
-def load(name: str = "mnist", folder: Path = ROOT / "data") -> Digits:
-    """Read a data set of `SETS` from `folder`/`name`/*.gz.
-
-    To add one of the same form (KMNIST), put its four files there and add its MD5s to `SETS`.
+def load(name: str = "mnist", folder: Path = DATA) -> Digits:
+    """Read a data set from its four files in `folder`/`name`.
 
     Raises:
         ValueError: if the name is unknown, a file is damaged or truncated, or images and labels do not fit each other;
             it names the file.
         FileNotFoundError: if a file is missing.
     """
-    known_set(name)
-    md5s, files = SETS[name], ", ".join(FILES.values())
+    md5s, files = _md5s(name, folder), ", ".join(FILES.values())
     if md5s.keys() != set(FILES.values()):
         raise ValueError(f"data set {name!r} must have the files {files}, not {', '.join(md5s)}")
     paths = {part: folder / name / f"{file}.gz" for part, file in FILES.items()}
-    digits = Digits(**{part: _read_idx(path, md5s[FILES[part]]) for part, path in paths.items()})
-    _check_pair(digits.train_images, digits.train_labels, paths["train_images"], more_than=VALIDATION_IMAGES)
-    _check_pair(digits.test_images, digits.test_labels, paths["test_images"], more_than=0)
+    digits = Digits(**{part: _read_once(path, md5s[FILES[part]], _version(path)) for part, path in paths.items()})
+    _check(digits, paths)
     return digits
 
 
+@lru_cache(8)
+def _read_once(path: Path, md5: str, version: tuple[int, ...]) -> np.ndarray:
+    return read_idx(path, md5)
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """Numbers that change whenever the file does."""
+    found = path.stat() if path.is_file() else None
+    return (found.st_ino, found.st_size, found.st_mtime_ns) if found else ()
+
+
+def add(
+    name: str,
+    train_images: np.ndarray,
+    train_labels: np.ndarray,
+    test_images: np.ndarray,
+    test_labels: np.ndarray,
+    folder: Path = DATA,
+) -> None:
+    """Write a data set of one's own into `folder`/`name`, where `load` finds it; `read_idx` reads existing IDX files.
+
+    Args:
+        name: of the set, and of its folder.
+        train_images: (n, 28, 28), integers from 0, black, to 255, white; the last 5,000 become the validation images.
+        train_labels: (n,), integers from 0 to 9.
+        test_images: (m, 28, 28), as the training images.
+        test_labels: (m,).
+
+    Raises:
+        ValueError: if the name is taken or not a plain one, or the arrays are not such; nothing is written.
+    """
+    if name in _known(folder) or not name.replace("-", "").replace("_", "").isalnum():
+        taken = f"not one of {', '.join(_known(folder))}"
+        raise ValueError(f"the name of a new data set must be of letters, digits, - and _, and {taken}; not {name!r}")
+    arrays = dict(zip(FILES, map(np.asarray, (train_images, train_labels, test_images, test_labels)), strict=True))
+    for part, array in arrays.items():
+        if array.dtype.kind not in "iu" or not array.size or array.min() < 0 or array.max() > 255:
+            raise ValueError(f"{part} must hold integers from 0 to 255, not {array.dtype} of shape {array.shape}")
+    _check(
+        Digits(**{part: array.astype(np.uint8) for part, array in arrays.items()}), {part: Path(part) for part in FILES}
+    )
+    md5s = {}
+    for part, array in arrays.items():
+        shape = np.array(array.shape, ">u4").tobytes()
+        content = bytes([0, 0, 8, array.ndim]) + shape + array.astype(np.uint8).tobytes()
+        md5s[FILES[part]] = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        packed = gzip.compress(content)
+        write_atomically(folder / name / f"{FILES[part]}.gz", lambda file, packed=packed: file.write(packed))
+    write_atomically(folder / name / OWN, lambda file: file.write(json.dumps(md5s, indent=2).encode()))
+
+
+def brightness(name: str, folder: Path = DATA) -> tuple[float, float]:
+    """Mean and standard deviation of the pixels of all training images, in [0, 1], rounded to four decimals."""
+    shares = np.bincount(load(name, folder).train_images.ravel(), minlength=256)
+    values, shares = np.arange(256) / 255, shares / shares.sum()
+    mean = shares @ values
+    return round(float(mean), 4), round(float(np.sqrt(shares @ (values - mean) ** 2)), 4)
+
+
 def check_count(asked: int, images: np.ndarray, parameter: str, dataset: str) -> None:
-    """Raises ValueError if a parameter asks for more images than there are; it names both."""
+    """Raises ValueError if a parameter exceeds the number of images; it names both."""
     if asked > len(images):
         raise ValueError(f"{parameter}={asked}: {dataset} has {len(images):,} of them; choose {parameter} up to that")
 
 
 def known_set(name: str) -> str:
     """The name itself; raises ValueError, with the choices, if there is no such data set."""
-    if name not in SETS:
-        raise ValueError(f"unknown data set {name!r}; choose from {', '.join(SETS)}")
+    if name not in _known(DATA):
+        raise ValueError(f"unknown data set {name!r}; choose from {', '.join(_known(DATA))}")
     return name
+
+
+def _known(folder: Path) -> list[str]:
+    return [*SETS, *sorted(path.parent.name for path in folder.glob(f"*/{OWN}"))]
+
+
+def _md5s(name: str, folder: Path) -> dict[str, str]:
+    if name in SETS:
+        return SETS[name]
+    if name not in _known(folder):
+        known_set(name)
+    path = folder / name / OWN
+    try:
+        return dict(json.loads(path.read_bytes()))
+    except ValueError as error:
+        raise ValueError(f"damaged file {path} ({error}); restore it, or add the data set again") from None
 
 
 KnownSet = Annotated[str, AfterValidator(known_set)]  # a data set's name among a notebook's parameters
 
 
-def _check_pair(images: np.ndarray, labels: np.ndarray, path: Path, more_than: int) -> None:
-    """Raises ValueError unless these are digits and their labels; it names the file with the images, `path`."""
-    if images.ndim != 3 or images.shape[1:] != (28, 28) or len(images) <= more_than:
-        raise ValueError(f"{path} must hold more than {more_than:,} images of 28 x 28, not {images.shape}")
-    if labels.shape != images.shape[:1]:
-        raise ValueError(f"{path} holds {len(images):,} images, but the file with their labels {labels.shape}")
-    if labels.max() > 9:
-        raise ValueError(f"the labels of {path} must be 0 to 9, not {labels.max()}")
+def _check(digits: Digits, paths: dict[str, Path]) -> None:
+    """Raises ValueError unless images and labels have the shapes and values of `Digits`; it names the file."""
+    for part, more_than in (("train", VALIDATION_IMAGES), ("test", 0)):
+        images, labels, path = vars(digits)[f"{part}_images"], vars(digits)[f"{part}_labels"], paths[f"{part}_images"]
+        if images.ndim != 3 or images.shape[1:] != (28, 28) or len(images) <= more_than:
+            raise ValueError(f"{path} must hold more than {more_than:,} images of 28 x 28, not {images.shape}")
+        if labels.shape != images.shape[:1]:
+            raise ValueError(f"{path} holds {len(images):,} images, but the file with their labels {labels.shape}")
+        if labels.max() > 9:
+            raise ValueError(f"the labels of {path} must be 0 to 9, not {labels.max()}")
 
 
-def _read_idx(path: Path, md5: str) -> np.ndarray:
-    """One gzipped IDX file of unsigned bytes as an array.
+def read_idx(path: Path | str, md5: str | None = None) -> np.ndarray:
+    """The array in an IDX file of unsigned bytes, gzipped or not; with `md5`, that of the unzipped file must agree.
 
     The format: two zero bytes, 8 for uint8, the number of dimensions, each dimension as 4 bytes, the data.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is damaged, or is not an IDX file.
     """
+    path, expected = Path(path), f"; expected unzipped MD5 {md5}" if md5 else ""
     if not path.is_file():
-        raise FileNotFoundError(f"missing data file {path}; restore it with: git checkout -- {path.parent}")
-    packed = path.read_bytes()
+        shipped = path.parent.name in SETS and f"; restore it with: git checkout -- {path.parent}"
+        raise FileNotFoundError(f"missing data file {path}{shipped or '; restore it from your own copy'}")
+    content = path.read_bytes()
     try:
-        content = gzip.decompress(packed)
+        content = gzip.decompress(content) if md5 or content[:2] == GZIP else content
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"damaged data file {path}: {error}; expected unzipped MD5 {md5}") from None
+        raise ValueError(f"damaged data file {path}: {error}{expected}") from None
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != md5:
-        raise ValueError(f"damaged data file {path}: its unzipped MD5 is {found}, expected {md5}")
+    if md5 not in (None, found):
+        raise ValueError(f"damaged data file {path}: its unzipped MD5 is {found}{expected}")
     dimensions = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
     start = 4 + 4 * dimensions
     shape = tuple(map(int, np.frombuffer(content[4:start].ljust(4 * dimensions, b"\0"), ">u4")))
     if not dimensions or math.prod(shape) != len(content) - start:
-        raise ValueError(f"{path} is no IDX file of unsigned bytes")
+        raise ValueError(f"{path} is not an IDX file of unsigned bytes")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)

@@ -1,4 +1,4 @@
-"""Where results lie, how they reach the disk whole, and what made them."""
+"""The folder of the results, atomic writes, locks, and the provenance of a result."""
 
 import contextlib
 import errno
@@ -8,33 +8,39 @@ import io
 import json
 import logging
 import os
+import socket
 import stat
 import subprocess
+import sys
 import tempfile
 import textwrap
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from filelock import FileLock
+from filelock import BaseFileLock, FileLock, SoftFileLease, Timeout
+from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUTS = ROOT / "outputs"
-ANYONE = 0o666  # the mode of a lock's file, which is empty; the folder's mode says who may write
+ANYONE = 0o666  # the mode of a lock's file; the folder's mode says who may write
+NO_FLOCK = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+LEASE = 300  # seconds
 LIBRARIES = ("torch", "torchvision", "fastai", "timm", "openvino", "numba", "numpy", "foolbox")
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Call `write` with an open binary file that becomes `path` once it is complete.
 
-    A reader, or a run that is killed, sees the old file or the new one, never a part.
+    A reader sees the old file or the new one, never a part, even if this run is killed.
 
     Raises:
         PermissionError: if this user may not write there; it names the folder.
-        OSError: if the disk is full; it names the file, and nothing is left of it.
+        OSError: if the disk is full; it names the file, and no part of it is left.
     """
     _make_folder(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".partial")
@@ -49,7 +55,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         if error.errno == errno.ENOSPC:
             raise OSError(
                 errno.ENOSPC,
-                "the disk is full; free some space and run the same command again, finished parts are kept",
+                "the disk is full; free some space and run the same command again: finished parts are kept",
                 str(path),
             ) from None
         raise
@@ -58,9 +64,9 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def may_write(path: Path) -> bool:
-    """Whether this user may make or replace `path`: by the nearest of its folders that there is."""
+    """Whether this user may create or replace `path`, by the rights on its nearest existing folder."""
     folder = next(folder for folder in path.absolute().parents if os.path.exists(folder))
-    if folder.stat().st_mode & stat.S_ISVTX and path.exists():  # as /tmp: each may replace what is his own
+    if folder.stat().st_mode & stat.S_ISVTX and path.exists():  # as /tmp: only a file's owner may replace it
         return os.geteuid() in (0, path.stat().st_uid, folder.stat().st_uid)
     return _allowed(folder, os.W_OK | os.X_OK)
 
@@ -70,17 +76,17 @@ def _allowed(path: Path, mode: int) -> bool:
 
 
 def write_derived(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """`write_atomically` of what follows from recorded results; a user who may only read them is told in a line."""
+    """`write_atomically` for what can be derived from recorded results; without the right to write, it only warns."""
     if may_write(path):
         write_atomically(path, write)
     else:
-        logging.getLogger(__name__).warning("%s is left as it is: no right to write there", path)
+        logging.getLogger(__name__).warning("%s is not written: no right to write there", path)
 
 
 def _make_folder(path: Path) -> None:
     if not may_write(path):
-        told = "no right to write in this folder; -p outputs FOLDER names another one for the results"
-        raise PermissionError(errno.EACCES, told, str(path.parent))
+        message = "no right to write in this folder; choose another for the results with -p outputs FOLDER"
+        raise PermissionError(errno.EACCES, message, str(path.parent))
     path.parent.mkdir(parents=True, exist_ok=True)
 
 
@@ -93,7 +99,7 @@ def write_arrays(path: Path, record: dict, arrays: dict[str, np.ndarray]) -> Non
 
 
 def read_arrays(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
-    """The record and the arrays of such a file.
+    """The record and the arrays of a file that `write_arrays` wrote.
 
     Raises:
         ValueError: if it is damaged.
@@ -106,22 +112,28 @@ def read_arrays(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
         return dict(json.loads(str(arrays.pop("record")))), arrays
     except MemoryError:
         raise
-    except Exception as error:  # from bytes in memory: whatever it is, they are not what was written
+    except Exception as error:  # the bytes are in memory, so any error means that they are damaged
         raise ValueError(f"damaged file {path} ({in_short(error)}); delete it and run the same command again") from None
 
 
 def in_short(error: BaseException) -> str:
-    """`ValueError: what it says`, shortened to 300 characters."""
+    """The error's type and message on one line, at most 300 characters."""
     return textwrap.shorten(f"{type(error).__name__}: {error}".removesuffix(": "), 300)
 
 
-def lock(path: Path, timeout: float = -1) -> FileLock:
-    """A lock for the work that makes `path`; it goes when its process does. `timeout` in seconds, -1: wait.
+@contextlib.contextmanager
+def lock(path: Path, timeout: float = -1) -> Generator[None]:
+    """Hold the lock of the work that makes `path`. It is free again when its process ends.
 
-    Whoever may write in the folder may use it, whose file it be.
+    Where the file system has no flock (some Lustre and NFS mounts), the holder renews a lease instead. A process that
+    waits takes it over `LEASE` seconds after the last renewal. Whoever waits prints once which process holds the lock.
+
+    Args:
+        timeout: seconds to wait; -1: without end.
 
     Raises:
         PermissionError: if this user may not write there; it names the folder or the lock's file.
+        filelock.Timeout: if another process still holds it.
     """
     _make_folder(path)
     file = path.parent / f".{path.name}.lock"
@@ -129,15 +141,45 @@ def lock(path: Path, timeout: float = -1) -> FileLock:
         with contextlib.suppress(OSError):
             file.chmod(ANYONE)
         if not _allowed(file, os.R_OK | os.W_OK):
-            told = "another user's lock; its owner, or you while nobody is at work, may delete it"
-            raise PermissionError(errno.EACCES, told, str(file))
-    return FileLock(file, timeout=timeout, mode=ANYONE)
+            message = "another user's lock; its owner, or you while no process uses it, may delete it"
+            raise PermissionError(errno.EACCES, message, str(file))
+    held: BaseFileLock = FileLock(file, mode=ANYONE, fallback_to_soft=False)
+    try:
+        _acquire(held, timeout, file)
+    except OSError as error:
+        if error.errno not in NO_FLOCK:
+            raise
+        held = SoftFileLease(file.with_suffix(".lease"), lease_duration=LEASE)
+        _acquire(held, timeout, file)
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def _acquire(held: BaseFileLock, timeout: float, file: Path) -> None:
+    """Acquire it, and write into `file` who holds it since when, which is printed for a process that has to wait."""
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        if timeout == 0:
+            raise
+        holder = file.read_text("utf-8", "replace") if file.exists() else ""
+        lease = f"{LEASE // 60} minutes after its last sign of life this run takes over; "
+        tqdm.write(
+            f"waiting for {file.name}, held by {holder or 'another process'}; "
+            f"{lease if isinstance(held, SoftFileLease) else ''}if that process has ended, delete {held.lock_file}",
+            file=sys.stdout,
+        )
+        held.acquire(timeout=timeout)
+    with contextlib.suppress(OSError), open(os.open(file, os.O_WRONLY | os.O_TRUNC), "w", encoding="utf-8") as text:
+        text.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now():%Y-%m-%d %H:%M:%S}")
 
 
 def visible(folder: Path, pattern: str) -> list[Path]:
-    """The files under `folder` that a glob pattern names, in order, without hidden ones such as macOS's `._NAME`.
+    """The files under `folder` that match a glob pattern, sorted.
 
-    A folder of such a name is none, nor is a link that leads nowhere.
+    Hidden files (macOS's `._NAME`), folders and broken links are left out.
     """
     return sorted(path for name in glob.glob(pattern, root_dir=folder) if (path := folder / name).is_file())
 
@@ -148,25 +190,30 @@ def file_hash(path: Path) -> str:
 
 
 def recipe_hash(recipe: dict) -> str:
-    """Eight hexadecimal digits that name one set of parameters, whatever their order."""
+    """Eight hexadecimal digits that identify a set of parameters, independent of their order."""
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def provenance() -> dict[str, str]:
-    """The commit of this checkout, with `-dirty` where `lib/` differs from it, and the libraries' versions."""
+    """The commit of this checkout, with `-dirty` if `lib/` differs from it, and the versions of the libraries."""
     return {"commit": _commit(), **{name: version(name) for name in LIBRARIES}}
 
 
 def _commit() -> str:
-    """Of the repository whose top is this checkout, never of one around it or of one that the environment names."""
+    """The commit of the repository whose root is `ROOT`, even inside another repository or with GIT_DIR set."""
     repository = ["--git-dir", str(ROOT / ".git"), "--work-tree", str(ROOT), "--no-optional-locks"]
 
     def git(*arguments: str) -> str:
-        answer = subprocess.run(["git", *repository, *arguments], capture_output=True, text=True, check=True, cwd=ROOT)
+        answer = subprocess.run(
+            ["git", *repository, *arguments], capture_output=True, encoding="utf-8", check=True, cwd=ROOT
+        )
         return answer.stdout.strip()
 
     try:
         commit = git("rev-parse", "--verify", "HEAD")
         return commit + ("-dirty" if git("status", "--porcelain", "--", "lib") else "")
-    except (FileNotFoundError, subprocess.CalledProcessError):  # a machine without git, an archive without a repository
+    except (
+        FileNotFoundError,
+        subprocess.CalledProcessError,
+    ):  # git is not installed, or this is an archive without a repository
         return "unknown"

@@ -1,4 +1,4 @@
-"""From a notebook's `parameters` cell to checked settings."""
+"""The check of a notebook's parameters: from its `parameters` cell to settings."""
 
 import ast
 import contextlib
@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 import traceback
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -17,13 +18,14 @@ from pydantic_core import ErrorDetails
 from lib.store.files import ROOT, in_short, recipe_hash
 
 Settings = TypeVar("Settings", bound=BaseModel)
-INJECTED = "# Parameters"  # the first line of the cell that papermill adds
+INJECTED = "# Parameters\n"  # the first line of the cell that papermill adds before the check
+PAPERMILL = "PAPERMILL_"  # how the names begin that papermill adds by itself with --inject-paths
 PARAMETER = ("-p", "--parameters")  # papermill's options
 LARGEST_SEED = 2**63 - 1  # of a training or a draw
 
 
 class Gallery(BaseModel):
-    """The parameters of `noise.ipynb`, which has no job of its own."""
+    """The parameters of `noise.ipynb`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,9 +40,10 @@ class Gallery(BaseModel):
 def check(kind: type[Settings], namespace: dict[str, Any]) -> Settings:
     """The settings of a notebook, from its variables (`globals()`).
 
-    papermill leaves a misspelt name unnoticed, hands lists and lower-case true or false over as text, and makes a
-    number of any text that looks like one. Here the first stops the notebook, the second become what they say, and for
-    a name or a path the text is taken as it was typed.
+    papermill ignores a misspelt name, passes lists and lower-case true or false on as text, and converts any text that
+    looks like a number. Here a misspelt name stops the notebook, text becomes the value that it stands for, and a name
+    or a path is read as it was typed. If a parameter is assigned later and the notebook runs on without a new check,
+    each cell prints a reminder.
 
     Raises:
         ValueError: for an unknown name, or a value of the wrong type or out of its range; it lists what is allowed.
@@ -58,18 +61,37 @@ def check(kind: type[Settings], namespace: dict[str, Any]) -> Settings:
         if _has_truth(values[name]) and bool not in (field.annotation, *get_args(field.annotation)):
             raise ValueError(f"{name}: must be no truth value, not {values[name]!r}")
     try:
-        return kind(**values)
+        settings = kind(**values)
     except ValidationError as error:
-        raise ValueError("; ".join(map(_told, error.errors()))) from None
+        raise ValueError("; ".join(map(_in_a_line, error.errors()))) from None
+    _remind(namespace, {name: namespace[name] for name in kind.model_fields})
+    return settings
+
+
+def _remind(namespace: dict[str, Any], checked: dict[str, Any]) -> None:
+    """Print a line before every cell that runs while one of the parameters is not as it was checked."""
+
+    def before_cell(info: Any) -> None:
+        changed = [name for name, value in checked.items() if repr(namespace.get(name)) != repr(value)]
+        if changed and "check(" not in info.raw_cell and not _assigned(info.raw_cell) & checked.keys():
+            print(
+                f"Note: {', '.join(changed)} changed after the check; run the cell with parameters.check to apply it."
+            )
+
+    if shell := namespace.get("get_ipython", lambda: None)():
+        for callback in shell.events.callbacks["pre_run_cell"][:]:
+            if callback.__qualname__ == before_cell.__qualname__:
+                shell.events.unregister("pre_run_cell", callback)
+        shell.events.register("pre_run_cell", before_cell)
 
 
 def _has_truth(value: Any) -> bool:
-    """Whether it is True or False, which would count as 1 or 0, or a list with one of them."""
+    """Whether a value is a bool, which would pass for 1 or 0, or a list that contains one."""
     return isinstance(value, bool) or (isinstance(value, list) and any(map(_has_truth, value)))
 
 
 def _text(name: str, value: Any) -> Any:
-    """A name as it was typed: what papermill has made a number, a truth value or None is looked up where it stood."""
+    """Text as it was typed, from papermill's command line where papermill has converted it to another type."""
     if isinstance(value, str | Path):
         return value
     typed = _typed(name)
@@ -81,7 +103,7 @@ def _text(name: str, value: Any) -> Any:
 
 
 def _path(name: str, value: Any) -> Path:
-    """A path as it was typed, with ~ for the home folder."""
+    """A path as it was typed; a leading ~ is the home folder."""
     text = str(_text(name, value))
     if not text.strip():
         raise ValueError(f"{name}: must be a folder, not {text!r}")
@@ -90,12 +112,12 @@ def _path(name: str, value: Any) -> Path:
         raise ValueError(f"{name}: there is no home folder {path.parts[0]!r}")
     nearest = next(folder for folder in (ROOT / path, *(ROOT / path).parents) if os.path.lexists(folder))
     if not nearest.is_dir():
-        raise ValueError(f"{name}: must be a folder, but {nearest} is none")
+        raise ValueError(f"{name}: must be a folder, but {nearest} is not one")
     return path
 
 
 def _read(name: str, value: Any) -> Any:
-    """What text says where a number, a truth value, a list or the like is wanted: [..] and {..} are read as YAML."""
+    """The value that text stands for where the parameter is not text itself; [..] and {..} are read as YAML."""
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
             return _plain(yaml.load(value, yaml.BaseLoader))
@@ -106,7 +128,7 @@ def _read(name: str, value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Scalars as papermill reads those of the command line, and null."""
+    """Scalars as papermill reads them from the command line, and null."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
@@ -120,7 +142,7 @@ def _plain(value: Any) -> Any:
 
 
 def _typed(name: str) -> str | None:
-    """What stands behind the last `-p NAME` on the command line of papermill, which has started this kernel."""
+    """The value after the last `-p NAME` on the command line of papermill, the parent of this kernel."""
     import psutil
 
     try:
@@ -132,24 +154,24 @@ def _typed(name: str) -> str | None:
 
 
 def each_once(names: list[str]) -> list[str]:
-    """Raises ValueError if one of them stands there twice."""
+    """The names; raises ValueError if one of them is repeated."""
     if len(set(names)) < len(names):
         raise ValueError(f"each once, not {names}")
     return names
 
 
 def named(stem: str, settings: BaseModel) -> str:
-    """The name of a figure: `stem` where the notebook's parameters are the usual ones, else one of their own."""
+    """The name of a figure: `stem` for the default parameters, else with a hash of those that were changed."""
     chosen = settings.model_dump(mode="json", exclude={"outputs", "recompute"}, exclude_defaults=True)
     return f"{stem}-{recipe_hash(chosen)}" if chosen else stem
 
 
 def imported(reference: str) -> Any:
-    """What `package.module:name` names; one's own module may lie beside README.md.
+    """The object `package.module:name`; the module may be a file beside README.md.
 
     Raises:
-        ValueError: if there is no such module, another module has its name, it cannot be imported, or it has no such
-            name; a line.
+        ValueError: in one line, if there is no such module or name, another module has its name, or it cannot be
+            imported.
     """
     module, _, name = reference.partition(":")
     if str(ROOT) not in sys.path:
@@ -169,15 +191,24 @@ def imported(reference: str) -> Any:
         raise ValueError(f"cannot import {reference!r}: {in_short(error)}{where}") from None
 
 
-def _told(problem: ErrorDetails) -> str:
-    """One of pydantic's findings in a line; our own validators name what was given themselves."""
+def _in_a_line(problem: ErrorDetails) -> str:
+    """One line for an error of pydantic; the messages of our own validators contain the value already."""
     message = problem["msg"].removeprefix("Value error, ")
     given = "" if problem["type"] == "value_error" else f", not {problem['input']!r}"
     return ": ".join([*map(str, problem["loc"][:1]), message + given])
 
 
 def _injected_names(cells: list[str]) -> set[str]:
-    """The variables set in papermill's cell among the cells that have run."""
-    injected = (ast.parse(cell) for cell in cells if cell.startswith(INJECTED))
-    assignments = (node for tree in injected for node in ast.walk(tree) if isinstance(node, ast.Assign))
-    return {target.id for node in assignments for target in node.targets if isinstance(target, ast.Name)}
+    """The parameters in papermill's cell, which is among the cells that ran before the first check."""
+    before = takewhile(lambda cell: "check(" not in cell, cells)
+    names = set().union(*(_assigned(cell) for cell in before if cell.startswith(INJECTED)))
+    return {name for name in names if not name.startswith(PAPERMILL)}
+
+
+def _assigned(cell: str) -> set[str]:
+    """The variables that a cell assigns; none if it is not Python alone."""
+    try:
+        nodes = [*ast.walk(ast.parse(cell))]
+    except SyntaxError:
+        return set()
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}

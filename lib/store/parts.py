@@ -1,4 +1,4 @@
-"""Recorded parts: a long computation cut into files, each made once, by one recipe and one network's weights."""
+"""Recorded parts: a long computation in files, each computed once from one recipe and one network's weights."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -15,32 +15,32 @@ from lib.store.progress import progress_bar
 
 @dataclass(frozen=True)
 class Part:
-    """What one file holds: the grain at which a run resumes. `evaluation` and `adversarial` have a kind each."""
+    """The content of one file, and the unit in which an interrupted run resumes."""
 
     folder: Path
     recipe: dict
 
     @property
     def label(self) -> str:
-        """The start of the file's name, for whoever looks into the folder."""
+        """The readable beginning of the file's name."""
         raise NotImplementedError
 
     @property
     def size(self) -> int:
-        """How many images go through the network, by which the progress bar moves."""
+        """How many images the network classifies; the unit of the progress bar."""
         raise NotImplementedError
 
     @property
     def path(self) -> Path:
-        """Named by its recipe, so that another c or other steps never pass for it."""
+        """The file. Its name holds the recipe's hash: a part with another c or other steps has another file."""
         return self.folder / f"{self.label}-{recipe_hash(self.recipe)}.npz"
 
     def made(self, record: dict, weights: str) -> bool:
-        """Whether such a record is of this very recipe and of the weights with this hash."""
+        """Whether a record names exactly this recipe, and the weights with this hash."""
         return record.get("recipe") == self.recipe and record.get("weights") == weights
 
     def holds(self, weights: str) -> bool:
-        """Whether it is on disk, made by this very recipe and the weights with this hash.
+        """Whether the part is on disk, made by exactly this recipe and the weights with this hash.
 
         Raises:
             ValueError: if the file is damaged.
@@ -52,7 +52,7 @@ Kind = TypeVar("Kind", bound=Part)
 
 
 def origin(model: str, train_seed: int, weights: Path) -> dict:
-    """What a record says besides the recipe: the network, its training seed, the hash of its weights, versions."""
+    """A record without its recipe: the network, its training seed, the hash of its weights, commit and versions."""
     return {"model": model, "train_seed": train_seed, "weights": file_hash(weights), **provenance()}
 
 
@@ -103,7 +103,7 @@ def check_name(path: Path, recipe: dict) -> None:
 
 
 def recorded(parts: Sequence[Part], weights: Path) -> bool:
-    """Whether every part is on disk, made by the weights that lie there now, or whose record does (`weights_hash`)."""
+    """Whether every part is on disk, made by the current weights, whose hash is that of `weights_hash`."""
     if not all(part.path.is_file() for part in parts):
         return False
     made_by = weights_hash(weights)
@@ -111,7 +111,7 @@ def recorded(parts: Sequence[Part], weights: Path) -> bool:
 
 
 def in_turn(parts: Sequence[Kind]) -> Iterator[Kind]:
-    """Each part with the lock of its `path` held: first those that no other process is at, then the rest."""
+    """Each part while its lock is held: first the parts that no other process is working on, then the rest."""
     busy = []
     for part in parts:
         try:
@@ -133,19 +133,19 @@ def complete(
     recompute: bool,
     title: str,
 ) -> dict[str, int]:
-    """Check what is there and make what is missing. A run that is killed keeps its finished parts.
+    """Check the recorded parts and make the missing ones. If a run is killed, its finished parts are kept.
 
     Several processes may work on the same parts.
 
     Args:
-        weights: the hash of the weights that are to have made them.
-        make: writes a part, and moves the bar on by its size.
-        check: looks again at a recorded part; how much of it, or an error.
-        recompute: take nothing as recorded.
-        title: of the bar.
+        weights: the hash of the weights that must have made them.
+        make: writes a part, and advances the bar by its size.
+        check: verifies a recorded part and returns how much of it, or raises.
+        recompute: make all parts, also the recorded ones.
+        title: of the progress bar.
 
     Returns:
-        counts: parts `computed` and `reused`, and the sum of what was `checked`.
+        counts: the parts `computed` and `reused`, and the sum of what `check` returned, `checked`.
     """
     reused = [] if recompute else [part for part in parts if part.holds(weights)]
     checked = sum(check(part) for part in reused)
@@ -154,7 +154,7 @@ def complete(
     if todo:
         with progress_bar(sum(part.size for part in todo), title, "image") as bar:
             for part in in_turn(todo):
-                if not recompute and part.holds(weights):  # another process was here
+                if not recompute and part.holds(weights):  # another process made it meanwhile
                     bar.update(part.size)
                 else:
                     make(part, bar)

@@ -1,16 +1,16 @@
-"""One progress bar for a terminal, JupyterLab and an executed notebook."""
+"""The progress bar, the same in a terminal, in JupyterLab and in an executed notebook."""
 
 import sys
 
 from tqdm import tqdm
 
-SECONDS_BETWEEN_LINES = 20  # in a log or a notebook every state of the bar is kept
+SECONDS_BETWEEN_LINES = 20  # a log and a notebook keep every state of the bar
 
 
 def progress_bar(total: int, what: str, unit: str, done: int = 0) -> tqdm:
-    """A text bar on standard output with the rate and the time left.
+    """A text bar on standard output with the rate and the remaining time.
 
-    Plain text, because widgets and updated displays show nothing in a terminal or on GitHub.
+    It is plain text because widgets and updated displays show nothing in a terminal or on GitHub.
     """
     seconds = 0.2 if sys.stdout.isatty() else SECONDS_BETWEEN_LINES
     return tqdm(

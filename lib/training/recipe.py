@@ -6,8 +6,9 @@ from typing import ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lib import networks
-from lib.networks import Known
+from lib.networks import Known, Normalize
 from lib.paper import PAPER_TARGET
+from lib.store import data
 from lib.store.data import KnownSet
 from lib.store.files import ROOT
 from lib.store.parameters import LARGEST_SEED
@@ -40,11 +41,18 @@ class Recipe(BaseModel):
     max_epochs: int = Field(4, ge=1, le=1_000)
     train_images: int = Field(55_000, ge=2, le=55_000)  # the first of the training images
     dataset: KnownSet = "mnist"
-    normalize: Literal["mnist", "none", "imagenet", "fashion-mnist"] = "mnist"
+    normalize: Normalize = "mnist"  # "dataset" becomes the mean and deviation of the training images
     resize: Literal["nearest", "bilinear"] = "nearest"
     size: Literal[28, 56, 112] = 56  # pixels a side to which the images are upscaled
     outputs: Path = Field(Path("outputs"), exclude=True)  # from the repository's root
     recompute: bool = Field(False, exclude=True)  # train although weights by this recipe are recorded
+
+    @model_validator(mode="before")
+    @classmethod
+    def _measured(cls, values: dict) -> dict:
+        if values.get("normalize") != "dataset":
+            return values
+        return values | {"normalize": data.brightness(data.known_set(values.get("dataset", "mnist")))}
 
     @model_validator(mode="after")
     def _variant_has_a_name(self) -> "Recipe":
