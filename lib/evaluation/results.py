@@ -87,7 +87,7 @@ def about(record: dict) -> dict:
     """The columns of `accuracies` that all levels of a recorded part have in common."""
     recipe = UNNAMED | record["recipe"]
     noisy = recipe["noise"] != CLEAN
-    replacement, source = SweepPart(Path(), recipe).reading if noisy else (None, None)
+    replacement, source = SweepPart(Path(), recipe).reading if noisy else (np.nan, np.nan)
     return {
         "model": record["model"],
         "recipe": record["model"].partition("@")[2] or "paper",
@@ -98,7 +98,7 @@ def about(record: dict) -> dict:
         "white_above": recipe["white_above"] if recipe["noise"] == "white_to_black" else None,
         "space": recipe["space"],
         "statistics": SweepPart(Path(), recipe).statistics,
-        "adapted_on": recipe.get("adapted_on"),
+        "adapted_on": recipe.get("adapted_on", np.nan),
         "bfloat16": recipe.get("bfloat16", False),
         "noise": recipe["noise"],
         "c": recipe.get("c"),
