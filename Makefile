@@ -111,7 +111,7 @@ architectures depth curves claims components resolution complexity confidence re
 
 experiment: NEXT = make site, for all results as pages
 experiment: $(READY)
-	$(call execute,experiment,experiments/$(notdir $(basename $(EXPERIMENT))),-p experiment "$(EXPERIMENT)")
+	$(call execute,experiment,experiment/$(notdir $(basename $(EXPERIMENT))),-p experiment "$(EXPERIMENT)")
 
 lab: $(READY)
 	$(AS_ROOT)

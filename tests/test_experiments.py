@@ -289,7 +289,7 @@ def test_the_example_of_the_readme_runs_in_small(tmp_path):
     path.write_text(yaml.safe_dump(declared | {"questions": question}))
     variables = run_cells("experiment", "-p", "experiment", path, "-p", "outputs", tmp_path)
     assert set(variables["found"]["verdict"]) == {UNDECIDED} and len(variables["ranked"]) == 2 + len(NETWORKS)
-    assert json.loads((tmp_path / "experiments" / "mine.json").read_text())["contrasts"]
+    assert json.loads((tmp_path / "experiment" / "mine.json").read_text())["contrasts"]
     assert networks.weights_path("fc98@few", 1, tmp_path).is_file()
 
 

@@ -248,7 +248,9 @@ def test_what_make_does_not_know_is_told(checkout):
     for wrong in ("MODLE=resnet18", "seed=3"):
         run = refused(["make", "-n", "sweep", wrong], env=own)
         assert (
-            run.returncode and f"unknown: {wrong.partition('=')[0]}; choose from PYTHON MODEL SEED EXPERIMENT ARGS WEIGHTS" in run.stderr
+            run.returncode
+            and f"unknown: {wrong.partition('=')[0]}; choose from PYTHON MODEL SEED EXPERIMENT ARGS WEIGHTS"
+            in run.stderr
         )
     for empty in ("MODEL=", "SEED= "):
         run = refused(["make", "-n", "sweep", empty], env=own)

@@ -55,8 +55,8 @@ def needed(result: Result, difference: float) -> dict[str, int]:
 
 
 def write(result: Result, found: pd.DataFrame, ranked: pd.DataFrame, outputs: Path = OUTPUTS) -> Path:
-    """Write `experiments/NAME.json`: the declaration, each training's areas, the contrasts and the ranks; its path."""
-    path = outputs / "experiments" / f"{result.experiment.name}.json"
+    """Write `experiment/NAME.json`: the declaration, each training's areas, the contrasts and the ranks; its path."""
+    path = outputs / "experiment" / f"{result.experiment.name}.json"
     content = {
         "experiment": result.experiment.model_dump(mode="json", exclude_defaults=True),
         "images": result.trainings.images,
