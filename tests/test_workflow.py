@@ -21,6 +21,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from lib import paper
 from lib.evaluation.sweep import Predictions
+from lib.experiments.declaration import packaged
 from lib.store.files import OUTPUTS, ROOT
 
 SNAKEMAKE = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", "Snakefile"]
@@ -162,7 +163,11 @@ def test_the_paper_asks_for_every_network_attack_and_reading(whole):
     found = jobs(whole)
     assert found["train"] == found["sweep"] == len(networks)
     assert found["predict"] == sum(1 + 4 * own.get("draws", 1) for own in networks.values())
-    assert {rule for rule in found if "_" in rule} == {f"attacks_{number}" for number in range(4)}
+    assert {rule for rule in found if rule.startswith("attacks_")} == {f"attacks_{number}" for number in range(4)}
+    declared = sum(len(list(experiment.trainings())) for experiment in packaged().values())
+    assert 150 < sum(rule.startswith("experiment_") for rule in found) < declared, (
+        "what two experiments share comes once"
+    )
     assert found["readings"] == 1
 
 
@@ -173,17 +178,13 @@ def files(job: str, kind: str) -> set[str]:
 
 
 @pytest.mark.slow
-def test_comparisons_rest_on_all_trainings_and_readings_and_those_without_weights_are_never_made_again(whole):
+def test_every_recorded_prediction_has_a_rule_and_comparisons_rest_on_all_of_them(whole):
     recorded = {str(path.relative_to(ROOT)) for path in OUTPUTS.glob("predictions/*/*.npz")}
-    weights = {path.stem for path in OUTPUTS.glob("weights/*.safetensors")}
-    further = {path for path in recorded if Path(path).parent.name not in weights}
-    assert len({Path(path).parent for path in further}) > 10
+    recorded |= {str(path.relative_to(ROOT)) for path in OUTPUTS.glob("readings/**/*.npz")}
     described = re.split(r"\n(?=(?:local)?rule )", whole)
+    assert recorded <= {name for job in described for name in files(job, "output")}
     compared = [job for job in described if re.match(r"rule (architectures|depth|curves|claims|paper):", job)]
-    assert len(compared) == 5 and all(further <= files(job, "input") for job in compared)
-    assert not further & {name for job in described for name in files(job, "output")}
-    asked = {Path(name).stem for job in described for name in files(job, "output") if name.endswith(".safetensors")}
-    assert asked <= weights, "every network that make paper would train is recorded"
+    assert len(compared) == 5 and all(recorded <= files(job, "input") for job in compared)
     (noise,) = (job for job in described if job.startswith("rule noise:"))
     augmented = {f"outputs/augmentation/{path.name}" for path in OUTPUTS.glob("augmentation/*.npz")}
     assert augmented and augmented <= files(noise, "output")
