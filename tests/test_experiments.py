@@ -27,7 +27,7 @@ from lib.store import data
 FEW = 60  # test images
 QUICK = {"train_images": 640, "max_epochs": 2, "decay": 0.5}
 DECLARED = {
-    "networks": ["fc98@few", "quarter_resnet18@few"],
+    "networks": ["fc98@few", "tiny:conv_net@few"],
     "recipes": {"few": QUICK | {"target": 1}},
     "seeds": [1],
     "images": FEW,
@@ -148,7 +148,9 @@ def test_what_is_recorded_is_not_made_again_though_its_weights_are_gone(worked):
     before = Predictions.read(gone).predicted
     gone.unlink()
     assert run(experiment, [0], outputs) == 0, "another seed"
-    assert run(experiment, [1], outputs) == 1
+    with pytest.raises(ValueError, match="weights are not kept"):
+        run(experiment, [1], outputs)
+    assert run(experiment, [1], outputs, recompute=True) == 1
     np.testing.assert_array_equal(Predictions.read(gone).predicted, before)
 
 
@@ -192,7 +194,7 @@ def test_predictions_by_other_weights_are_an_error(worked):
 @pytest.mark.slow
 def test_readings_and_statistics_are_evaluated_from_the_same_weights(tmp_path):
     declared = DECLARED | {
-        "networks": ["quarter_resnet18@few"],
+        "networks": ["tiny:conv_net@few"],
         "statistics": ["frozen", "batch", "adapted"],
         "adapted_on": 40,
     }
@@ -208,7 +210,8 @@ def test_readings_and_statistics_are_evaluated_from_the_same_weights(tmp_path):
     assert run(bundled, outputs=tmp_path) == 1 and run(bundled, outputs=tmp_path) == 0
     recipe = next(bundled.trainings(tmp_path))
     bundle = Bundle.read(bundled.bundle_path(recipe))
-    assert {part.path.stem for part in bundled.parts(recipe)} == bundle.errors.keys() and recipe.weights.is_file()
+    noisy = {part.path.stem for part in bundled.parts(recipe) if part.recipe["noise"] != "none"}
+    assert noisy <= bundle.errors.keys() and recipe.weights.is_file()
     several = accuracies(tmp_path, [FEW])
     assert {(False, "current"), (True, "clean")} <= set(
         several[["replacement", "source"]].dropna().itertuples(index=False, name=None)
@@ -285,7 +288,7 @@ def test_the_example_of_the_readme_runs_in_small(tmp_path):
     """With one training of each network the page says what is undecided."""
     path = tmp_path / "mine.yaml"
     declared = DECLARED | {"levels": list(range(0, 201, 10)), "keep_weights": True}
-    question = {"small over smaller": {"plus": ["quarter_resnet18@few"], "minus": ["fc98@few"]}}
+    question = {"small over smaller": {"plus": ["tiny:conv_net@few"], "minus": ["fc98@few"]}}
     path.write_text(yaml.safe_dump(declared | {"questions": question}))
     variables = run_cells("experiment", "-p", "experiment", path, "-p", "outputs", tmp_path)
     assert set(variables["found"]["verdict"]) == {UNDECIDED} and len(variables["ranked"]) == 2 + len(NETWORKS)

@@ -28,7 +28,7 @@ def among_the_paper(result: Result, outputs: Path = OUTPUTS) -> pd.DataFrame:
     theirs = recorded(NETWORKS, outputs, trainings.images, result.experiment.readings[0])
     if not theirs.models:
         theirs = recorded(NETWORKS, OUTPUTS, trainings.images, result.experiment.readings[0])
-    curves = pd.concat([trainings.curves, theirs.curves])
+    curves = pd.concat([trainings.curves, theirs.curves[trainings.curves.columns]])  # at the same levels
     curves = curves[~curves.index.duplicated()]
     models = (*trainings.models, *(model for model in theirs.models if model not in trainings.models))
     together = Trainings(models, curves, trainings.images, dict(theirs.families) | dict(trainings.families))

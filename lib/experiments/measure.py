@@ -17,7 +17,7 @@ from lib.evaluation.results import accuracies
 from lib.evaluation.sweep import Predictions
 from lib.experiments.declaration import WHOLE, Experiment, families, load, packaged
 from lib.networks import Known
-from lib.paper import PAPER_NOISES, PAPER_TARGET
+from lib.paper import LEVELS, PAPER_NOISES, PAPER_TARGET
 from lib.statistics.contrasts import contrasts
 from lib.statistics.curves import Score, Trainings, area, at, relative, wide
 from lib.store.files import OUTPUTS, ROOT
@@ -112,12 +112,13 @@ def _curves(
     datasets: Collection[str],
     of: Mapping[str, str],
     draw: int | None = 0,
+    levels: Collection[int] = LEVELS,
 ) -> pd.DataFrame:
     """The curves of these networks, and of their families, since the spread between trainings is the family's."""
     wanted = {of[model] for model in models if model in of}
     relatives = {model for model, family in of.items() if family in wanted}
     table = accuracies(outputs, [images], {*models, *relatives})
-    return pd.concat([wide(reading.select(table, draw, dataset=dataset)) for dataset in datasets])
+    return pd.concat([wide(reading.select(table, draw, dataset=own), levels=levels) for own in datasets])
 
 
 def reached(curves: pd.DataFrame, outputs: Path = OUTPUTS) -> pd.DataFrame:
@@ -199,7 +200,8 @@ def measure(experiment: Experiment, outputs: Path = OUTPUTS, images: int | None 
     declared = {(recipe.model, recipe.seed): recipe for recipe in experiment.trainings(outputs)}
     of = {model: family for family, own in experiment.families.items() for model in own} | families()
     datasets = dict.fromkeys(recipe.dataset for recipe in declared.values())
-    curves = _curves(experiment.models, folder, count, experiment.readings[0], datasets, of, experiment.draw)
+    first, levels = experiment.readings[0], experiment.levels
+    curves = _curves(experiment.models, folder, count, first, datasets, of, experiment.draw, levels)
     every = curves.loc[[key for key in declared if key in curves.index]]
     if every.empty:
         raise FileNotFoundError(

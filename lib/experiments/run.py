@@ -27,6 +27,7 @@ def run(
     seeds: Collection[int] | None = None,
     outputs: Path = OUTPUTS,
     models: Collection[str] | None = None,
+    recompute: bool = False,
 ) -> int:
     """Train and evaluate what is not recorded yet, and return how many trainings that were.
 
@@ -35,6 +36,8 @@ def run(
     Args:
         seeds: of the trainings; None: all that are declared.
         models: the networks; None: all.
+        recompute: train again where predictions are missing and the weights are not kept. If that gives the recorded
+            weights, what is recorded stays; if not (on another kind of machine), the training is replaced as a whole.
 
     Raises:
         ValueError: if the network was trained by another recipe, or cannot be trained or evaluated.
@@ -44,10 +47,10 @@ def run(
     worked, busy = 0, []
     for recipe in todo:
         try:
-            worked += _work(experiment, recipe, todo, timeout=0)
+            worked += _work(experiment, recipe, todo, recompute, timeout=0)
         except Timeout:
             busy.append(recipe)
-    return worked + sum(_work(experiment, recipe, todo) for recipe in busy)
+    return worked + sum(_work(experiment, recipe, todo, recompute) for recipe in busy)
 
 
 def missing(experiment: Experiment, recipe: Recipe) -> list[SweepPart]:
@@ -73,19 +76,19 @@ def missing(experiment: Experiment, recipe: Recipe) -> list[SweepPart]:
     return [part for part in experiment.parts(recipe) if not recorded(part)]
 
 
-def _work(experiment: Experiment, recipe: Recipe, todo: list[Recipe], timeout: float = -1) -> bool:
+def _work(experiment: Experiment, recipe: Recipe, todo: list[Recipe], recompute: bool, timeout: float = -1) -> bool:
     """Whether something was missing, which is then made."""
     with lock(recipe.weights.with_suffix(".cell"), timeout):  # a second process must not train what this one deletes
-        wanted = missing(experiment, recipe)
-        if not wanted:
+        if not missing(experiment, recipe):
             return False
         trained = recipe.weights.is_file()
         if not trained:
             from lib.training.fit import train  # imports torch
 
             longer = [other for other in todo if other.begins_with(recipe) and other.max_epochs > recipe.max_epochs]
-            train(recipe, next((other for other in longer if missing(experiment, other)), None))
-        _evaluate(experiment, recipe, wanted)
+            asked = recipe.model_copy(update={"recompute": recompute})
+            train(asked, next((other for other in longer if missing(experiment, other)), None))
+        _evaluate(experiment, recipe, missing(experiment, recipe))
         if not experiment.keep_weights and not trained:
             recipe.weights.unlink()
         return True
@@ -122,8 +125,9 @@ def main() -> None:
     options.add_argument("seeds", nargs="*", type=int, help="of the trainings; none: all that are declared")
     options.add_argument("--model", action="append", help="one of its networks; may be repeated; none: all")
     options.add_argument("--outputs", type=Path, default=OUTPUTS, help="the folder of the results")
+    options.add_argument("--recompute", action="store_true", help="train again where the weights are not kept")
     asked = options.parse_args()
-    run(load(asked.experiment), asked.seeds or None, asked.outputs.absolute(), asked.model)
+    run(load(asked.experiment), asked.seeds or None, asked.outputs.absolute(), asked.model, asked.recompute)
     results.write_accuracy(asked.outputs.absolute())
 
 
