@@ -13,8 +13,10 @@ from worlds import pretend
 from lib import networks
 from lib.evaluation import results
 from lib.evaluation.plan import Plan
+from lib.experiments.measure import trainings
 from lib.noise import NOISES, perturb
 from lib.paper import NETWORKS, read_table_1
+from lib.statistics.curves import area
 from lib.store import data
 from lib.store.files import OUTPUTS, ROOT, write_arrays
 
@@ -153,7 +155,8 @@ def test_recorded_accuracies_of_fc_follow_from_its_weights(recorded):
     """All 10,000 images, each noise at two levels of Table 1; counts in accuracy.csv hold to within two images."""
     net = networks.load("fc")
     digits = data.load()
-    fc = recorded.query("model == 'fc' and train_seed == 0 and images == 10000")
+    usual = "noise == 'none' or (replacement == True and source == 'clean' and white_above != 100)"
+    fc = recorded.query("model == 'fc' and seed == 0 and images == 10000 and statistics == 'frozen'").query(usual)
     pairs = itertools.chain(zip(PAPER, (10, 40, 100, 200), strict=True), zip(PAPER, (200, 100, 150, 40), strict=True))
     for noise, attacks in [("none", 0), *pairs]:
         c = "c != c" if noise == "none" else f"c == {NOISES[noise].c}"
@@ -173,8 +176,8 @@ def test_every_recorded_network_answers_as_recorded(recorded):
     The executed sweeps evaluate more of them, by their own engine.
     """
     digits = data.load()
-    trainings = recorded.groupby(["model", "train_seed"])
-    kept = [(key, rows) for key, rows in trainings if networks.weights_path(*key).is_file()]
+    each = recorded.groupby(["model", "seed"])
+    kept = [(key, rows) for key, rows in each if networks.weights_path(*key).is_file()]
     assert len(kept) >= len(NETWORKS)
     for (model, train_seed), rows in kept:
         images = int(rows["images"].max())
@@ -194,8 +197,8 @@ def test_accuracy_csv_is_what_the_predictions_give(recorded):
 
 
 def test_every_network_is_recorded_and_most_in_several_trainings(recorded):
-    trainings = recorded.groupby("model")["seed"].nunique()
-    assert set(NETWORKS) <= set(trainings.index) and (trainings[list(NETWORKS)] > 1).sum() >= 6
+    counts = recorded.groupby("model")["seed"].nunique()
+    assert set(NETWORKS) <= set(counts.index) and (counts[list(NETWORKS)] > 1).sum() >= 6
 
 
 def test_fooled_images_were_right_and_are_wrong():
@@ -222,3 +225,18 @@ def test_curves_stand_beside_the_paper():
     row = beside.query("noise == 'white_to_black' and attacks == 200").iloc[0]
     assert row["paper"] == 40.57 and row["difference"] == pytest.approx(row["ours"] - 40.57)
     assert results.beside_paper(curves, "resnet18").empty
+
+
+def test_the_one_table_rebuilds_what_figures_and_claims_rest_on(capsys):
+    """With pandas alone, by the example of the data dictionary: the areas under Edge to Altered of every training."""
+    text = (OUTPUTS / "README.md").read_text()
+    names = re.findall(r"^\| `(\w+)` \|", text, re.M)
+    assert names[-18:] == results.COLUMNS, "every column is described"
+    code = re.search(r"```python\n(.*?)```", text, re.S)
+    found: dict = {}
+    exec(code[1].replace('"outputs/', f'"{OUTPUTS}/'), found)  # ty: ignore[not-subscriptable]
+    curves, ours = found["curves"], trainings(NETWORKS)
+    expected = ours.scores(area("edge_to_altered"))
+    areas = pd.Series(np.trapezoid(curves, curves.columns) / 200, curves.index)
+    np.testing.assert_allclose(areas[expected.index], expected, atol=1e-9)
+    assert capsys.readouterr().out
