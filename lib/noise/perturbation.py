@@ -127,35 +127,17 @@ def attack_tabulated(
     coloured = given.ndim == 4
     # One layout for the compiled code: contiguous and writable. It is not written to.
     images = np.require(colour.luminance(given) if coloured else given, requirements="CW").reshape(n, height * width)
-    streams = [kernel.start_streams(np.uint64(key), index.astype(np.uint64)) for key in stream_keys(tables, seed)]
-    ascending = np.argsort(levels, kind="stable")
+    keys, index = np.array(stream_keys(tables, seed), np.uint64), index.astype(np.uint64)
+    rows = np.argsort(levels, kind="stable")
     noisy = np.empty((len(levels), *images.shape), np.uint8)
-    drawn, altered, left = (np.empty((len(levels), n), np.int64) for _ in range(3))
-
-    def attack(start: int, stop: int) -> None:
-        kernel.attack_images(
-            images,
-            height,
-            start,
-            stop,
-            *streams,
-            levels[ascending],
-            ascending,
-            *tables[1:],
-            replacement,
-            *SOURCES[source],
-            noisy,
-            drawn,
-            altered,
-            left,
-        )
-
-    _in_threads(attack, n)
+    counts = np.empty((3, len(levels), n), np.int64)
+    how = keys, index, levels[rows], rows, tables[1:], (replacement, *SOURCES[source]), noisy, counts
+    _in_threads(lambda *part: kernel.attack_images(images, height, *part, *how), n)
     if coloured:
         colours = np.require(given, requirements="CW").reshape(n, 3 * height * width)
         grey, noisy = noisy, np.empty((len(levels), *colours.shape), np.uint8)
         _in_threads(lambda *part: kernel.relight(colours, images, grey, colour.WEIGHTS, *part, noisy), n)
-    return noisy.reshape(len(levels), *given.shape), drawn, altered, left
+    return noisy.reshape(len(levels), *given.shape), *counts
 
 
 def deciding(noise: str | Noise, c: float, replacement: bool, source: str) -> tuple[bool, str]:
