@@ -207,11 +207,7 @@ def test_wrong_arguments_are_told_at_once(arguments, options, error, message):
     ("given", "error", "message"),
     [
         *(
-            (
-                (torch.zeros(1, 4, 4, dtype=kind),),
-                TypeError,
-                f"needs a uint8 tensor, not {kind}; put it before v2.ToDtype",
-            )
+            ((torch.zeros(1, 4, 4, dtype=kind),), TypeError, f"uint8 tensor, not {kind}; put it before v2.ToDtype")
             for kind in (torch.float32, torch.int64, torch.bool)
         ),
         ((tv_tensors.Image(torch.zeros(3, 4, 4)),), TypeError, "needs a uint8 tensor, not torch.float32"),

@@ -171,19 +171,24 @@ def attack_images(images, height, start, stop, keys, index, levels, rows, tables
 @_compiled
 def _count_support(kinds, near, pairs, stride, support):
     """Write into `support`, for each pixel of a framed image, how many neighbours make it eligible."""
-    support[:] = 0
-    own, count = kinds[stride + 1 :], support[stride + 1 :]
     inner = len(kinds) - 2 * (stride + 1)
-    for offset in (0, 1, 2, stride, stride + 2, 2 * stride, 2 * stride + 1, 2 * stride + 2):
-        beside = kinds[offset:]
-        if len(pairs) > 16:
-            for f in range(inner):
-                count[f] += near[own[f], beside[f]]
-            continue
-        for k in range(len(pairs)):  # for a few pairs of kinds, comparisons are faster: the compiler vectorises them
-            one, other = np.uint8(pairs[k, 0]), np.uint8(pairs[k, 1])
-            for f in range(inner):
-                count[f] += np.int8((own[f] == one) & (beside[f] == other))
+    above, left, below = kinds[:], kinds[stride:], kinds[2 * stride :]  # the neighbours of the pixel are 0, 1, 2 there
+    own, count = kinds[stride + 1 :], support[stride + 1 :]
+    support[:] = 0
+    if len(pairs) > 16:
+        for f in range(inner):
+            for k in range(3):
+                count[f] += near[own[f], above[f + k]] + near[own[f], below[f + k]]
+            count[f] += near[own[f], left[f]] + near[own[f], left[f + 2]]
+        return
+    for k in range(len(pairs)):  # for a few pairs of kinds this is faster: the compiler vectorises the loop
+        one, other = np.uint8(pairs[k, 0]), np.uint8(pairs[k, 1])
+        for f in range(inner):
+            found = np.uint8(above[f] == other) + np.uint8(above[f + 1] == other) + np.uint8(above[f + 2] == other)
+            found = np.uint8(found) + np.uint8(below[f] == other) + np.uint8(below[f + 1] == other)
+            found = np.uint8(found) + np.uint8(below[f + 2] == other)
+            found = np.uint8(found) + np.uint8(left[f] == other) + np.uint8(left[f + 2] == other)
+            count[f] += np.int8(np.uint8(found) * np.uint8(own[f] == one))
 
 
 @_compiled

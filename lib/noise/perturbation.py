@@ -102,9 +102,8 @@ def perturb_and_count(
     levels = _whole_numbers(attacks, MOST_ATTACKS, must, lambda shape: len(shape) < 2 and 0 not in shape)
     check_seed(seed)
     check_drawing(replacement, source)
-    return attack_tabulated(
-        images, tabulated(noise, default_c(noise, c)), levels, seed, index, bool(replacement), source
-    )
+    tables = tabulated(noise, default_c(noise, c))
+    return attack_tabulated(images, tables, levels, seed, index, bool(replacement), source)
 
 
 def stream_keys(tables: Tables, seed: int) -> np.ndarray:
