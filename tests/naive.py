@@ -27,12 +27,7 @@ def invert(b, c):
     return darken(b, c) if b > 127 else lighten(b, c)
 
 
-PAPER = {
-    "random_pixel_invert": invert,
-    "white_to_black": darken,
-    "black_to_white": lighten,
-    "edge_to_altered": invert,
-}
+PAPER = {"random_pixel_invert": invert, "white_to_black": darken, "black_to_white": lighten, "edge_to_altered": invert}
 
 
 def alter(noise, b, c, outcome=0):
@@ -69,17 +64,15 @@ def coloured(pixel, brightness):
     return np.array([math.ceil(channel - Fraction(1, 2)) for channel in channels], np.uint8)
 
 
-def neighbours(image, y, x):
-    """The brightnesses of the up to 8 pixels around (y, x)."""
-    height, width = image.shape
-    for ny in range(max(y - 1, 0), min(y + 2, height)):
-        for nx in range(max(x - 1, 0), min(x + 2, width)):
-            if (ny, nx) != (y, x):
-                yield int(image[ny, nx])
+def around(image, y, x):
+    """The up to 8 pixels around (y, x)."""
+    places = [(y + down, x + right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0)]
+    return [(y, x) for y, x in places if 0 <= y < len(image) and 0 <= x < len(image[0])]
 
 
 def is_eligible(image, noise, y, x, white_above=0):
     b, declared = int(image[y, x]), find(noise)
+    beside = [int(image[place]) for place in around(image, y, x)]
     if declared.name == "random_pixel_invert":
         return True
     if declared.name == "white_to_black":
@@ -87,9 +80,8 @@ def is_eligible(image, noise, y, x, white_above=0):
     if declared.name == "black_to_white":
         return b < 100
     if declared.name == "edge_to_altered":
-        return any((n > 127) != (b > 127) for n in neighbours(image, y, x))
-    beside = declared.beside is None or any(declared.beside(b, n) for n in neighbours(image, y, x))
-    return bool(declared.eligible(b)) and beside
+        return any((n > 127) != (b > 127) for n in beside)
+    return bool(declared.eligible(b)) and (declared.beside is None or any(declared.beside(b, n) for n in beside))
 
 
 def eligible(image, noise, white_above=0):
@@ -109,20 +101,8 @@ def mixed(state, step):
 
 def words(text, index):
     """The random numbers of 32 bits of one image, in order."""
-    key = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
-    stream = mixed(key, index)
+    stream = mixed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little"), index)
     return (mixed(stream, step) >> 32 for step in itertools.count())
-
-
-def draws(noise, seed, index):
-    """A function that draws the number of the next of 1 or more choices, from the stream of one image."""
-    numbers = words(f"{noise} {seed}", index)
-
-    def chosen(choices):
-        # a number below the remainder of 2**32 would favour the first choices
-        return next(w * choices >> 32 for w in numbers if w * choices % 2**32 >= 2**32 % choices)
-
-    return chosen
 
 
 def attack(image, noise, levels, c, seed, index, replacement, source, white_above=0):
@@ -131,22 +111,21 @@ def attack(image, noise, levels, c, seed, index, replacement, source, white_abov
     Yields them for each of the ascending levels. In a list that changes, the last pixel replaces a removed one.
     """
     name, clean = find(noise).name, grey(image)
-    chosen, outcomes = draws(name, seed, index), words(f"{name} {seed} outcomes", index)
+    numbers, outcomes = words(f"{name} {seed}", index), words(f"{name} {seed} outcomes", index)
     pixels = sorted(eligible(clean, noise, white_above))
     now, spent, drawn = image.copy(), set(), 0
     for level in levels:
         while drawn < level and pixels:
-            y, x = pixels[chosen(len(pixels))]
+            choices = len(pixels)  # a number below the remainder of 2**32 would favour the first ones
+            y, x = pixels[next(w * choices >> 32 for w in numbers if w * choices % 2**32 >= 2**32 % choices)]
             outcome, drawn = next(outcomes) * OUTCOMES >> 32, drawn + 1
             if source != "clean" or (y, x) not in spent:
-                after = alter(
-                    noise, int(clean[y, x] if source == "clean" else grey(now[y : y + 1, x : x + 1])[0, 0]), c, outcome
-                )
+                before = clean[y, x] if source == "clean" else grey(now[y : y + 1, x : x + 1])[0, 0]
+                after = alter(noise, int(before), c, outcome)
                 now[y, x] = after if image.ndim == 2 else coloured(image[y, x], after)
             spent.add((y, x))
             listed = grey(now) if source == "current" else clean
-            near = [(y + down, x + right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0)]
-            for pixel in [p for p in near if 0 <= p[0] < len(now) and 0 <= p[1] < len(now[0])] + [(y, x)]:
+            for pixel in [*around(now, y, x), (y, x)]:
                 gone = pixel in spent and not replacement
                 wanted = not gone and is_eligible(listed, noise, *pixel, white_above)
                 if wanted and pixel not in pixels:

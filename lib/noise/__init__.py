@@ -1,8 +1,7 @@
 """The pixel noises (section 3.2): the rule of one attack, and attacked images.
 
-Import from here `perturb`, `perturb_and_count` and `eligible_pixels` (NumPy arrays; `lib.noise.perturbation`),
-`attack_map` (tensors on any device; `lib.noise.tensors`), `PixelNoise` (torchvision; `lib.noise.transform`), `Noise`
-and `NOISES` (`lib.noise.rules`).
+For NumPy arrays `perturb`, `perturb_and_count` and `eligible_pixels`; for tensors on any device `attack_map`; as a
+transform of torchvision `PixelNoise`. A noise is a `Noise`, or a name in `NOISES`.
 """
 
 import importlib

@@ -1,7 +1,6 @@
 """Attacks on single pixels, compiled by Numba. `perturbation` calls it.
 
-The compiled code is cached on disk and knows only when this file changes. So everything from other modules comes in as
-an argument.
+The cached code is compiled again only when this file changes, so what other modules define comes in as an argument.
 """
 
 import numpy as np
@@ -10,28 +9,15 @@ from numba import njit
 BARRED = 16  # taken from the support of a pixel that is not eligible whatever its neighbours are
 
 
-def _compiled(**options):
-    """`njit`, cached on disk; where no cache folder is writable, every process compiles for itself."""
-
-    def decorate(function):
-        try:
-            return njit(cache=True, **options)(function)
-        except RuntimeError:  # Numba's "cannot cache function"
-            return njit(**options)(function)
-
-    return decorate
+def _compiled(function):
+    """Compiled, and cached on disk; where no cache folder is writable, every process compiles for itself."""
+    try:
+        return njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # Numba's "cannot cache function"
+        return njit(nogil=True)(function)
 
 
-@_compiled()
-def start_streams(key: np.uint64, index: np.ndarray) -> np.ndarray:
-    """The start of each image's random stream, (n,) uint64, from the draw's key and the image's number."""
-    streams = np.empty(len(index), np.uint64)
-    for i in range(len(index)):
-        streams[i] = _mixed(key, index[i])
-    return streams
-
-
-@_compiled()
+@_compiled
 def _mixed(state: np.uint64, step: np.uint64) -> np.uint64:
     """SplitMix64's output function, `step` steps after `state` (Steele, Lea and Flood 2014)."""
     z = state + (step + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
@@ -40,55 +26,33 @@ def _mixed(state: np.uint64, step: np.uint64) -> np.uint64:
     return z ^ (z >> np.uint64(31))
 
 
-@_compiled()
+@_compiled
 def _word(stream: np.uint64, step: np.uint64) -> np.uint64:
     """A random number of 32 bits."""
     return _mixed(stream, step) >> np.uint64(32)
 
 
-@_compiled(nogil=True)
-def attack_images(
-    images,
-    height,
-    start,
-    stop,
-    streams,
-    outcome_streams,
-    levels,
-    rows,
-    table,
-    eligible,
-    kind,
-    near,
-    replacement,
-    relists,
-    rereads,
-    noisy,
-    drawn,
-    altered,
-    left,
-):
+@_compiled
+def attack_images(images, height, start, stop, keys, index, levels, rows, tables, reading, noisy, counts):
     """Attack the images `start` to `stop` and write the state after `levels[k]` attacks into row `rows[k]`.
 
-    An image is flat: (H * W,) in row-major order. `cells[:count]` are its eligible pixels, in the order of the draws.
-    Where neighbours matter and the list follows the current image, an attack updates it around the attacked pixel.
+    `cells[:count]` are an image's eligible pixels, in the order of the draws. Where neighbours matter and the current
+    image decides which pixels are eligible, an attack updates them around the attacked pixel.
 
     Args:
         images: (n, H * W) uint8, of `height` rows.
-        streams: (n,) uint64; which pixel is drawn.
-        outcome_streams: (n,) uint64; which row of `table` an attack takes.
+        keys: (2,) uint64, of the random streams: which pixel is drawn, and which row of the table an attack takes.
+        index: (n,) uint64, the images' numbers.
         levels: (levels,) int64, ascending.
-        table: (outcomes, 256) uint8, the brightness after an attack.
-        eligible: (256,) bool.
-        kind: (256,) uint8 or uint16, the kind of each brightness as a neighbour; kind 0 is outside the image.
-        near: (kinds, kinds) bool; whether a pixel of the first kind is eligible beside one of the second.
-            One kind: neighbours do not matter.
-        relists: whether the current image decides which pixels are eligible; else the clean one does.
-        rereads: whether the current image gives the brightness to alter; else the clean one does, and only the first
-            attack on a pixel alters it.
+        tables: `rules.Tables` without the name.
+        reading: three bools: whether a pixel may be drawn again; whether the current image decides which pixels are
+            eligible; whether it gives the brightness to alter. Otherwise the clean image does; only the first attack on
+            a pixel then alters it.
         noisy: (levels, n, H * W) uint8, written.
-        drawn, altered, left: (levels, n) int64, written: attacks made, pixels unlike the clean image, eligible pixels.
+        counts: (3, levels, n) int64, written: attacks made, pixels altered, pixels still eligible.
     """
+    table, eligible, kind, near = tables
+    replacement, relists, rereads = reading
     pixels = images.shape[1]
     width = pixels // height
     stride = width + 2
@@ -104,10 +68,9 @@ def attack_images(
     support = np.zeros(framed, np.int8)  # neighbours that make a pixel eligible
     place = np.empty(pixels if follows else 0, np.uint32)  # where an eligible pixel stands in `cells`
     if looks_beside:
-        for y in range(height):
-            for x in range(width):
-                flat[(y + 1) * stride + x + 1] = y * width + x
-                frame[y * width + x] = (y + 1) * stride + x + 1
+        for p in range(pixels):
+            frame[p] = (p // width + 1) * stride + p % width + 1
+            flat[frame[p]] = p
     now = np.empty(pixels, np.uint8)
     spent = np.empty(pixels, np.bool_)  # attacked before
     cells = np.empty(pixels, np.uint32)
@@ -117,6 +80,7 @@ def attack_images(
 
     for i in range(start, stop):
         clean = images[i]
+        stream, outcome_stream = _mixed(keys[0], index[i]), _mixed(keys[1], index[i])
         now[:] = clean
         spent[:] = False
         count = 0
@@ -125,13 +89,11 @@ def attack_images(
                 kinds[frame[p]] = kind[clean[p]]
             _count_support(kinds, near, pairs, stride, support)
             for p in range(pixels):
-                f = np.uint64(frame[p])
-                support[f] -= BARRED * (not eligible[clean[p]])
-                wanted = support[f] > 0
+                support[frame[p]] -= BARRED * (not eligible[clean[p]])
                 if follows:
                     place[p] = count
                 cells[count] = p
-                count += wanted
+                count += support[frame[p]] > 0
         else:
             for p in range(pixels):
                 cells[count] = p
@@ -140,7 +102,7 @@ def attack_images(
         done = 0
         changed = 0
         step = np.uint64(0)
-        word = _word(streams[i], step)
+        word = _word(stream, step)
         for level in range(len(levels)):
             while done < levels[level] and count > 0:
                 # A uniform integer below `count` without bias (Lemire 2019). The next word is computed early: it does
@@ -149,7 +111,7 @@ def attack_images(
                 product = word * choices
                 low = product & np.uint64(0xFFFFFFFF)
                 step += np.uint64(1)
-                word = _word(streams[i], step)
+                word = _word(stream, step)
                 if low < choices and low < (np.uint64(1) << np.uint64(32)) % choices:
                     continue
                 at = product >> np.uint64(32)
@@ -157,7 +119,7 @@ def attack_images(
                 before = now[p]
                 outcome = 0
                 if random:
-                    number = _word(outcome_streams[i], np.uint64(done)) * np.uint64(len(table))
+                    number = _word(outcome_stream, np.uint64(done)) * np.uint64(len(table))
                     outcome = np.int64(number >> np.uint64(32))
                 after = before if spent[p] and not rereads else table[outcome, before if rereads else clean[p]]
                 now[p] = after
@@ -189,46 +151,37 @@ def attack_images(
                         cells[at] = moved
                         place[moved] = at
                         count += 1 - 2 * gone
-                stays = False
+                found = -BARRED
                 if replacement and eligible[after]:
                     found = 0
                     for k in range(8):
                         found += near[new, kinds[f + around[k]]]
-                    support[f] = found
-                    stays = found > 0
-                else:
-                    support[f] = -BARRED
-                if not stays:
+                support[f] = found
+                if found <= 0:
                     count -= 1
                     last = cells[np.uint64(count)]
                     cells[place[p]] = last
                     place[last] = place[p]
             row = rows[level]
-            for p in range(pixels):
+            for p in range(pixels):  # faster than a slice
                 noisy[row, i, p] = now[p]
-            drawn[row, i] = done
-            altered[row, i] = changed
-            left[row, i] = count
+            counts[0, row, i], counts[1, row, i], counts[2, row, i] = done, changed, count
 
 
-@_compiled()
+@_compiled
 def _count_support(kinds, near, pairs, stride, support):
-    """Write into `support`, for each pixel of a framed image, how many neighbours make it eligible.
-
-    For a few pairs of kinds, the compiler vectorises a loop over all pixels.
-    """
+    """Write into `support`, for each pixel of a framed image, how many neighbours make it eligible."""
     inner = len(kinds) - 2 * (stride + 1)
     above, left, below = kinds[:], kinds[stride:], kinds[2 * stride :]  # the neighbours of the pixel are 0, 1, 2 there
     own, count = kinds[stride + 1 :], support[stride + 1 :]
+    support[:] = 0
     if len(pairs) > 16:
         for f in range(inner):
-            found = 0
             for k in range(3):
-                found += near[own[f], above[f + k]] + near[own[f], below[f + k]]
-            count[f] = found + near[own[f], left[f]] + near[own[f], left[f + 2]]
+                count[f] += near[own[f], above[f + k]] + near[own[f], below[f + k]]
+            count[f] += near[own[f], left[f]] + near[own[f], left[f + 2]]
         return
-    support[:] = 0
-    for k in range(len(pairs)):
+    for k in range(len(pairs)):  # for a few pairs of kinds this is faster: the compiler vectorises the loop
         one, other = np.uint8(pairs[k, 0]), np.uint8(pairs[k, 1])
         for f in range(inner):
             found = np.uint8(above[f] == other) + np.uint8(above[f + 1] == other) + np.uint8(above[f + 2] == other)
@@ -238,17 +191,15 @@ def _count_support(kinds, near, pairs, stride, support):
             count[f] += np.int8(np.uint8(found) * np.uint8(own[f] == one))
 
 
-@_compiled(nogil=True)
+@_compiled
 def relight(colours, clean, brightness, weights, start, stop, lit):
-    """Write the images `start` to `stop` of `colours` at another brightness into `lit`.
+    """Write the images `start` to `stop` of `colours` at another brightness into `lit`, as `perturb` describes.
 
-    Where the brightness is that of `clean`, the colour does not change. Elsewhere a pixel keeps its hue. To darken it,
-    its channels' distances from black are scaled down; to lighten it, those from white. Halves are rounded down, so
-    that the rounded luminance becomes the brightness exactly.
+    Halves are rounded down, so that the rounded luminance becomes the brightness exactly.
 
     Args:
         colours: (n, H * W * 3) uint8.
-        clean: (n, H * W) uint8, the luminance of the colours.
+        clean: (n, H * W) uint8, the luminance of the colours; where it is the brightness, the colour does not change.
         brightness: (levels, n, H * W) uint8.
         weights: (3,) int64, of red, green and blue in the luminance.
         lit: (levels, n, H * W * 3) uint8, written.

@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -39,13 +40,11 @@ def perturb(
     The random stream of an image depends only on (seed, noise, its index). So a subset, another order, another number
     of threads or other levels give the same pixels, and level 20 continues level 10.
 
-    Colour images are attacked by luminance (ITU-R BT.601, rounded as in Pillow's `convert("L")`). It decides which
-    pixels are eligible and is the brightness b in the rules. So draws, counts and the luminance of the result are those
-    of the grey image. The attacked pixel takes the luminance b and keeps the hue of the clean image. To darken it, each
-    channel x becomes x b / y, where y is the clean luminance before rounding. To lighten it, each channel becomes
-    255 - (255 - x) (255 - b) / (255 - y), a mixture with white. Both are rounded to the nearest integer, halves down.
-    A pure blue (0, 0, 255), of luminance 29, is (0, 0, 123) at 14 and (238, 238, 255) at 240. Three equal channels give
-    the grey result three times.
+    Colour images are attacked by luminance (ITU-R BT.601, rounded as in Pillow's `convert("L")`): it is the brightness
+    b in the rules, so draws and counts are those of the grey image. The attacked pixel takes the luminance b and keeps
+    the hue of the clean image. To darken it, each channel x becomes x b / y, where y is the clean luminance before
+    rounding; to lighten it, 255 - (255 - x) (255 - b) / (255 - y). Both are rounded to the nearest integer, halves
+    down. A pure blue (0, 0, 255), of luminance 29, is (0, 0, 123) at 14 and (238, 238, 255) at 240.
 
     Args:
         images: (n, H, W) uint8, or (n, H, W, 3) uint8 with red, green and blue; not changed. A single image is
@@ -63,10 +62,10 @@ def perturb(
 
     Returns:
         as `images` for one level, (levels, ...) for a sequence. If no eligible pixel is left, further attacks do
-        nothing; `perturb_and_count` returns how many attacks were made.
+        nothing.
 
     Raises:
-        ValueError: if an argument is not as described; it says what was given and what is allowed.
+        ValueError: if an argument is not as described.
     """
     return perturb_and_count(
         images, noise, attacks, c=c, seed=seed, index=index, replacement=replacement, source=source
@@ -87,8 +86,7 @@ def perturb_and_count(
     """Attack as `perturb` does, and count.
 
     A pixel is altered if its brightness (for colours, its luminance) differs from that in the clean image. An attack
-    may leave a pixel as bright as it was (85 under White to Black with c = 2) or, when a pixel is drawn again, bring
-    the clean brightness back; such pixels are not altered.
+    may leave it as it was (85 under White to Black with c = 2) or, when a pixel is drawn again, bring it back.
 
     Returns:
         the images as `perturb`; then attacks made, pixels altered and pixels still eligible, each (n,) or (levels, n)
@@ -98,64 +96,44 @@ def perturb_and_count(
         ValueError: as `perturb`.
     """
     noise = find(noise)
-    given = _checked_images(images)
-    index = checked_index(index, given.shape[:1])
-    levels = _checked_levels(attacks)
+    _check_images(images)
+    index = checked_index(index, len(images))
+    must = f"attacks must be an integer from 0 to {MOST_ATTACKS:,}, or a sequence of them"
+    levels = _whole_numbers(attacks, MOST_ATTACKS, must, lambda shape: len(shape) < 2 and 0 not in shape)
     check_seed(seed)
     check_drawing(replacement, source)
     tables = tabulated(noise, default_c(noise, c))
-    one, levels = levels.ndim == 0, np.atleast_1d(levels)
-    found = attack_tabulated(given, tables, levels, seed, index, bool(replacement), source)
-    noisy, drawn, altered, left = (each[0] for each in found) if one else found
-    return noisy, drawn, altered, left
+    return attack_tabulated(images, tables, levels, seed, index, bool(replacement), source)
 
 
-def stream_keys(tables: Tables, seed: int) -> tuple[int, int]:
-    """The keys of one draw's random streams, 0 to 2**64 - 1: of the pixels, and of the outcomes of a random rule."""
+def stream_keys(tables: Tables, seed: int) -> np.ndarray:
+    """The keys of one draw's random streams, (2,) uint64: of the pixels, and of the outcomes of a random rule."""
     texts = f"{tables.name} {int(seed)}", f"{tables.name} {int(seed)} outcomes"
-    first, second = (int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") for text in texts)
-    return first, second
+    digests = [hashlib.sha256(text.encode()).digest() for text in texts]
+    return np.array([int.from_bytes(digest[:8], "little") for digest in digests], np.uint64)
 
 
 def attack_tabulated(
     given: np.ndarray, tables: Tables, levels: np.ndarray, seed: int, index: np.ndarray, replacement: bool, source: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """`perturb_and_count` with a noise as tables and levels (levels,), for arguments that are checked."""
+    """`perturb_and_count` with a noise as tables and levels () or (levels,), for arguments that are checked."""
     from lib.noise import kernel  # imports Numba, which a check of parameters does not need
 
     n, height, width = given.shape[:3]
-    coloured = given.ndim == 4
+    grey = colour.luminance(given) if given.ndim == 4 else given
     # One layout for the compiled code: contiguous and writable. It is not written to.
-    images = np.require(colour.luminance(given) if coloured else given, requirements="CW").reshape(n, height * width)
-    streams = [kernel.start_streams(np.uint64(key), index.astype(np.uint64)) for key in stream_keys(tables, seed)]
-    ascending = np.argsort(levels, kind="stable")
-    noisy = np.empty((len(levels), *images.shape), np.uint8)
-    drawn, altered, left = (np.empty((len(levels), n), np.int64) for _ in range(3))
-
-    def attack(start: int, stop: int) -> None:
-        kernel.attack_images(
-            images,
-            height,
-            start,
-            stop,
-            *streams,
-            levels[ascending],
-            ascending,
-            *tables[1:],
-            replacement,
-            *SOURCES[source],
-            noisy,
-            drawn,
-            altered,
-            left,
-        )
-
-    _in_threads(attack, n)
-    if coloured:
+    images = np.require(grey, requirements="CW").reshape(n, height * width)
+    keys, index = stream_keys(tables, seed), index.astype(np.uint64)
+    rows = np.argsort(levels, axis=None, kind="stable")
+    noisy = np.empty((levels.size, *images.shape), np.uint8)
+    counts = np.empty((3, levels.size, n), np.int64)
+    how = keys, index, levels.ravel()[rows], rows, tables[1:], (replacement, *SOURCES[source]), noisy, counts
+    _in_threads(lambda *part: kernel.attack_images(images, height, *part, *how), n)
+    if given.ndim == 4:
         colours = np.require(given, requirements="CW").reshape(n, 3 * height * width)
-        grey, noisy = noisy, np.empty((len(levels), *colours.shape), np.uint8)
-        _in_threads(lambda *part: kernel.relight(colours, images, grey, colour.WEIGHTS, *part, noisy), n)
-    return noisy.reshape(len(levels), *given.shape), drawn, altered, left
+        brightness, noisy = noisy, np.empty((levels.size, *colours.shape), np.uint8)
+        _in_threads(lambda *part: kernel.relight(colours, images, brightness, colour.WEIGHTS, *part, noisy), n)
+    return noisy.reshape(*levels.shape, *given.shape), *counts.reshape(3, *levels.shape, n)
 
 
 def deciding(noise: str | Noise, c: float, replacement: bool, source: str) -> tuple[bool, str]:
@@ -181,29 +159,26 @@ def deciding(noise: str | Noise, c: float, replacement: bool, source: str) -> tu
 
 
 def eligible_pixels(images: np.ndarray, noise: str | Noise) -> np.ndarray:
-    """The pixels that are eligible for the first attack (section 3.2).
-
-    Args:
-        images: as in `perturb`.
-        noise: a name in `NOISES`, or a `Noise`.
-
-    Returns:
-        (n, H, W) bool.
-
-    Raises:
-        ValueError: as `perturb`.
-    """
+    """The pixels that are eligible for the first attack (section 3.2), (n, H, W) bool; images as in `perturb`."""
     noise = find(noise)
-    images = _checked_images(images)
+    _check_images(images)
     images = colour.luminance(images) if images.ndim == 4 else images
     _, _, eligible, kind, near = tabulated(noise, default_c(noise))
-    mask = eligible[images]
-    if noise.beside is not None:
-        _, height, width = images.shape
-        kinds = np.pad(kind[images], ((0, 0), (1, 1), (1, 1)))  # 0: outside the image
-        shifts = [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]
-        mask &= np.any([near[kind[images], kinds[:, y : y + height, x : x + width]] for y, x in shifts], axis=0)
-    return mask
+    if noise.beside is None:
+        return eligible[images]
+    return eligible[images] & beside(np.pad(kind[images], ((0, 0), (1, 1), (1, 1))), near)
+
+
+def beside(kinds: Any, near: Any) -> Any:
+    """Whether a neighbour makes a pixel eligible, (n, H, W) bool, of arrays or tensors.
+
+    `kinds` is (n, H + 2, W + 2), in a frame of 0 for what is outside the image, and `near` as in `Tables`.
+    """
+    _, height, width = kinds[:, 2:, 2:].shape
+    found = False
+    for y, x in ((0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2)):
+        found = found | near[kinds[:, 1:-1, 1:-1], kinds[:, y : y + height, x : x + width]]
+    return found
 
 
 def check_seed(seed: int) -> None:
@@ -211,9 +186,9 @@ def check_seed(seed: int) -> None:
         raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, not {seed!r}")
 
 
-def _checked_images(images: np.ndarray) -> np.ndarray:
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
-        given = images.dtype if isinstance(images, np.ndarray) else type(images).__name__
+def _check_images(images: np.ndarray) -> None:
+    given = images.dtype if isinstance(images, np.ndarray) else type(images).__name__
+    if given != np.uint8:
         raise ValueError(f"images must be a NumPy array of uint8, not {given}")
     if images.ndim not in (3, 4) or images.shape[3:] not in ((), (3,)) or 0 in images.shape[1:]:
         raise ValueError(
@@ -223,40 +198,23 @@ def _checked_images(images: np.ndarray) -> np.ndarray:
         raise ValueError(f"{images.shape} is the shape of one colour image; give it as image[None]")
     if (images.shape[1] + 2) * (images.shape[2] + 2) > MOST_PIXELS:
         raise ValueError(f"an image must have less than 2**31 pixels with a frame of one around it, not {images.shape}")
-    return images
 
 
-def checked_index(index: np.ndarray | Sequence[int] | None, shape: tuple[int]) -> np.ndarray:
-    """The numbers of the images as int64 of this shape, (n,); None: 0..n-1."""
-    if index is None:
-        return np.arange(*shape)
-    must = f"index must hold {shape[0]} integers from 0 to 2**63 - 1"
-    found = _whole_numbers(index, 2**63 - 1, must)
-    if found.shape != shape:
-        raise ValueError(f"{must}, not the shape {found.shape}")
-    return found
+def checked_index(index: np.ndarray | Sequence[int] | None, n: int) -> np.ndarray:
+    """The numbers of the images, (n,) int64; None: 0..n-1."""
+    must = f"index must hold {n} integers from 0 to 2**63 - 1"
+    return np.arange(n) if index is None else _whole_numbers(index, 2**63 - 1, must, lambda shape: shape == (n,))
 
 
-def _checked_levels(attacks: int | Sequence[int]) -> np.ndarray:
-    """() or (levels,) int64."""
-    must = f"attacks must be an integer from 0 to {MOST_ATTACKS:,}, or a sequence of them"
-    levels = _whole_numbers(attacks, MOST_ATTACKS, must)
-    if levels.ndim > 1 or not levels.size:
-        raise ValueError(f"{must}, not the shape {levels.shape}")
-    return levels
-
-
-def _whole_numbers(given: object, most: int, must: str) -> np.ndarray:
-    """The given integers from 0 to `most`, as an int64 array of the same shape.
-
-    Raises:
-        ValueError: if a value is not one; the message is `must` and the first such value.
-    """
+def _whole_numbers(given: object, most: int, must: str, fits: Callable[[tuple], bool]) -> np.ndarray:
+    """The given integers from 0 to `most`, as int64; ValueError with `must` if a value or the shape is not allowed."""
     values = np.asarray(given, None if isinstance(given, np.ndarray) else object)  # object: without rounding
     fit = values.dtype.kind in "iu" and (not values.size or (values.min() >= 0 and values.max() <= most))
     for value in [] if fit else values.ravel().tolist():
         if not is_whole(value, most):
             raise ValueError(f"{must}, not {value!r}")
+    if not fits(values.shape):
+        raise ValueError(f"{must}, not the shape {values.shape}")
     return values.astype(np.int64)
 
 

@@ -57,19 +57,19 @@ def across_the_middle(b: int, n: int) -> bool:
 class Noise:
     """One pixel noise, declared by plain functions of brightness 0..255.
 
-    The functions are tabulated at the first use of each c. They must be deterministic; a random noise sets `random`.
+    The functions are tabulated at the first use of each c and must be deterministic; a random noise sets `random`.
 
     Args:
-        name: a lower-case letter, then at most 63 lower-case letters, digits and underscores; part of the random
-            stream and of file names. "none" is reserved for images without noise.
+        name: a lower-case letter, then at most 63 lower-case letters, digits and underscores, but not "none"; part of
+            the random stream and of file names.
         short: the abbreviation in tables.
         alter: (b, c) -> the altered brightness, truncated to an int and clamped to 0..255 afterwards.
         c: the default of c.
         eligible: b -> whether a pixel of this brightness may be attacked.
         beside: (b, n) -> whether a neighbour of brightness n makes it eligible; at least one of the up to 8 neighbours
             in the image must. None: the neighbours do not matter.
-        random: whether `alter` is (b, c, u) with a random u, drawn for each attack from the image's stream. It takes
-            the `OUTCOMES` values 1/512, 3/512, ..., 511/512, all equally likely.
+        random: whether `alter` is (b, c, u), with u one of the `OUTCOMES` equally likely values 1/512, 3/512, ...,
+            511/512, drawn for each attack.
 
     Raises:
         ValueError: if the name is not allowed.
@@ -97,9 +97,7 @@ class Tables(NamedTuple):
     name: str
     altered: np.ndarray  # (outcomes, 256) uint8, the brightness after an attack; one outcome, or `OUTCOMES`
     eligible: np.ndarray  # (256,) bool
-    kind: (
-        np.ndarray
-    )  # (256,) uint8 or uint16: brightnesses that are alike as neighbours are of one kind, from 1; 0 is outside
+    kind: np.ndarray  # (256,) uint8 or uint16, from 1: one for brightnesses that are alike as neighbours; 0 is outside
     near: np.ndarray  # (kinds, kinds) bool: the first is eligible beside the second; (1, 1) if neighbours do not matter
 
 
@@ -110,11 +108,7 @@ def is_whole(value: object, most: int) -> bool:
 
 @lru_cache(typed=True)
 def white_to_black(above: int = 0) -> Noise:
-    """White to Black with white meaning b > `above`: 0, or 100 as the paper tried before (section 3.2).
-
-    Raises:
-        ValueError: unless `above` is an integer from 0 to 254.
-    """
+    """White to Black with white meaning b > `above`, 0 to 254: 0, or 100 as the paper tried before (section 3.2)."""
     if not is_whole(above, 254):
         raise ValueError(f"above must be an integer from 0 to 254, not {above!r}")
     return Noise("white_to_black", "WtB", alter=darken, c=2, eligible=partial(lt, int(above)))
@@ -135,11 +129,7 @@ NOISES = {
 
 
 def find(noise: str | Noise) -> Noise:
-    """The noise of this name, or the noise itself.
-
-    Raises:
-        ValueError: if there is no noise of this name; it lists the names.
-    """
+    """The noise of this name, or the noise itself; ValueError, with all names, if there is no noise of this name."""
     if isinstance(noise, Noise):
         return noise
     if not isinstance(noise, str) or noise not in NOISES:
@@ -148,11 +138,7 @@ def find(noise: str | Noise) -> Noise:
 
 
 def default_c(noise: str | Noise, c: float | None = None) -> float:
-    """`c` as a float, or the noise's default if it is None.
-
-    Raises:
-        ValueError: unless c is a finite number above 0.
-    """
+    """`c` as a float, or the noise's default if it is None; ValueError unless it is a finite number above 0."""
     value = find(noise).c if c is None else c
     try:
         number = float(value) if _is_real(value) else math.nan
@@ -166,49 +152,35 @@ def default_c(noise: str | Noise, c: float | None = None) -> float:
 def altered_table(noise: str | Noise, c: float | None = None) -> np.ndarray:
     """The brightness after one attack on each brightness 0..255, truncated and clamped (equations (3) and (4)).
 
-    Returns:
-        (256,) uint8; of a random noise (OUTCOMES, 256).
-
-    Raises:
-        ValueError: as `tabulated`.
+    (256,) uint8; of a random noise (OUTCOMES, 256). Raises ValueError as `tabulated` does.
     """
-    table = tabulated(find(noise), default_c(noise, c)).altered
-    return table.copy() if len(table) > 1 else table[0].copy()
+    table = tabulated(find(noise), default_c(noise, c)).altered.copy()
+    return table if len(table) > 1 else table[0]
 
 
 @lru_cache
 def tabulated(noise: Noise, c: float) -> Tables:
-    """The noise at this c as tables.
-
-    Raises:
-        ValueError: if a rule is not deterministic, or if an altered brightness is not a number.
-    """
+    """The noise at this c; ValueError if a rule is not deterministic, or if an altered brightness is not a number."""
     draws = [((number + 0.5) / OUTCOMES,) for number in range(OUTCOMES)] if noise.random else [()]
     altered = _values(noise, "alter", [(b, c, *u) for u in draws for b in range(256)])
     for number, value in enumerate(altered):
         if not _is_real(value) or math.isnan(value):
-            raise ValueError(
-                f"{noise.name} with c = {c:g} makes {value!r} of brightness {number % 256}, which is not a number"
-            )
+            made = f"{value!r} of brightness {number % 256}"
+            raise ValueError(f"{noise.name} with c = {c:g} makes {made}, which is not a number")
     table = np.array([int(min(max(value, 0), 255)) for value in altered], np.uint8).reshape(-1, 256)
     eligible = np.array(_values(noise, "eligible", [(b,) for b in range(256)]), bool)
-    kind, near = np.zeros(256, np.uint8), np.zeros((1, 1), bool)
-    if noise.beside is not None:
-        pairs = np.array(_values(noise, "beside", [(b, n) for b in range(256) for n in range(256)]), bool)
-        beside = pairs.reshape(256, 256)
-        both = np.concatenate([beside, beside.T], axis=1)  # what each brightness is to every other, and they to it
-        _, first, kind = np.unique(both, axis=0, return_index=True, return_inverse=True)
-        near = np.pad(beside[np.ix_(first, first)], (1, 0))
-        kind = (kind.ravel() + 1).astype(np.uint8 if len(near) <= 256 else np.uint16)
+    if noise.beside is None:
+        return Tables(noise.name, table, eligible, np.zeros(256, np.uint8), np.zeros((1, 1), bool))
+    pairs = np.array(_values(noise, "beside", [(b, n) for b in range(256) for n in range(256)]), bool).reshape(256, 256)
+    both = np.concatenate([pairs, pairs.T], axis=1)  # what each brightness is to every other, and they to it
+    _, first, kind = np.unique(both, axis=0, return_index=True, return_inverse=True)
+    near = np.pad(pairs[np.ix_(first, first)], (1, 0))
+    kind = (kind.ravel() + 1).astype(np.uint8 if len(near) <= 256 else np.uint16)
     return Tables(noise.name, table, eligible, kind, near)
 
 
 def _values(noise: Noise, rule: str, arguments: list[tuple]) -> list[Any]:
-    """The values of a rule, which is called twice, the second time in the opposite order.
-
-    Raises:
-        ValueError: if the two differ.
-    """
+    """The values of a rule; ValueError if they differ when it is called again, in the opposite order."""
     function = getattr(noise, rule)
     values = [function(*given) for given in arguments]
     again = [function(*given) for given in reversed(arguments)][::-1]

@@ -18,25 +18,23 @@ class PixelNoise(v2.Transform):
     """Attacks the pixels of every image; each image and each call is a draw of its own.
 
     The draws come from torch's CPU generator: `torch.manual_seed` reproduces them, on every device, and every worker of
-    a DataLoader has different ones. As with all transforms of torchvision's v2, labels, boxes and masks beside an image
-    pass through, only the first of several plain tensors is the image, and a tv_tensor stays one. For example::
+    a DataLoader has different ones. As with all transforms of torchvision's v2, what is beside an image passes through,
+    only the first of several plain tensors is the image, and a tv_tensor stays one. For example::
 
         augment = v2.Compose([PixelNoise("white_to_black", (0, 100)), v2.ToDtype(torch.float32, scale=True)])
+
+    An image is uint8 of shape (C, H, W), a batch (..., C, H, W), with C = 1 (grey) or 3 (red, green and blue, by
+    luminance: see `perturb`). H and W are the image's own, so put this before any resizing. The output has the same
+    shape, type and device. A batch on a CUDA device is attacked there under the default reading, otherwise on the CPU;
+    the pixels are the same.
 
     Args:
         noise: a name in `NOISES`, or a `Noise`.
         attacks: pixels to attack; or (low, high), from which each image draws its own number, both ends included.
-        c: the constant of equations (3) and (4), above 0; None: the noise's default.
-        replacement: as in `perturb`.
-        source: as in `perturb`.
-
-    An image is uint8 of shape (C, H, W), a batch (..., C, H, W), with C = 1 (grey) or 3 (red, green and blue, by
-    luminance: see `perturb`). H and W are the image's own, so put this before any resizing. The output has the same
-    shape, type and device. A batch on a CUDA device is attacked there if `replacement` and `source` are the defaults,
-    otherwise on the CPU; the pixels are the same.
+        c, replacement, source: as in `perturb`.
 
     Raises:
-        ValueError: if an argument is not as described; it says what was given and what is allowed.
+        ValueError: if an argument is not as described.
         TypeError: at the call, if the input is not a uint8 tensor, or holds no image.
     """
 
@@ -90,9 +88,9 @@ class PixelNoise(v2.Transform):
         for number in np.unique(attacks):
             index = np.flatnonzero(attacks == number)
             found, *_ = attack_tabulated(
-                clean[index], self.tables, np.array([number]), seed, index, self.replacement, self.source
+                clean[index], self.tables, np.array(number), seed, index, self.replacement, self.source
             )
-            noisy[index] = found[0]
+            noisy[index] = found
         return torch.from_numpy(noisy)
 
     def _on_device(self, images: Tensor, levels: Tensor, seed: int) -> Tensor:
