@@ -129,9 +129,10 @@ def at_levels(attack_plan: AttackPlan) -> pd.DataFrame:
     """
     images, labels = (each[: attack_plan.images] for each in (data.load().test_images, data.load().test_labels))
     plan = swept(attack_plan)
+    each = {noise: _evaluated(plan, noise, len(images)) for noise in plan.noises} if plan else {}
     rows = []
-    for noise in plan.noises if plan else ():
-        for attacks, noisy, predicted in zip(*_evaluated(plan, noise, len(images)), strict=True):
+    for noise, levels in each.items():
+        for attacks, noisy, predicted in zip(*levels, strict=True):
             correct = (predicted == labels)[None]
             l0, l2, _ = perturbation_sizes(257 * noisy.astype(np.uint16), images)
             rows.append((noise, attacks, 100 * correct.mean(), *interval(correct), len(labels), l0.mean(), l2.mean()))
