@@ -116,14 +116,16 @@ def saved(name: str, words: str, outputs: Path = OUTPUTS) -> display.Image:
 
 
 @style.context(STYLE)
-def digits(images: np.ndarray, labels: list[list[str]] | None = None, rows: list[str] | None = None) -> Figure:
+def digits(
+    images: np.ndarray, labels: list[list[str]] | None = None, rows: list[str] | None = None, heading: str = ""
+) -> Figure:
     """A grid of images (rows, columns, H, W) uint8, with a label under each and a name before each row.
 
     Where a label is empty no image is drawn.
     """
     height, width = images.shape[:2]
     lines = max((label.count("\n") + 1 for row in labels or [] for label in row), default=0)
-    figure = Figure(figsize=(1.05 * width + (1.6 if rows else 0), (1.1 + 0.2 * lines) * height))
+    figure = Figure(figsize=(1.05 * width + (1.6 if rows else 0), (1.1 + 0.2 * lines) * height + 0.4 * bool(heading)))
     axes = figure.subplots(height, width, squeeze=False)
     for y in range(height):
         for x in range(width):
@@ -138,7 +140,8 @@ def digits(images: np.ndarray, labels: list[list[str]] | None = None, rows: list
                 axes[y, x].set_xlabel(labels[y][x], fontsize=9, labelpad=3)
         if rows:
             axes[y, 0].set_ylabel(rows[y], rotation=0, ha="right", va="center", fontsize=10, labelpad=6)
-    figure.tight_layout(pad=0.4)
+    figure.suptitle(heading, fontsize=11)
+    figure.tight_layout(pad=0.6)
     return figure
 
 
