@@ -19,7 +19,7 @@ from lib.evaluation.results import interval
 from lib.evaluation.sweep import Predictions, recorded
 from lib.paper import PAPER_NOISES, TABLE_2_LEVELS, read_table_2
 from lib.statistics.bootstrap import limits, resample
-from lib.statistics.contrasts import HIGHER, LOWER, UNDECIDED, verdict
+from lib.statistics.contrasts import verdict
 from lib.store import data
 
 L2_BOUND = 1.5  # of the accuracies that the paper quotes (Schott et al. 2018)
@@ -234,30 +234,3 @@ def paper_margins() -> pd.DataFrame:
         for noise in noises
     ]
     return pd.DataFrame(rows, columns=["method", "terms", "margin"])
-
-
-def by_terms(margins: pd.DataFrame) -> pd.DataFrame:
-    """Claim 12 for one network on each of TERMS, and by the paper's own Table 2.
-
-    Args:
-        margins: as `margins` gives them.
-
-    Returns:
-        Columns: noises, nearer to Pointwise, nearer to DeepFool or Boundary (how many), claim (supported if all noises
-        are nearer to Pointwise, contradicted if one is nearer to the others, else undecided; "-" without noises), paper
-        (how many are nearer to Pointwise by `paper_margins`).
-    """
-    paper, rows = paper_margins(), {}
-    for terms, words in TERMS.items():
-        found = margins.loc[margins["terms"] == terms, "verdict"]
-        printed = paper.loc[paper["terms"] == terms, "margin"]
-        yes, no = (found == HIGHER).sum(), (found == LOWER).sum()
-        claim = "supported" if yes == len(found) else "contradicted" if no else UNDECIDED
-        rows[words] = {
-            "noises": len(found),
-            "nearer to Pointwise": yes,
-            "nearer to DeepFool or Boundary": no,
-            "claim": claim if len(found) else "-",
-            "paper": f"{(printed > 0).sum()} of {len(printed)}" if len(printed) else "-",
-        }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("terms")

@@ -83,12 +83,7 @@ class AttackPlan(BaseModel):
     def recorded_steps(self, attack: str) -> list[int]:
         """The numbers of steps with which this attack is recorded on all its images with the weights on disk."""
         some = {read_arrays(path)[0]["recipe"]["steps"] for path in self.folder.glob(f"{attack}-*.npz")}
-        return sorted(steps for steps in some if self.alone(attack, steps).recorded)
-
-    @property
-    def recorded(self) -> bool:
-        """Whether all blocks are recorded with the weights on disk."""
-        return parts.recorded(self.blocks(), self.weights)
+        return sorted(steps for steps in some if parts.recorded(self.alone(attack, steps).blocks(), self.weights))
 
     @property
     def folder(self) -> Path:
@@ -96,20 +91,13 @@ class AttackPlan(BaseModel):
 
     def blocks(self, attack: str | None = None) -> list[Block]:
         """The blocks of all attacks, or of one."""
-        return [
-            Block(
-                self.folder,
-                {
-                    "attack": name,
-                    "steps": self.steps.get(name, ATTACKS[name].steps),
-                    "seed": self.seed,
-                    "first": first,
-                    "images": min(IMAGES_TOGETHER, self.count(name) - first),
-                },
-            )
-            for name in ([attack] if attack else self.attacks)
-            for first in range(0, self.count(name), IMAGES_TOGETHER)
-        ]
+        found = []
+        for name in [attack] if attack else self.attacks:
+            common = {"attack": name, "steps": self.steps.get(name, ATTACKS[name].steps), "seed": self.seed}
+            for first in range(0, count := self.count(name), IMAGES_TOGETHER):
+                some = {"first": first, "images": min(IMAGES_TOGETHER, count - first)}
+                found.append(Block(self.folder, common | some))
+        return found
 
 
 class Block(Part):
@@ -164,14 +152,8 @@ def run(attack_plan: AttackPlan) -> dict[str, int]:
         write_arrays(block.path, record | {"recipe": block.recipe}, vars(block.search(net)))
         bar.update(block.size)
 
-    return parts.complete(
-        attack_plan.blocks(),
-        record["weights"],
-        make,
-        check=lambda block: _check(block, net),
-        recompute=attack_plan.recompute,
-        title=f"{attack_plan.model} attacks",
-    )
+    options = {"recompute": attack_plan.recompute, "title": f"{attack_plan.model} attacks"}
+    return parts.complete(attack_plan.blocks(), record["weights"], make, lambda block: _check(block, net), **options)
 
 
 def findings(attack_plan: AttackPlan) -> Iterator[tuple[Block, Found]]:

@@ -161,32 +161,22 @@ def scores(found: Evaluated) -> Scores:
     images = found.wrong.shape[1]
     often = np.rint(images * resample(np.eye(images)))  # whole numbers, whose sums are exact
     weights = np.concatenate([np.ones((1, images)), often]).astype(np.float32)
-    some = [
-        np.ascontiguousarray(each.T)
-        for each in np.split(weights, range(SAMPLES_TOGETHER, len(weights), SAMPLES_TOGETHER))
-    ]
+    places = range(SAMPLES_TOGETHER, len(weights), SAMPLES_TOGETHER)
+    some = [np.ascontiguousarray(each.T) for each in np.split(weights, places)]
 
-    def areas(measure: str) -> np.ndarray:
-        """(AUROC and risk, rows, 1 + samples)."""
-        rows = zip(found.doubts[measure], found.wrong, strict=True)
-        return np.stack([np.concatenate([_areas(*row, each) for each in some], axis=1) for row in rows], axis=1)
-
-    def calibration(name: str, wrong: np.ndarray) -> np.ndarray:
+    def sampled(score: Callable, name: str, wrong: np.ndarray) -> np.ndarray:
+        """(..., rows, 1 + samples)."""
         rows = zip(found.doubts[name], wrong, strict=True)
-        return _centred(np.stack([np.concatenate([calibration_error(*row, each) for each in some]) for row in rows]))
+        return np.stack([np.concatenate([score(*row, each) for each in some], axis=-1) for row in rows], axis=-2)
 
-    both = {measure: areas(measure) for measure in found.measures}
+    both = {measure: sampled(_areas, measure, found.wrong) for measure in found.measures}
     wrong = {"softmax": found.wrong, "mean": found.mean_wrong}  # where a prediction has a probability
+    calibration = {name: _centred(sampled(calibration_error, name, own)) for name, own in wrong.items()}
     sure = found.wrong & (found.doubts["softmax"] <= 1 - SURE)
     with np.errstate(invalid="ignore"):
         confidently = (sure @ weights.T) / (found.wrong @ weights.T)
-    return Scores(
-        found,
-        {measure: each[0] for measure, each in both.items()},
-        {measure: each[1] for measure, each in both.items()},
-        {name: calibration(name, own) for name, own in wrong.items()},
-        confidently,
-    )
+    aurocs, risks = ({measure: each[place] for measure, each in both.items()} for place in (0, 1))
+    return Scores(found, aurocs, risks, calibration, confidently)
 
 
 def _areas(doubt: np.ndarray, wrong: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -194,20 +194,11 @@ def record(model: str, outputs: Path = OUTPUTS, images: int = 2_000, recompute: 
             found.append(doubts(*cut.evaluate(attacked)))
             bar.update(len(attacked))
         arrays = {name: np.stack([row[name] for row in found]) for name in found[0]}
-        write_arrays(part.path, origin | {"recipe": part.recipe}, {name: _small(each) for name, each in arrays.items()})
+        small = {name: each if each.dtype == np.uint8 else each.astype(np.float16) for name, each in arrays.items()}
+        write_arrays(part.path, origin | {"recipe": part.recipe}, small)
 
-    return parts.complete(
-        [wanted],
-        origin["weights"],
-        make,
-        check=lambda part: _check(part, cut),
-        recompute=recompute,
-        title=f"{model} with dropout",
-    )
-
-
-def _small(values: np.ndarray) -> np.ndarray:
-    return values if values.dtype == np.uint8 else values.astype(np.float16)
+    options = {"check": lambda part: _check(part, cut), "recompute": recompute, "title": f"{model} with dropout"}
+    return parts.complete([wanted], origin["weights"], make, **options)
 
 
 def _check(part: Doubts, cut: Cut) -> int:
