@@ -16,14 +16,8 @@ from lib.store import data
 from lib.store.files import file_hash
 
 MODEL = "tiny:conv_net@quick"
-STEPS = {
-    "deepfool": 20,
-    "basic_iterative": 10,
-    "boundary": 6_000,
-    "pointwise": 50,
-    "salt_and_pepper": 50,
-    "gaussian_noise": 5,
-}
+STEPS = {"deepfool": 20, "basic_iterative": 10, "boundary": 6_000, "pointwise": 50, "salt_and_pepper": 50}
+STEPS["gaussian_noise"] = 5
 QUICK = {name: min(steps, 15) for name, steps in STEPS.items()}
 
 
@@ -196,11 +190,6 @@ def test_a_record_that_does_not_follow_from_the_weights_is_an_error(outputs, cha
 def test_a_wrong_plan_is_refused(tmp_path, change, message):
     with pytest.raises(ValidationError, match=message):
         small(tmp_path, **change)
-
-
-def test_attacks_without_weights_name_the_command(tmp_path):
-    with pytest.raises(FileNotFoundError, match="make train MODEL=resnet34"):
-        runs.run(small(tmp_path, model="resnet34"))
 
 
 def test_a_new_attack_joins_by_its_entry_alone(outputs, monkeypatch):
