@@ -191,7 +191,7 @@ def test_pictures_depend_on_what_they_show_alone():
 def test_words_say_how_sure_the_network_is_with_dropout_too(tmp_path):
     """With dropout by the mean of thirty passes, in which some of the inputs of the last layer are missing."""
     seen = look(STATE)
-    passes = Cut.of(networks.load("fc"), "fc").ask(np.stack([seen.state.image, seen.noisy]))[1]
+    passes = Cut.of(networks.load("fc"), "fc").evaluate(np.stack([seen.state.image, seen.noisy]))[1]
     assert passes.shape == (30, 2, 10) and seen.dropped is not None
     np.testing.assert_allclose(seen.dropped, passes.mean(axis=0), atol=1e-6)
     chances = np.full((3, 10), 0.01)

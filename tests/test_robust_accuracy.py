@@ -1,4 +1,5 @@
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,7 @@ EtA = (40)	82.3
 """
 
 
-def test_the_paper_table_is_the_papers():
+def test_table_2_is_as_printed_in_the_paper():
     names = {"DeepFool": "deepfool", "Boundary": "boundary", "Pointwise": "pointwise"}
     names |= {noise.short: name for name, noise in NOISES.items()}
     table = {(row.method, row.attacks): row.accuracy for row in read_table_2().fillna(0).itertuples()}
@@ -41,7 +42,7 @@ def test_the_paper_table_is_the_papers():
     assert TABLE_2.split() == paper.partition("ResNet-50/CNN")[2].partition("()")[0].split()
 
 
-def test_an_image_is_robust_beyond_its_distance_and_where_nothing_was_found():
+def test_what_counts_as_robust():
     found = pd.DataFrame(
         {"method": "deepfool", "fooled": [True, True, True, False], "started": [True, True, True, False]}
         | {"l2": [0.0, 1.5, 1.6, 0.0], "l0": [0, 9, 10, 0]}
@@ -54,47 +55,32 @@ def test_an_image_is_robust_beyond_its_distance_and_where_nothing_was_found():
     assert (row["low"], row["high"]) == pytest.approx((100 * wilson.low, 100 * wilson.high), abs=1e-4)
 
 
-def test_the_papers_own_table_is_against_pointwise_at_200_attacks_and_for_it_by_its_groups():
+def test_the_margins_of_the_papers_own_table():
     own = robust_accuracy.paper_margins().set_index(["method", "terms"])["margin"]
     assert own["white_to_black", "paper_bound"] == pytest.approx((44.7 - 21.0) - (91.0 - 44.7))
     assert own["white_to_black", "paper_groups"] == pytest.approx((44.7 - 21.0) - (91.0 - 87.9))
     assert (own.xs("paper_bound", level="terms") < 0).all() and (own.xs("paper_groups", level="terms") > 0).all()
 
 
-def near(table: np.ndarray) -> Nearness:
-    """Robust or not: (images, the noise on either side and QUOTED)."""
-    return Nearness("white_to_black", "paper_bound", 1.5, robust_accuracy._accuracies(table), len(table))
+def margin(table: np.ndarray) -> pd.Series:
+    """Of whether images are robust, (images, the noise against either side and QUOTED)."""
+    found = Nearness("white_to_black", "paper_bound", 1.5, robust_accuracy._accuracies(table), len(table))
+    return robust_accuracy.margins([found]).iloc[0]
 
 
 def test_the_margin_has_a_paired_interval():
-    """The noise fools the very images that Pointwise does: near to it for certain; with the attacks alike, to none."""
+    """The noise fools the same images as Pointwise: certainly nearer to it. All fooled by all: undecided."""
     pointwise = np.repeat([True, False], [60, 40])
-    table = np.stack([pointwise, pointwise, pointwise, np.zeros(100, bool), np.arange(100) < 30], axis=1)
-    row = robust_accuracy.margins([near(table)]).iloc[0]
+    row = margin(np.stack([pointwise, pointwise, pointwise, np.zeros(100, bool), np.arange(100) < 30], axis=1))
     assert row["margin"] == pytest.approx(30) and 0 < row["low"] < row["margin"] < row["high"]
-    assert (row["nearer"], row["near"], row["boundary"]) == ("Pointwise", 60, 30)
-    row = robust_accuracy.margins([near(np.zeros((20, 5), bool))]).iloc[0]
-    assert (row["margin"], row["low"], row["high"], row["nearer"]) == (0, 0, 0, "undecided")
-
-
-def test_claim_12_is_told_by_its_terms():
-    """One noise nearer to the others refutes it, one undecided leaves it open; the paper's groups speak for it."""
-    other = "DeepFool or Boundary"
-    nearer = {
-        "paper_bound": ["Pointwise", other],
-        "paper_groups": ["Pointwise", "undecided"],
-        "equal_pixels": ["Pointwise"] * 2,
-    }
-    margins = pd.DataFrame({"terms": nearer.keys(), "nearer": nearer.values()}).explode("nearer")
-    table = robust_accuracy.by_terms(margins)
-    assert table.index.tolist() == list(TERMS.values())
-    assert table["claim"].tolist() == ["does not hold", "undecided", "holds", "-"]
-    assert table["paper"].tolist() == ["0 of 3", "3 of 3", "-", "-"]
+    assert (row["verdict"], row["near"], row["boundary"]) == ("higher", 60, 30)
+    row = margin(np.zeros((20, 5), bool))
+    assert (row["margin"], row["low"], row["high"], row["verdict"]) == (0, 0, 0, "undecided")
 
 
 @pytest.fixture(scope="module")
 def tried(trained):
-    """The tiny network swept and attacked: the attack_plan."""
+    """The plan by which the tiny network, which is swept too, was attacked."""
     sweep(Plan(model="tiny:conv_net@quick", draws=1, outputs=trained))
     steps = {"boundary": 10, "pointwise": 10, "salt_and_pepper": 20, "gaussian_noise": 2, "basic_iterative": 5}
     tried = AttackPlan(model="tiny:conv_net@quick", images=8, fewer={"boundary": 6}, steps=steps, outputs=trained)
@@ -102,7 +88,7 @@ def tried(trained):
     return tried
 
 
-def test_noises_and_attacks_stand_in_one_table(tried):
+def test_noises_and_attacks_are_in_one_table(tried):
     outcomes = robust_accuracy.outcomes(tried)
     assert outcomes.groupby("method", sort=False).size().to_dict() == {
         **{name: 6 if name == "boundary" else 8 for name in ATTACKS},
@@ -110,9 +96,9 @@ def test_noises_and_attacks_stand_in_one_table(tried):
     }
     assert not outcomes.isna().any().any()
     images, labels = data.load().test_images[:8], data.load().test_labels[:8]
-    answers = Predictions.read(Plan(model=tried.model, outputs=tried.outputs).part("white_to_black").path).predicted
+    predicted = Predictions.read(Plan(model=tried.model, outputs=tried.outputs).part("white_to_black").path).predicted
     for row in outcomes.query("method == 'white_to_black' and fooled and l0 > 0").itertuples():
-        level = 10 * (1 + int(np.argmax(answers[:, row.image] != labels[row.image])))
+        level = 10 * (1 + int(np.argmax(predicted[:, row.image] != labels[row.image])))
         noisy = perturb(images[[row.image]], "white_to_black", level, index=np.array([row.image]))[0]
         change = noisy / 255 - images[row.image] / 255
         assert row.l0 == (change != 0).sum() and row.l2 == pytest.approx(np.sqrt((change**2).sum()), rel=1e-5)
@@ -122,7 +108,7 @@ def test_noises_and_attacks_stand_in_one_table(tried):
     assert np.sqrt((shown**2).sum()) / 255 == pytest.approx(one.l2, abs=0.1)
 
 
-def test_table_2_names_all_that_a_row_needs(tried):
+def test_table_2_holds_everything_to_repeat_a_row(tried):
     table = robust_accuracy.table2(tried, robust_accuracy.outcomes(tried)).set_index(["method", "bound"])
     assert len(table) == len(ATTACKS) + 2 * len(USUAL_NOISES) and table.drop(columns="paper").notna().all().all()
     row = table.loc[("boundary", 1.5)]
@@ -136,7 +122,7 @@ def test_table_2_names_all_that_a_row_needs(tried):
     assert levels.loc[("edge_to_altered", 200), "accuracy"] == row["accuracy"]
 
 
-def test_an_attack_recorded_with_other_steps_stands_beside_itself(tried):
+def test_an_attack_recorded_with_several_steps_is_compared_with_itself(tried):
     assert robust_accuracy.by_steps(tried).empty
     longer = tried.alone("boundary", 20)
     runs.run(longer)
@@ -148,36 +134,27 @@ def test_an_attack_recorded_with_other_steps_stands_beside_itself(tried):
     assert robust_accuracy.by_steps(tried).empty
 
 
-def at_first(tried: AttackPlan, images: int) -> pd.DataFrame:
-    """Black to White at its levels over fewer images than were tried."""
-    return robust_accuracy.at_levels(tried.model_copy(update={"images": images})).query("method == 'black_to_white'")
-
-
-def test_claim_12_is_asked_on_four_terms_for_every_noise(tried):
+def test_every_noise_has_a_margin_on_each_of_the_terms(tried):
     margins = robust_accuracy.margins(list(robust_accuracy.nearness(tried, robust_accuracy.outcomes(tried))))
     assert len(margins) == len(TERMS) * len(USUAL_NOISES) and (margins["n"] == 6).all()
     assert (margins["low"] <= margins["margin"]).all() and (margins["margin"] <= margins["high"]).all()
     for row in margins.itertuples():
         others = min(abs(row.far - row.deepfool), abs(row.far - row.boundary))
         assert row.margin == pytest.approx(others - abs(row.near - row.pointwise))
-    answers = {row.attacks: row.accuracy for row in at_first(tried, 6).itertuples()}
+    levels = robust_accuracy.at_levels(tried.model_copy(update={"images": 6})).set_index(["method", "attacks"])
     grouped = margins.query("method == 'black_to_white' and terms == 'paper_groups'").iloc[0]
-    assert (grouped["near"], grouped["far"]) == pytest.approx((answers[40], answers[200]))
+    expected = tuple(levels.loc[("black_to_white", attacks), "accuracy"] for attacks in (40, 200))
+    assert (grouped["near"], grouped["far"]) == pytest.approx(expected)
 
 
-def test_without_a_sweep_the_noises_are_left_out(tried, tmp_path):
-    import shutil
-
+def test_without_a_sweep_the_noises_are_missing(tried, tmp_path):
     for folder in ("weights", "attacks"):
         shutil.copytree(tried.outputs / folder, tmp_path / folder)
     alone = tried.model_copy(update={"outputs": tmp_path})
     outcomes = robust_accuracy.outcomes(alone)
     assert set(outcomes["method"]) == set(ATTACKS)
     assert len(robust_accuracy.table2(alone, outcomes)) == len(ATTACKS)
-    assert (
-        robust_accuracy.at_levels(alone).empty
-        and robust_accuracy.margins(list(robust_accuracy.nearness(alone, outcomes))).empty
-    )
+    assert robust_accuracy.at_levels(alone).empty and not list(robust_accuracy.nearness(alone, outcomes))
 
 
 @pytest.mark.evidence
@@ -186,15 +163,15 @@ def test_without_a_sweep_the_noises_are_left_out(tried, tmp_path):
     sorted({path.parent for path in (ROOT / "outputs" / "attacks").glob("*/*.npz")}),
     ids=lambda folder: folder.name,
 )
-def test_committed_blocks_are_whole_and_deepfool_finds_the_same_anew(folder):
-    """It draws nothing. Class and distances of images of every block are measured where the notebook is executed."""
+def test_committed_blocks_are_complete_and_deepfool_gives_the_same_again(folder):
+    """DeepFool draws nothing. Executing the notebook checks class and distances of every block."""
     model, _, seed = folder.name.rpartition("-seed")
     tried = AttackPlan(model=model, train_seed=int(seed))
-    assert all(block.path.is_file() for block in tried.blocks()), "a committed folder is whole"
+    assert all(block.path.is_file() for block in tried.blocks()), "a block is missing"
     assert (folder.parent / f"{folder.name}.ipynb").is_file()
     block, few = tried.blocks("deepfool")[0], slice(0, 10)
     digits, recorded = data.load(), block.read()[1].l2[few]
     images, labels = digits.test_images[block.index[few]], digits.test_labels[block.index[few]]
     found = search(networks.load(model, int(seed)), "deepfool", images, labels, steps=block.recipe["steps"], seed=0).l2
     same = np.isclose(found, recorded, rtol=0.02, atol=1e-3)
-    assert same.sum() >= 8, f"{found} beside {recorded}: other machines round otherwise, and a step may turn elsewhere"
+    assert same.sum() >= 8, f"{found}, not {recorded}: rounding on another machine can change a step"

@@ -1,1 +1,1 @@
-"""Attacks that search for the nearest wrong image (Table 2), recorded, and robust accuracy."""
+"""Attacks that search for the nearest misclassified image (Table 2), and robust accuracy."""

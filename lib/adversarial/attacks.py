@@ -1,19 +1,19 @@
-"""The attacks of Table 2 and their controls by name, what one finds, and how far that is from the original."""
+"""The attacks of Table 2 and two controls, the arrays of what an attack finds, and distances from the original."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-WHITE = 65_535  # brightness 1 of an adversarial image, which has 16 bits a pixel: 257 for each step of an original
+WHITE = 65_535  # in adversarial images, which have 16 bits a pixel: 257 for each step of an original
 
 
 @dataclass(frozen=True)
 class Attack:
-    """One attack: its title in tables, its steps by default, and the function that searches."""
+    """One attack: its title in tables, its default number of steps, and its search."""
 
     title: str
     steps: int
-    search: str  # `package.module:function`, of the form `searches.Search`; imported when the attack is run
+    search: str  # `package.module:function`, a `searches.Search`; imported when the attack runs
 
 
 ATTACKS: dict[str, Attack] = {
@@ -30,7 +30,7 @@ def find(attack: str) -> Attack:
     """The attack of this name.
 
     Raises:
-        ValueError: if there is none; it lists the names.
+        ValueError: if it is unknown; the message lists the names.
     """
     if attack not in ATTACKS:
         raise ValueError(f"unknown attack {attack!r}; choose from {', '.join(ATTACKS)}")
@@ -39,11 +39,11 @@ def find(attack: str) -> Attack:
 
 @dataclass(frozen=True)
 class Found:
-    """What an attack found for n images; an image that the network gets wrong anyway is found as it is, at 0."""
+    """What an attack found for n images; for an image that is misclassified already, that image at distance 0."""
 
-    adversarial: np.ndarray  # (n, 28, 28) uint16, 0 black to 65535 white; the image itself where none was found
-    predicted: np.ndarray  # (n,) uint8, the class it is taken for
-    started: np.ndarray  # (n,) bool, whether the attack could be started
+    adversarial: np.ndarray  # (n, 28, 28) uint16, 0 black to 65535 white; the original where none was found
+    predicted: np.ndarray  # (n,) uint8, the predicted class of the adversarial image
+    started: np.ndarray  # (n,) bool, whether the attack found a start
     fooled: np.ndarray  # (n,) bool
     l0: np.ndarray  # (n,) uint16, pixels changed
     l2: np.ndarray  # (n,) float32, brightness from 0 to 1

@@ -1,7 +1,8 @@
-"""Accuracy at a bound, attacks and noises by one definition, and the paper's Table 2 beside it.
+"""Robust accuracy of attacks and noises by one definition, beside the paper's Table 2.
 
-An image is robust at a bound if the network gets it right and nothing wrong was found within the bound. What an attack
-finds is its adversarial image; what a noise finds is the first of its levels, in draw 0, that the network gets wrong.
+An image is robust at a bound if the network classifies it correctly and no misclassified image was found within the
+bound. An attack finds its adversarial image; a noise finds the image at the first of its levels (draw 0) that the
+network misclassifies.
 """
 
 from collections.abc import Iterator
@@ -18,12 +19,13 @@ from lib.evaluation.results import interval
 from lib.evaluation.sweep import Predictions, recorded
 from lib.paper import PAPER_NOISES, TABLE_2_LEVELS, read_table_2
 from lib.statistics.bootstrap import limits, resample
+from lib.statistics.contrasts import verdict
 from lib.store import data
 
 L2_BOUND = 1.5  # of the accuracies that the paper quotes (Schott et al. 2018)
 QUOTED = ("pointwise", "deepfool", "boundary")  # the attacks whose accuracies the paper quotes there
 AT_BOUND = ["method", "accuracy", "low", "high", "n", "unstarted"]
-TERMS = {  # on which a noise is set beside the attacks, `nearness`
+TERMS = {  # of comparing a noise with the attacks, `nearness`
     "paper_bound": "200 attacks, L2 ≤ 1.5",
     "paper_groups": "40 and 200 attacks, L2 ≤ 1.5",
     "equal_pixels": "equal pixels",
@@ -32,7 +34,7 @@ TERMS = {  # on which a noise is set beside the attacks, `nearness`
 
 
 def swept(attack_plan: AttackPlan) -> Plan | None:
-    """The recorded sweep of the attacked network over the paper's noises, or None where its weights have none."""
+    """The sweep of the attacked network over the paper's noises; None if it is not recorded with these weights."""
     dataset = attack_plan.dataset
     count = min(10_000, len(data.load(dataset).test_images))
     plan = Plan(
@@ -47,10 +49,10 @@ def swept(attack_plan: AttackPlan) -> Plan | None:
 
 
 def outcomes(attack_plan: AttackPlan) -> pd.DataFrame:
-    """A row for every method (attack, then noise) and test image: what it found.
+    """What every method found for each test image: the attacks, then the noises if the network's sweep is recorded.
 
     Columns: method, image (its number), label, predicted, fooled, started, l0 (pixels), l2, linf (brightness from 0
-    to 1). Noises only where the network's sweep is recorded.
+    to 1).
     """
     frames = list(_found_by_attacks(attack_plan))
     plan = swept(attack_plan)
@@ -67,7 +69,7 @@ def _found_by_attacks(attack_plan: AttackPlan) -> Iterator[pd.DataFrame]:
 
 
 def by_steps(attack_plan: AttackPlan) -> pd.DataFrame:
-    """The attacks that are recorded with other steps as well, on the same images: what more of them find.
+    """The attacks that are recorded with several numbers of steps on the same images.
 
     Columns: those of `at_bound`, at L2 <= 1.5, with steps and l2 (the median distance, over the images fooled).
     """
@@ -82,27 +84,27 @@ def by_steps(attack_plan: AttackPlan) -> pd.DataFrame:
 
 
 def pictures(attack_plan: AttackPlan, method: str, images: list[int]) -> np.ndarray:
-    """What a method found for these test images, as (n, 28, 28) uint8; the images themselves where it found nothing."""
+    """What a method found for these test images, (n, 28, 28) uint8; the original image where it found nothing."""
     if method in PAPER_NOISES and (plan := swept(attack_plan)):
         return _first_wrong(plan, method, attack_plan.images)[0][images]
     found = np.concatenate([found.adversarial for _, found in findings(attack_plan.alone(method))])
     return np.rint(found[images] / (WHITE / 255)).astype(np.uint8)
 
 
-def _shown(plan: Plan, noise: str, count: int) -> tuple[list[int], np.ndarray, np.ndarray]:
-    """The levels from 0 on; what was shown there in draw 0, (levels, n, 28, 28); the answers, (levels, n)."""
+def _evaluated(plan: Plan, noise: str, count: int) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """The levels from 0 on, the images of draw 0 at each (levels, n, 28, 28), the predictions (levels, n)."""
     images, part = data.load(plan.dataset).test_images[:count], plan.part(noise)
     noisy, *_ = part.attack(images, np.arange(count), part.recipe["levels"])
-    answers = [Predictions.read(each.path).predicted[:, :count] for each in (plan.part(CLEAN), part)]
-    return [0, *part.recipe["levels"]], np.concatenate([images[None], noisy]), np.concatenate(answers)
+    predicted = [Predictions.read(each.path).predicted[:, :count] for each in (plan.part(CLEAN), part)]
+    return [0, *part.recipe["levels"]], np.concatenate([images[None], noisy]), np.concatenate(predicted)
 
 
 def _first_wrong(plan: Plan, noise: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first images that the network gets wrong (n, 28, 28) uint8, and what it takes them for (n,)."""
-    _, noisy, answers = _shown(plan, noise, count)
-    first = (answers != data.load(plan.dataset).test_labels[:count]).argmax(axis=0)  # 0 where it is never wrong
+    """The first images that the network misclassifies, (n, 28, 28) uint8, and its predictions for them, (n,)."""
+    _, noisy, predicted = _evaluated(plan, noise, count)
+    first = (predicted != data.load(plan.dataset).test_labels[:count]).argmax(axis=0)  # 0 where it is never wrong
     index = np.arange(count)
-    return noisy[first, index], answers[first, index]
+    return noisy[first, index], predicted[first, index]
 
 
 def _found_by_noise(plan: Plan, noise: str, count: int) -> pd.DataFrame:
@@ -115,7 +117,7 @@ def _found_by_noise(plan: Plan, noise: str, count: int) -> pd.DataFrame:
 
 
 def robust(outcomes: pd.DataFrame, norm: str, bound: float) -> pd.Series:
-    """Whether each outcome's image is robust at `norm` (l0, l2 or linf) <= `bound`; what was not fooled is."""
+    """Whether each image is robust at `norm` (l0, l2 or linf) <= `bound`; it is if it was not fooled."""
     return ~outcomes["fooled"] | (outcomes[norm] > bound)
 
 
@@ -130,28 +132,28 @@ def at_bound(outcomes: pd.DataFrame, norm: str, bound: float) -> pd.DataFrame:
 
 
 def at_levels(attack_plan: AttackPlan) -> pd.DataFrame:
-    """Accuracy of the noises at every level by itself, as the paper counts it, and how far the images were moved.
+    """Accuracy at every level of the noises by itself, as in the paper, and how far the images were moved.
 
     Columns: method, attacks, accuracy, low, high, n, l0, l2 (means over the images). Empty without a sweep.
     """
     digits = data.load(attack_plan.dataset)
     images, labels = digits.test_images[: attack_plan.images], digits.test_labels[: attack_plan.images]
     plan = swept(attack_plan)
-    shown = ((noise, *_shown(plan, noise, attack_plan.images)) for noise in plan.noises) if plan else ()
+    each = {noise: _evaluated(plan, noise, len(images)) for noise in plan.noises} if plan else {}
     rows = []
-    for noise, *levels in shown:
-        for attacks, noisy, answers in zip(*levels, strict=True):
-            correct = (answers == labels)[None]
+    for noise, levels in each.items():
+        for attacks, noisy, predicted in zip(*levels, strict=True):
+            correct = (predicted == labels)[None]
             l0, l2, _ = perturbation_sizes(257 * noisy.astype(np.uint16), images)
             rows.append((noise, attacks, 100 * correct.mean(), *interval(correct), len(labels), l0.mean(), l2.mean()))
     return pd.DataFrame(rows, columns=["method", "attacks", "accuracy", "low", "high", "n", "l0", "l2"])
 
 
 def table2(attack_plan: AttackPlan, outcomes: pd.DataFrame) -> pd.DataFrame:
-    """Table 2 with all that a row needs to be repeated, and the paper's accuracy where it has one.
+    """Table 2 with everything that is needed to repeat a row, and the paper's accuracy where it has one.
 
-    Columns: method, paper, accuracy, low, high (percent), norm, bound, n (the test images from 0 on), steps, seed
-    (attacks: of the plan; noises: the draw), unstarted (attacks that found no start: counted as robust).
+    Columns: method, paper, accuracy, low, high (percent), norm, bound, n (test images, from the first on), steps, seed
+    (attacks: of the plan; noises: the draw), unstarted (images for which an attack found no start: robust).
     """
     attacks = at_bound(outcomes[outcomes["method"].isin(ATTACKS)], "l2", L2_BOUND)
     steps = [block.recipe["steps"] for name in attacks["method"] for block in attack_plan.blocks(name)[:1]]
@@ -166,42 +168,40 @@ def table2(attack_plan: AttackPlan, outcomes: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Nearness:
-    """One noise beside Pointwise, and beside DeepFool and Boundary, over the images that all four were run on."""
+    """Accuracies of one noise and of `QUOTED` over the images that all four were run on."""
 
     noise: str
     terms: str  # a key of TERMS
     bound: float  # of the attacks: L2, or pixels on equal pixels
-    accuracy: np.ndarray  # (1 + samples, 5), percent: of the noise beside Pointwise, beside the others, then of QUOTED
+    accuracy: np.ndarray  # (1 + samples, 5), percent: the noise for Pointwise, for the others, then QUOTED
     n: int
 
     @cached_property
     def margin(self) -> np.ndarray:
-        """(1 + samples,), points: how much nearer the noise sits to Pointwise than to the nearer of the other two."""
+        """(1 + samples,), points: how much nearer the noise is to Pointwise than to the nearer of the other two."""
         return _margin(*self.accuracy.T)
 
 
 def _margin(near, far, pointwise, deepfool, boundary):
-    """Of a noise whose accuracy is `near` where it stands beside Pointwise, `far` where beside the other two."""
+    """The margin of a noise whose accuracy is `near` against Pointwise and `far` against the other two."""
     return np.minimum(abs(far - deepfool), abs(far - boundary)) - abs(near - pointwise)
 
 
 def nearness(attack_plan: AttackPlan, outcomes: pd.DataFrame) -> Iterator[Nearness]:
-    """Every noise on four terms (claim 12). Nothing without a sweep or one of the three attacks.
+    """Every noise on each of `TERMS` (claim 12); nothing without a sweep or without one of the three attacks.
 
-    The attacks at L2 <= 1.5, as the paper quotes them: beside the noise at 200 attacks; then, as the paper groups its
-    Table 2, beside the noise at 200 attacks (DeepFool, Boundary) and at 40 (Pointwise). Equal pixels: at most 200
-    changed by any. Equal L2: at most as far as the noise at 200 attacks moves the mean image.
+    The first two terms take the attacks at L2 <= 1.5, as the paper quotes them, and the noise at 200 attacks; or, as
+    the paper groups its Table 2, at 200 for DeepFool and Boundary and at 40 for Pointwise. Equal pixels: 200 changed at
+    most by each. Equal L2: the mean distance that the noise at 200 attacks moves the images, at most.
     """
     plan, (few, last) = swept(attack_plan), TABLE_2_LEVELS
     if not plan or not {*QUOTED} <= {*outcomes["method"]}:
         return
     moved = at_levels(attack_plan).query("attacks == @last").set_index("method")["l2"]
     for noise in plan.noises:
-        levels, _, answers = _shown(plan, noise, attack_plan.images)
-        right = {
-            level: answers[levels.index(level)] == data.load(plan.dataset).test_labels[: attack_plan.images]
-            for level in TABLE_2_LEVELS
-        }
+        levels, _, predicted = _evaluated(plan, noise, attack_plan.images)
+        labels = data.load(plan.dataset).test_labels[: attack_plan.images]
+        right = {level: predicted[levels.index(level)] == labels for level in TABLE_2_LEVELS}
         sides = (("l2", L2_BOUND, last, last), ("l2", L2_BOUND, few, last), ("l0", last), ("l2", moved[noise]))
         for terms, (norm, bound, *attacks) in zip(TERMS, sides, strict=True):
             found = outcomes.assign(robust=robust(outcomes, norm, bound))
@@ -220,22 +220,21 @@ def _accuracies(robust: np.ndarray) -> np.ndarray:
 def margins(found: list[Nearness]) -> pd.DataFrame:
     """The margins with their 95 % intervals, paired over the images.
 
-    Columns: method, terms (a key of TERMS), bound, near, far (accuracy of the noise beside Pointwise, and beside the
-    others), pointwise, deepfool, boundary (percent), margin, low, high (points), n, nearer ("Pointwise", "DeepFool or
-    Boundary"; "undecided" where the interval holds 0).
+    Columns: method, terms (a key of TERMS), bound, near, far (accuracy of the noise against Pointwise, and against the
+    others), pointwise, deepfool, boundary (percent), margin, low, high (points), n, verdict (of the margin: higher,
+    lower, undecided).
     """
     rows = []
     for each in found:
-        low, high = limits(each.margin[1:])
-        nearer = "Pointwise" if low > 0 else "DeepFool or Boundary" if high < 0 else "undecided"
+        low, high = map(float, limits(each.margin[1:]))
         numbers = (*each.accuracy[0], each.margin[0], low, high)
-        rows.append((each.noise, each.terms, each.bound, *numbers, each.n, nearer))
-    columns = ["method", "terms", "bound", "near", "far", *QUOTED, "margin", "low", "high", "n", "nearer"]
+        rows.append((each.noise, each.terms, each.bound, *numbers, each.n, verdict(low, high)))
+    columns = ["method", "terms", "bound", "near", "far", *QUOTED, "margin", "low", "high", "n", "verdict"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def paper_margins() -> pd.DataFrame:
-    """The same margins from the paper's own Table 2: method, terms (the first two keys of TERMS), margin (points)."""
+    """The margins in the paper's own Table 2: method, terms (the first two keys of TERMS), margin (points)."""
     paper = read_table_2().fillna({"attacks": 0}).set_index(["method", "attacks"])["accuracy"]
     quoted = [paper[attack, 0] for attack in QUOTED]
     noises = [method for method, attacks in paper.index if attacks == TABLE_2_LEVELS[-1]]
@@ -245,30 +244,3 @@ def paper_margins() -> pd.DataFrame:
         for noise in noises
     ]
     return pd.DataFrame(rows, columns=["method", "terms", "margin"])
-
-
-def by_terms(margins: pd.DataFrame) -> pd.DataFrame:
-    """Claim 12 for one network on each of TERMS, and by the paper's own Table 2.
-
-    Args:
-        margins: as `margins` gives them.
-
-    Returns:
-        columns noises, nearer to Pointwise, nearer to DeepFool or Boundary (how many of them), claim ("holds" if all
-        are nearer to Pointwise, "does not hold" if one is nearer to the others, else "undecided"; "-" without noises),
-        paper (how many are nearer to Pointwise by `paper_margins`).
-    """
-    paper, rows = paper_margins(), {}
-    for terms, words in TERMS.items():
-        nearer = margins.loc[margins["terms"] == terms, "nearer"]
-        printed = paper.loc[paper["terms"] == terms, "margin"]
-        yes, no = (nearer == "Pointwise").sum(), (nearer == "DeepFool or Boundary").sum()
-        claim = "holds" if yes == len(nearer) else "does not hold" if no else "undecided"
-        rows[words] = {
-            "noises": len(nearer),
-            "nearer to Pointwise": yes,
-            "nearer to DeepFool or Boundary": no,
-            "claim": claim if len(nearer) else "-",
-            "paper": f"{(printed > 0).sum()} of {len(printed)}" if len(printed) else "-",
-        }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("terms")

@@ -1,4 +1,4 @@
-"""Which attacks are run on which images of one network, block by block, and what they found, kept on disk."""
+"""Attacks on the test images of one network, run and recorded in blocks of images."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from lib.store.parameters import LARGEST_SEED, each_once
 from lib.store.parts import Part
 
 IMAGES_TOGETHER = 50  # attacked in one block
-CHECKED_IMAGES = 5  # looked at again in each recorded block
+CHECKED_IMAGES = 5  # checked in each recorded block
 
 
 class AttackPlan(BaseModel):
-    """Some attacks on one network, on the test images from 0 on."""
+    """Attacks on one network, on the first of the test images; the parameters of `attacks.ipynb`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
@@ -33,8 +33,8 @@ class AttackPlan(BaseModel):
     train_seed: int = Field(0, ge=0, le=LARGEST_SEED)
     attacks: list[str] = Field(None, min_length=1)  # None: all  # ty: ignore[invalid-assignment]
     images: int = Field(200, ge=1, le=10_000)  # the first of the test images
-    fewer: dict[str, int] = {"boundary": 50}  # attack -> images, where they are to be fewer
-    steps: dict[str, int] = {}  # attack -> steps, where they are not to be the attack's own
+    fewer: dict[str, int] = {"boundary": 50}  # attack -> images, if fewer
+    steps: dict[str, int] = {}  # attack -> steps, if not its default
     seed: int = Field(0, ge=0)  # of the attacks' draws
     outputs: Path = Path("outputs")  # from the repository's root
     recompute: bool = False
@@ -69,56 +69,44 @@ class AttackPlan(BaseModel):
 
     @property
     def name(self) -> str:
-        """For files about all the attacks; others than the usual ones have a name of their own."""
+        """The stem of files about all the attacks; with a hash unless these parameters are the defaults."""
         keys = {"attacks", "images", "fewer", "steps", "seed"}
         chosen, usual = self.model_dump(include=keys), AttackPlan(model=self.model).model_dump(include=keys)
         stem = networks.file_stem(self.model, self.train_seed)
         return stem if chosen == usual else f"{stem}-{recipe_hash(chosen)}"
 
     def count(self, attack: str) -> int:
-        """How many images this attack gets."""
+        """The number of images of this attack."""
         return min(self.images, self.fewer.get(attack, self.images))
 
     def alone(self, attack: str, steps: int | None = None) -> AttackPlan:
-        """One of the attacks, with other steps if these are given."""
+        """The plan with this attack only, with other steps if they are given."""
         return self.model_copy(
             update={"attacks": [attack], "steps": self.steps | ({attack: steps} if steps is not None else {})}
         )
 
     def recorded_steps(self, attack: str) -> list[int]:
-        """With how many steps this attack is recorded, each on all its images and by the weights that are on disk."""
+        """The numbers of steps with which this attack is recorded on all its images with the weights on disk."""
         some = {read_arrays(path)[0]["recipe"]["steps"] for path in self.folder.glob(f"{attack}-*.npz")}
-        return sorted(steps for steps in some if self.alone(attack, steps).recorded)
-
-    @property
-    def recorded(self) -> bool:
-        """Whether all of it is on disk, by the weights that are there."""
-        return parts.recorded(self.blocks(), self.weights)
+        return sorted(steps for steps in some if parts.recorded(self.alone(attack, steps).blocks(), self.weights))
 
     @property
     def folder(self) -> Path:
         return ROOT / self.outputs / "attacks" / networks.file_stem(self.model, self.train_seed)
 
     def blocks(self, attack: str | None = None) -> list[Block]:
-        """All the files of these attacks, or of one of them."""
-        return [
-            Block(
-                self.folder,
-                {
-                    "attack": name,
-                    "steps": self.steps.get(name, ATTACKS[name].steps),
-                    "seed": self.seed,
-                    "first": first,
-                    "images": min(IMAGES_TOGETHER, self.count(name) - first),
-                },
-            )
-            for name in ([attack] if attack else self.attacks)
-            for first in range(0, self.count(name), IMAGES_TOGETHER)
-        ]
+        """The blocks of all attacks, or of one."""
+        found = []
+        for name in [attack] if attack else self.attacks:
+            common = {"attack": name, "steps": self.steps.get(name, ATTACKS[name].steps), "seed": self.seed}
+            for first in range(0, count := self.count(name), IMAGES_TOGETHER):
+                some = {"first": first, "images": min(IMAGES_TOGETHER, count - first)}
+                found.append(Block(self.folder, common | some))
+        return found
 
 
 class Block(Part):
-    """One attack on some images that follow one another, together: the grain at which a run can be repeated."""
+    """One attack on consecutive images, one file: the unit in which a run resumes and can be repeated."""
 
     @property
     def label(self) -> str:
@@ -130,34 +118,34 @@ class Block(Part):
 
     @property
     def index(self) -> np.ndarray:
-        """The images' numbers in the test set."""
+        """The numbers of the images in the test set, (images,)."""
         return self.recipe["first"] + np.arange(self.recipe["images"])
 
     def search(self, net: networks.Net, digits: data.Digits) -> Found:
-        """Run the attack: the same images, steps and seed find the same."""
+        """Run the attack; the same images, steps and seed give the same result."""
         recipe = self.recipe
         images, labels = digits.test_images[self.index], digits.test_labels[self.index]
-        from lib.adversarial import searches  # with Foolbox and torch, for those who attack
+        from lib.adversarial import searches  # imports Foolbox and torch
 
         return searches.search(
             net, recipe["attack"], images, labels, steps=recipe["steps"], seed=f"{recipe['seed']} {recipe['first']}"
         )
 
     def read(self) -> tuple[dict, Found]:
-        """The record of what made this block, and what was found."""
+        """The provenance of this block, and what was found."""
         record, arrays = read_arrays(self.path)
         return record, Found(**arrays)
 
 
 def run(attack_plan: AttackPlan) -> dict[str, int]:
-    """Run every attack on every block of images; what is recorded already is checked and kept.
+    """Run every attack on every block of images; blocks that are recorded are checked and kept.
 
     Returns:
-        the counts of `parts.complete`; `checked` are images, whose class and sizes were found the same.
+        The counts of `parts.complete`; `checked` is the number of images whose class and distances agreed.
 
     Raises:
-        FileNotFoundError: if the network is not trained; it names the command that does.
-        ValueError: if what is recorded does not follow from the weights, or the network is not fit to be measured
+        FileNotFoundError: if the network is not trained; the message names the command that trains it.
+        ValueError: if the record does not follow from the weights, or the network cannot be measured
             (`networks.probed`).
     """
     dataset = attack_plan.dataset
@@ -172,13 +160,9 @@ def run(attack_plan: AttackPlan) -> dict[str, int]:
         write_arrays(block.path, record | {"recipe": block.recipe}, vars(block.search(net, digits)))
         bar.update(block.size)
 
+    options = {"recompute": attack_plan.recompute, "title": f"{attack_plan.model} attacks"}
     return parts.complete(
-        attack_plan.blocks(),
-        record["weights"],
-        make,
-        check=lambda block: _check(block, net, digits),
-        recompute=attack_plan.recompute,
-        title=f"{attack_plan.model} attacks",
+        attack_plan.blocks(), record["weights"], make, lambda block: _check(block, net, digits), **options
     )
 
 
@@ -186,7 +170,7 @@ def findings(attack_plan: AttackPlan) -> Iterator[tuple[Block, Found]]:
     """Every block of the plan with what was found.
 
     Raises:
-        FileNotFoundError: if one has not been run with the weights that are on disk.
+        FileNotFoundError: if a block is not recorded with the weights on disk.
     """
     weights = file_hash(attack_plan.weights)
     for block in attack_plan.blocks():
@@ -196,10 +180,10 @@ def findings(attack_plan: AttackPlan) -> Iterator[tuple[Block, Found]]:
 
 
 def _check(block: Block, net: networks.Net, digits: data.Digits) -> int:
-    """Look again at a few images of a recorded block: their number.
+    """Check a few images of a recorded block, and return their number.
 
     Raises:
-        ValueError: if their sizes or, by more than rounding, their classes are other than recorded.
+        ValueError: if their distances or, by more than rounding, their classes differ from the record.
     """
     from lib.adversarial import searches
 
@@ -212,7 +196,7 @@ def _check(block: Block, net: networks.Net, digits: data.Digits) -> int:
     wrong |= found.fooled[rows] != (found.predicted[rows] != digits.test_labels[block.index[rows]])
     if wrong.any():
         raise ValueError(
-            f"{wrong.sum()} of {len(rows)} images in {block.path} are not what is recorded of them, the first test "
-            f"image {block.index[rows][wrong][0]}; run the attacks again with recompute=True"
+            f"{wrong.sum()} of {len(rows)} images in {block.path} differ from their record, the first is test image "
+            f"{block.index[rows][wrong][0]}; run the attacks again with recompute=True"
         )
     return len(rows)

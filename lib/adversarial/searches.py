@@ -1,7 +1,7 @@
-"""Attacks that search for the nearest wrong image (Table 2), as Foolbox has them, on a block of images.
+"""Foolbox's attacks, which search for the nearest misclassified image (Table 2), on a block of images.
 
-Foolbox draws for all images of a block together, so what it finds for one depends on the block: the same block, seed
-and steps give the same result, one image alone another.
+Foolbox draws random numbers for all images of a block together, so the result for one image depends on its block. The
+same block, seed and steps give the same result.
 """
 
 import copy
@@ -22,7 +22,7 @@ from lib.store.parameters import imported
 
 SIZES = 1.499 * 2 ** np.arange(-3, 4.5, 0.25)  # L2, 19 % apart from 0.19 to 28, one of them just under 1.5
 
-# (model, images (n, 1, 28, 28), labels (n,), steps) -> the images found, and which could be started, (n,) bool
+# (model, images (n, 1, 28, 28), labels (n,), steps) -> the images found, and for which there was a start, (n,) bool
 Search = Callable[[foolbox.Model, Tensor, Tensor, int], tuple[Tensor, Tensor]]
 
 
@@ -42,14 +42,14 @@ def gaussian_noise(model: foolbox.Model, images: Tensor, labels: Tensor, steps: 
 
 
 def salt_and_pepper(model: foolbox.Model, images: Tensor, labels: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """A control: `steps` draws of black and white pixels, ever more until they fool the network, then fewer."""
+    """A control: `steps` draws of black and white pixels, more until they fool the network, then fewer."""
     return _from_anywhere(foolbox.attacks.SaltAndPepperNoiseAttack(steps=steps), model, images, labels)
 
 
 def pointwise(model: foolbox.Model, images: Tensor, labels: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     """Pointwise (Schott et al. 2018): from `steps` draws of salt and pepper, pixel by pixel back to the image.
 
-    Without Foolbox's further search within the pixels that stay changed: it triples the cost and lowers L2 by 1 %.
+    Foolbox's further search within the changed pixels is off: it triples the cost and lowers L2 by 1 %.
     """
     starts, _ = salt_and_pepper(model, images, labels, steps)
     return _from_starts(foolbox.attacks.PointwiseAttack(l2_binary_search=False), starts, model, images, labels)
@@ -58,23 +58,23 @@ def pointwise(model: foolbox.Model, images: Tensor, labels: Tensor, steps: int) 
 def boundary(model: foolbox.Model, images: Tensor, labels: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     """Boundary (Brendel et al. 2018): `steps` steps along the boundary, from salt and pepper.
 
-    Foolbox's own start is uniform noise, which a network may take for one and the same digit, whatever the draw: the
-    images of that digit could never be started.
+    Foolbox's own start is uniform noise, which a network may classify as one digit in every draw; the images of that
+    digit would never have a start.
     """
     starts, _ = salt_and_pepper(model, images, labels, 100)
     return _from_starts(foolbox.attacks.BoundaryAttack(steps=steps), starts, model, images, labels)
 
 
 def search(net: Net, attack: str, images: np.ndarray, labels: np.ndarray, *, steps: int, seed: int | str) -> Found:
-    """Attack one block of images; torch's and NumPy's generators are seeded for it and then as they were.
+    """Attack one block of images; the state of torch's and NumPy's generators is restored afterwards.
 
     Args:
         net: in eval mode.
         attack: a key of `ATTACKS`.
         images: (n, 28, 28) uint8.
         labels: (n,) the true classes.
-        steps: of the attack; what a step is, its function says.
-        seed: of the attack's draws: any number or words, told apart by how they are written.
+        steps: of the attack; its function says what a step is.
+        seed: of the attack's draws, any number or text.
     """
     model = as_model(net)
     clean = torch.from_numpy(images[:, None] / np.float32(255)).to(model.device)  # (n, 1, 28, 28)
@@ -92,7 +92,7 @@ def search(net: Net, attack: str, images: np.ndarray, labels: np.ndarray, *, ste
 
 
 def as_model(net: Net) -> foolbox.PyTorchModel:
-    """A copy of the network as Foolbox takes it: images (n, 1, 28, 28) with brightness from 0 to 1, logits (n, 10)."""
+    """A copy of the network for Foolbox: images (n, 1, 28, 28) with brightness from 0 to 1 -> logits (n, 10)."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     own = copy.deepcopy(net).to(memory_format=memory_format(net)).requires_grad_(False)
     return foolbox.PyTorchModel(own, (0, 1), device)
@@ -105,15 +105,15 @@ def probabilities(net: Net, adversarial: np.ndarray) -> np.ndarray:
 
 
 def classes(model: foolbox.PyTorchModel, adversarial: np.ndarray) -> np.ndarray:
-    """What adversarial images (n, 28, 28) uint16 are taken for: (n,) uint8."""
+    """The predicted classes (n,) uint8 of adversarial images (n, 28, 28) uint16."""
     images = torch.from_numpy(adversarial[:, None] / np.float32(WHITE)).to(model.device)
     return model(images).argmax(dim=1).cpu().numpy().astype(np.uint8)
 
 
 def _as_stored(found: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Images with brightness from 0 to 1 in 16 bits, rounded away from the originals, so that none falls back.
+    """Images with brightness from 0 to 1 in 16 bits, rounded away from the originals so that they stay adversarial.
 
-    A change that is nothing but float32's rounding is none.
+    A change within float32's rounding becomes 0.
     """
     change = WHITE * (found.astype(np.float64) - images / 255)
     whole = np.sign(change) * np.ceil(np.abs(change) - 0.02)
@@ -122,7 +122,7 @@ def _as_stored(found: np.ndarray, images: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def _seeded(words: str) -> Generator[None]:
-    """Foolbox draws from torch's and from NumPy's global generators: seed both, and put both back."""
+    """Seed torch's and NumPy's global generators, from which Foolbox draws, and restore both."""
     seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "little")
     state = np.random.get_state()  # noqa: NPY002
     try:
@@ -135,12 +135,12 @@ def _seeded(words: str) -> Generator[None]:
 
 
 def _from_anywhere(attack, model: foolbox.Model, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """An attack that begins at the images themselves."""
+    """An attack that starts from the images themselves."""
     return attack.run(model, images, Misclassification(labels)), torch.ones_like(labels, dtype=torch.bool)
 
 
 def _from_starts(attack, starts: Tensor, model, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """An attack that begins at wrong images: one start that is not would stop Foolbox for the whole block."""
+    """An attack that starts from misclassified images; without one an image is skipped, which Foolbox would refuse."""
     started = model(starts).argmax(dim=1) != labels
     found = images.clone()
     if started.any():

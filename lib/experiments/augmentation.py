@@ -1,8 +1,8 @@
-"""Does a network that has seen one noise in its training withstand the others? The paper's FC for one epoch with each.
+"""Does training on one noise help against the others? The paper's FC, trained for one epoch with each noise.
 
-The paper trains on clean images alone. Here every training image goes through `PixelNoise`, anew in each batch; all
-else is the paper's rule (section 3.3), and the seed, so that the weights at first and the order of the images are the
-same for all. One training each: how far another seed would lie from it is not measured.
+The paper trains on clean images. Here every training image goes through `PixelNoise`, with new noise in each batch; the
+rest follows the paper (section 3.3). The seed, and with it the initial weights and the order of the images, is the same
+for all. There is one training of each kind: the spread between trainings is not measured.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 CLEAN = "none"
 MODEL, SEED = "fc", 0
 DRAWING: dict[str, Any] = {"replacement": False, "source": "current"}
-TESTED = 2_000  # the first of the test images
-COPIES = 4  # of each pixel in the upscaled image
+TESTED = 2_000  # test images, from the first on
+COPIES = 4  # of each pixel, in the upscaled image
 
 
 @dataclass(frozen=True)
 class Augmented(parts.Part):
-    """One training with a noise or with none, and its answers to all noises: one file, without the weights."""
+    """The predictions under all noises after one training with a noise or without: one file, weights not kept."""
 
     @property
     def label(self) -> str:
@@ -51,7 +51,7 @@ class Augmented(parts.Part):
         return record["recipe"] == self.recipe
 
     def right(self) -> np.ndarray:
-        """(noises, levels, images) bool, in the order of the recipe's `tested`."""
+        """Whether each prediction is right, (noises, levels, images) bool, in the order of the recipe's `tested`."""
         labels = data.load().test_labels[: self.recipe["images"]]
         return read_arrays(self.path)[1]["predicted"] == labels
 
@@ -72,18 +72,18 @@ def trainings(outputs: Path, train_images: int = 55_000, images: int = TESTED) -
     return [Augmented(outputs / "augmentation", {"noise": noise, **shared}) for noise in (CLEAN, *PAPER_NOISES)]
 
 
-def complete(asked: list[Augmented], recompute: bool = False) -> dict[str, int]:
-    """Train and test what is not recorded: how many were `computed`, and how many `reused`."""
+def complete(wanted: list[Augmented], recompute: bool = False) -> dict[str, int]:
+    """Train and test what is not recorded yet, and return the counts of `parts.complete`."""
 
     def make(part: Augmented, bar: tqdm) -> None:
-        predicted = answers(train(part.recipe, bar), part.recipe)
+        predicted = predictions(train(part.recipe, bar), part.recipe)
         write_arrays(part.path, {"recipe": part.recipe, **provenance()}, {"predicted": predicted})
 
-    return parts.complete(asked, "", make, check=lambda _: 0, recompute=recompute, title="training with the noises")
+    return parts.complete(wanted, "", make, check=lambda _: 0, recompute=recompute, title="training with the noises")
 
 
 def train(recipe: dict, bar: tqdm) -> nn.Module:
-    """One epoch over the first of the training images; `bar` is moved on by an image at a time."""
+    """Train for one epoch on the first of the training images; `bar` counts images."""
     import torch
     from torch import nn
     from torch.nn import functional
@@ -112,9 +112,10 @@ def train(recipe: dict, bar: tqdm) -> nn.Module:
 
 
 def collapsed(net: networks.Net) -> nn.Module:
-    """FC as it reads (n, 1, 28, 28): each first weight the sum of the four whose pixels the upscaling makes equal.
+    """FC on images that are not upscaled, (n, 1, 28, 28): the same function for a quarter of the work.
 
-    SGD that lets these weights learn four times as fast trains what it would train in `net`, for a quarter of the work.
+    Upscaling copies each pixel `COPIES` times, so each first-layer weight is the sum of the weights of the copies. With
+    a learning rate `COPIES` times as high, SGD trains the same function as in `net`.
     """
     import torch
     from torch import nn
@@ -129,8 +130,8 @@ def collapsed(net: networks.Net) -> nn.Module:
     return nn.Sequential(v2.Normalize([net.mean], [net.deviation]), flatten, first, *rest)
 
 
-def answers(net: nn.Module, recipe: dict) -> np.ndarray:
-    """What it answers at every level of every noise tested: (noises, levels, images) uint8."""
+def predictions(net: nn.Module, recipe: dict) -> np.ndarray:
+    """The predicted classes at every level of every noise tested, (noises, levels, images) uint8."""
     import torch
 
     images = data.load().test_images[: recipe["images"]]
@@ -142,30 +143,29 @@ def answers(net: nn.Module, recipe: dict) -> np.ndarray:
     return np.array(found, np.uint8)
 
 
-def compared(asked: list[Augmented], attacks: int) -> pd.DataFrame:
-    """Accuracy of each training on clean images and after so many attacks of each noise.
+def compared(tested: list[Augmented], attacks: int) -> pd.DataFrame:
+    """Accuracy of each training on clean images and at one level of each noise.
 
     Columns: trained, noise (of the training and of the test, or `CLEAN`), accuracy, low, high (percent, 95 % interval
-    over images), gain, gain_low, gain_high (points more than the training without noise; paired over images, the
-    intervals of one call hold with 95 % together), verdict (higher, lower or undecided, by the gain's interval; empty
-    for that training itself).
+    over images), gain, gain_low, gain_high (points above the training without noise, paired over images; the intervals
+    of one call hold together with 95 %), verdict (of the gain; empty for the training without noise).
 
     Raises:
-        ValueError: if it was not tested at so many attacks.
+        ValueError: if the level was not tested.
     """
-    recipe = asked[0].recipe
+    recipe = tested[0].recipe
     if attacks not in recipe["levels"][1:]:
-        raise ValueError(f"no {attacks} attacks were tested; choose from {recipe['levels'][1:]}")
+        raise ValueError(f"{attacks} attacks were not tested; choose from {recipe['levels'][1:]}")
     level = recipe["levels"].index(attacks)
-    right = np.stack([part.right() for part in asked])  # (trainings, noises, levels, images)
+    right = np.stack([part.right() for part in tested])  # (trainings, noises, levels, images)
     right = np.concatenate([right[:, :1, 0], right[:, :, level]], axis=1)  # (trainings, 1 + noises, images)
-    gain = right.astype(np.int8) - right[0]  # whole numbers, whose means every machine finds the same
+    gain = right.astype(np.int8) - right[0]  # whole numbers, so that every machine finds the same means
     low, high = limits(100 * resample(gain), family=gain[1:, :, 0].size)
     rows = []
-    for row, part in enumerate(asked):
-        for column, tested in enumerate((CLEAN, *recipe["tested"])):
+    for row, part in enumerate(tested):
+        for column, noise in enumerate((CLEAN, *recipe["tested"])):
             found, ends = right[row, column], (low[row, column], high[row, column])
             gained = (100 * gain[row, column].mean(), *ends, verdict(*ends) if row else "")
-            rows.append((part.recipe["noise"], tested, 100 * found.mean(), *interval(found[None]), *gained))
+            rows.append((part.recipe["noise"], noise, 100 * found.mean(), *interval(found[None]), *gained))
     columns = ["trained", "noise", "accuracy", "low", "high", "gain", "gain_low", "gain_high", "verdict"]
     return pd.DataFrame(rows, columns=columns)

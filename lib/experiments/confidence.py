@@ -1,8 +1,8 @@
-"""Does a network know when it is lost? Its doubt beside whether it is right, over recorded answers.
+"""Does a network know when it is lost? Whether its recorded predictions are wrong where it is in doubt.
 
-Every score is computed for all the images and for each bootstrap sample of them, the same samples as everywhere
-(`statistics.resample`): whatever is made of scores, a mean over noises or a difference, is paired over the images. What
-they say is of one training; what another would know is not asked.
+Every score is computed for all images and for each bootstrap sample of them, the same samples everywhere
+(`bootstrap.resample`), so means over noises and differences between scores are paired over the images. The scores
+describe one training of each network; they do not say what another training would give.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,8 +15,8 @@ import pandas as pd
 from lib.evaluation.plan import CLEAN
 from lib.experiments.measure import Compared, predictions
 from lib.paper import PAPER_NOISES
-from lib.statistics.bootstrap import limits, resample
-from lib.statistics.contrasts import verdict
+from lib.statistics.bootstrap import SAMPLES_TOGETHER, limits, resample
+from lib.statistics.contrasts import UNDECIDED, verdict
 from lib.statistics.curves import Trainings
 from lib.store import data
 from lib.store.files import OUTPUTS, write_derived
@@ -24,12 +24,11 @@ from lib.store.files import OUTPUTS, write_derived
 DROPOUT = ("entropy", "spread", "information")
 MEASURES = ("softmax", *DROPOUT, "disagreement")  # of doubt
 BINS = 15  # of the calibration error
-FEWEST = 10  # wrong answers, and right ones, for an AUROC
+FEWEST = 10  # wrong predictions, and right ones, for an AUROC
 KNOWS, LOST = 0.8, 0.7  # AUROC
 SURE = 0.9  # softmax maximum
-TENTH = 0.1  # of the wrong answers
-
-TOGETHER = 100  # samples of the images
+TENTH = 0.1  # of the wrong predictions
+NEGLIGIBLE = 0.01  # difference of an AUROC
 
 
 class Confidence(Compared):
@@ -39,62 +38,70 @@ class Confidence(Compared):
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What one network answered, a row for the clean images and for each noise and number of attacks."""
+class Evaluated:
+    """Predictions of one network and its doubt, a row for the clean images and for each noise and level."""
 
     model: str
     rows: list[tuple[str, int]]  # noise (or `CLEAN`), attacks
     wrong: np.ndarray  # (rows, images) bool, without dropout
     mean_wrong: np.ndarray  # the same, by the mean of the dropout passes
     doubts: dict[str, np.ndarray]  # of `MEASURES`, and `mean`: 1 - the largest probability of that mean
-    others: int  # further trainings, from which the disagreement is
 
     @property
     def measures(self) -> tuple[str, ...]:
         return tuple(measure for measure in MEASURES if measure in self.doubts)
 
+    @property
+    def levels(self) -> list[int]:
+        """The numbers of attacks, 0 first."""
+        return sorted({attacks for _, attacks in self.rows})
+
     def row(self, noise: str, attacks: int) -> int:
         return self.rows.index((noise if attacks else CLEAN, attacks))
 
+    def mean(self, values: np.ndarray, attacks: int) -> np.ndarray:
+        """The mean over the noises at one level of values (rows, ...); nan if it is nan under one noise."""
+        return values[[self.row(noise, attacks) for noise in PAPER_NOISES]].mean(axis=0)
 
-def answers(model: str, trainings: Trainings, outputs: Path = OUTPUTS) -> Answers:
-    """The recorded answers of a network's first training (`dropout.record`), and what its further ones say of them.
+
+def evaluated(model: str, trainings: Trainings, outputs: Path = OUTPUTS) -> Evaluated:
+    """The recorded predictions of a network's first training (`dropout.record`), and how many others disagree.
 
     Raises:
         FileNotFoundError: if they are not recorded.
     """
-    from lib.experiments.dropout import SEED, doubts_of  # with torch, for which a check of parameters need not wait
+    from lib.experiments.dropout import SEED, doubts_of  # imports torch, which checking parameters does not need
 
     part = doubts_of(model, outputs, trainings.images)
     found = {name: values.astype(float) for name, values in part.read().items()}
     predicted, mean_predicted = found.pop("predicted"), found.pop("mean_predicted")
     labels = data.load().test_labels[: trainings.images]
-    seeds = [seed for seed in trainings.seeds[model] if seed != SEED]
-    if seeds:
-        others = [swept(model, seed, part.rows, trainings.images, outputs) for seed in seeds]
-        found["disagreement"] = (np.stack(others) != predicted).mean(axis=0)
-    return Answers(model, part.rows, predicted != labels, mean_predicted != labels, found, len(seeds))
+    others = [seed for seed in trainings.seeds[model] if seed != SEED]
+    if others:
+        classes = [swept(model, seed, part.rows, trainings.images, outputs) for seed in others]
+        found["disagreement"] = (np.stack(classes) != predicted).mean(axis=0)
+    return Evaluated(model, part.rows, predicted != labels, mean_predicted != labels, found)
 
 
 def swept(model: str, seed: int, rows: list[tuple[str, int]], images: int, outputs: Path = OUTPUTS) -> np.ndarray:
-    """The classes that a training's sweep recorded for these rows, (rows, images)."""
+    """The classes that the sweep of one training recorded for these rows, (rows, images)."""
     parts = predictions(model, seed, images, outputs)
     levels = {noise: part.record["recipe"]["levels"] for noise, part in parts.items()}
     return np.stack([parts[noise].predicted[levels[noise].index(level), :images] for noise, level in rows])
 
 
-def refusing(doubt: np.ndarray, wrong: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How many answers are kept, and how many of them are wrong, as the refused become fewer: the surest first.
+def risk_coverage(doubt: np.ndarray, wrong: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many predictions are kept, and how many of these are wrong, if those with the most doubt are refused.
 
-    Equally sure answers are kept or refused together.
+    Predictions with equal doubt are kept or refused together.
 
     Args:
         doubt: (n,).
         wrong: (n,) bool.
-        weights: (n, samples), how often an image is in each sample, by any factor.
+        weights: (n, samples), how often each image is in each sample, up to a factor.
 
     Returns:
-        (1 + different doubts, samples) each, from 0 on.
+        (1 + distinct doubts, samples) each, from 0 on.
     """
     order = np.argsort(doubt, kind="stable")
     last = np.flatnonzero(np.diff(doubt[order], append=np.inf))
@@ -106,9 +113,9 @@ def refusing(doubt: np.ndarray, wrong: np.ndarray, weights: np.ndarray) -> tuple
 
 
 def auroc(kept: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """The chance that a wrong answer carries more doubt than a right one, equal doubts counted half: (samples,).
+    """The chance that a wrong prediction has more doubt than a right one, equal doubts counted half: (samples,).
 
-    The area beside the curve of `refusing`, that of right answers kept against wrong ones; nan without either.
+    Computed from `risk_coverage`: the area of right predictions kept over wrong ones kept; nan without either.
     """
     right = kept - errors
     with np.errstate(invalid="ignore"):
@@ -118,8 +125,8 @@ def auroc(kept: np.ndarray, errors: np.ndarray) -> np.ndarray:
 def risk_area(kept: np.ndarray, errors: np.ndarray) -> np.ndarray:
     """The area under the risk-coverage curve (Geifman and El-Yaniv 2017), (samples,), 0 to 1.
 
-    The mean share of wrong answers among those kept, over all numbers kept; on straight lines between the numbers of
-    `refusing`, and below the first of them as there.
+    The share of wrong predictions among those kept, averaged over all numbers kept; linear between the numbers of
+    `risk_coverage`, and constant below the first of them.
     """
     risk = np.divide(errors, kept, out=np.zeros_like(kept), where=kept > 0)
     risk[0] = risk[1]
@@ -127,10 +134,10 @@ def risk_area(kept: np.ndarray, errors: np.ndarray) -> np.ndarray:
 
 
 def calibration_error(doubt: np.ndarray, wrong: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The expected calibration error (Guo et al. 2017), (samples,), 0 to 1; arguments as for `refusing`.
+    """The expected calibration error (Guo et al. 2017), (samples,), 0 to 1; arguments as for `risk_coverage`.
 
-    How far the share of right answers lies from the mean confidence, 1 - `doubt`, in `BINS` equal bins of confidence;
-    the mean over the bins, weighted by the answers in them.
+    The distance between accuracy and mean confidence (1 - `doubt`) in each of `BINS` equal bins of confidence,
+    averaged over the predictions.
     """
     place = np.minimum(((1 - doubt) * BINS).astype(int), BINS - 1)
     apart = np.zeros((BINS, len(doubt)), weights.dtype)
@@ -140,68 +147,57 @@ def calibration_error(doubt: np.ndarray, wrong: np.ndarray, weights: np.ndarray)
 
 @dataclass(frozen=True)
 class Scores:
-    """One network's scores, each for all the images and then for every bootstrap sample: (rows, 1 + samples)."""
+    """One network's scores, each for all images and then for every bootstrap sample: (rows, 1 + samples)."""
 
-    answers: Answers
-    auroc: dict[str, np.ndarray]  # of each measure
+    evaluated: Evaluated
+    auroc: dict[str, np.ndarray]  # of each measure; nan with fewer than `FEWEST` wrong predictions, or right ones
     risk: dict[str, np.ndarray]  # `risk_area` of each measure
     calibration: dict[str, np.ndarray]  # `calibration_error` of softmax and of mean
-    confidently: np.ndarray  # share of the wrong answers whose softmax maximum is `SURE` or more; nan: none is wrong
-
-    def mean(self, score: np.ndarray, attacks: int) -> np.ndarray:
-        """The mean over the noises at so many attacks, (1 + samples,); nan if a noise has none."""
-        return score[[self.answers.row(noise, attacks) for noise in PAPER_NOISES]].mean(axis=0)
+    confidently: np.ndarray  # share of the wrong predictions whose softmax maximum is `SURE` or more; nan: none wrong
 
 
-def scores(found: Answers) -> Scores:
-    """The AUROC is nan where fewer than `FEWEST` answers are wrong, or right."""
+def scores(found: Evaluated) -> Scores:
+    """Every score of one network, on all images and on the bootstrap samples."""
     images = found.wrong.shape[1]
     often = np.rint(images * resample(np.eye(images)))  # whole numbers, whose sums are exact
     weights = np.concatenate([np.ones((1, images)), often]).astype(np.float32)
-    some = [np.ascontiguousarray(each.T) for each in np.split(weights, range(TOGETHER, len(weights), TOGETHER))]
+    places = range(SAMPLES_TOGETHER, len(weights), SAMPLES_TOGETHER)
+    some = [np.ascontiguousarray(each.T) for each in np.split(weights, places)]
 
-    def areas(measure: str) -> np.ndarray:
-        """(AUROC and risk, rows, 1 + samples)."""
-        rows = zip(found.doubts[measure], found.wrong, strict=True)
-        return np.stack([np.concatenate([_areas(*row, each) for each in some], axis=1) for row in rows], axis=1)
-
-    def calibration(name: str, wrong: np.ndarray) -> np.ndarray:
+    def sampled(score: Callable, name: str, wrong: np.ndarray) -> np.ndarray:
+        """(..., rows, 1 + samples)."""
         rows = zip(found.doubts[name], wrong, strict=True)
-        return _level(np.stack([np.concatenate([calibration_error(*row, each) for each in some]) for row in rows]))
+        return np.stack([np.concatenate([score(*row, each) for each in some], axis=-1) for row in rows], axis=-2)
 
-    both = {measure: areas(measure) for measure in found.measures}
-    states = {"softmax": found.wrong, "mean": found.mean_wrong}  # what gives its answer a probability
+    both = {measure: sampled(_areas, measure, found.wrong) for measure in found.measures}
+    wrong = {"softmax": found.wrong, "mean": found.mean_wrong}  # where a prediction has a probability
+    calibration = {name: _centred(sampled(calibration_error, name, own)) for name, own in wrong.items()}
     sure = found.wrong & (found.doubts["softmax"] <= 1 - SURE)
     with np.errstate(invalid="ignore"):
         confidently = (sure @ weights.T) / (found.wrong @ weights.T)
-    return Scores(
-        found,
-        {measure: each[0] for measure, each in both.items()},
-        {measure: each[1] for measure, each in both.items()},
-        {name: calibration(name, wrong) for name, wrong in states.items()},
-        confidently,
-    )
+    aurocs, risks = ({measure: each[place] for measure, each in both.items()} for place in (0, 1))
+    return Scores(found, aurocs, risks, calibration, confidently)
 
 
 def _areas(doubt: np.ndarray, wrong: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(AUROC and risk, samples)."""
-    curve = refusing(doubt, wrong, weights)
+    curve = risk_coverage(doubt, wrong, weights)
     few = min(wrong.sum(), (~wrong).sum()) < FEWEST
     return np.stack([np.full(weights.shape[1], np.nan) if few else auroc(*curve), risk_area(*curve)])
 
 
-def _level(sampled: np.ndarray) -> np.ndarray:
-    """Samples moved so that their mean is the value: in a sample of the images a calibration error is larger."""
+def _centred(sampled: np.ndarray) -> np.ndarray:
+    """Samples moved so that their mean is the value: resampling the images inflates a calibration error."""
     moved = sampled - sampled[:, 1:].mean(axis=1, keepdims=True) + sampled[:, :1]
     return np.concatenate([sampled[:, :1], moved[:, 1:]], axis=1)
 
 
 def ends(sampled: np.ndarray, family: int = 1) -> tuple[float, float, float]:
-    """The value, and the ends of its interval, which holds with 95 % together with the others of its `family`.
+    """The value and the ends of its 95 % interval; the intervals of one `family` hold together (Bonferroni).
 
     Args:
-        sampled: (1 + samples,), the value first; if it is nan, so are the ends. A sample in which no answer is wrong
-            may be nan, and is left out.
+        sampled: (1 + samples,), the value first; if it is nan, so are the ends. Samples without a wrong prediction may
+            be nan and are skipped.
     """
     value, *samples = sampled
     if np.isnan(value):
@@ -211,66 +207,65 @@ def ends(sampled: np.ndarray, family: int = 1) -> tuple[float, float, float]:
 
 
 def means(found: dict[str, Scores], score: str, measure: str, attacks: int) -> dict[str, np.ndarray]:
-    """The mean over the noises of each network that has this measure: model -> (1 + samples,).
+    """The mean over the noises for each network that has this measure: model -> (1 + samples,).
 
     Args:
         score: auroc, risk or calibration.
     """
-    each = {model: (own, getattr(own, score)) for model, own in found.items()}
+    each = {model: (own.evaluated, getattr(own, score)) for model, own in found.items()}
     return {model: own.mean(values[measure], attacks) for model, (own, values) in each.items() if measure in values}
 
 
 def less(some: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What each of `some` has more than the other of its name, paired over the samples."""
+    """Each of `some` minus the one of the same name, paired over the samples."""
     return {name: values - other[name] for name, values in some.items()}
 
 
-def judged(
-    values: dict[str, np.ndarray], family: int = 1, answer: Callable[[float, float], str] = verdict
+def decided(
+    values: dict[str, np.ndarray], family: int = 1, rule: Callable[[float, float], str] = verdict
 ) -> pd.DataFrame:
-    """Numbers with their intervals and what these answer to a question: columns value, low, high, answer.
+    """Values with their intervals and what these decide: columns value, low, high, verdict.
 
     Args:
         values: name -> (1 + samples,).
-        family: how many intervals there are on which the answers to this question rest.
-        answer: of an interval's ends.
+        family: the number of intervals that must hold together with 95 %.
+        rule: the ends of an interval -> a verdict.
     """
     rows = {name: ends(sampled, family) for name, sampled in values.items()}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
-    return table.assign(answer=[answer(row.low, row.high) for row in table.itertuples()])
+    return table.assign(verdict=[rule(row.low, row.high) for row in table.itertuples()])
 
 
-def knowing(low: float, high: float) -> str:
-    """Whether a network knows when it is lost, from the interval of an AUROC."""
-    if np.isnan(low):
-        return "cannot be said"
-    return "knows" if low > KNOWS else "does not" if high < LOST else "in part"
+def differs(low: float, high: float) -> str:
+    """The verdict on a difference of two AUROCs: higher, lower, no difference (within `NEGLIGIBLE`), undecided."""
+    return verdict(low, high, NEGLIGIBLE)
 
 
-def confident(low: float, high: float) -> str:
-    """Whether more than a tenth of the wrong answers are given confidently, from the interval of their share."""
-    return "confidently wrong" if low > TENTH else "seldom" if high <= TENTH else "undecided"
+def knows(low: float, high: float) -> str:
+    """Whether a network knows when it is lost, from the interval of an AUROC: supported, contradicted, undecided."""
+    return "supported" if low > KNOWS else "contradicted" if high < LOST else UNDECIDED
 
 
-def table(all_scores: Iterable[Scores]) -> pd.DataFrame:
-    """Every score with its own 95 % interval.
+def confidently_wrong(low: float, high: float) -> str:
+    """Whether more than a tenth of the wrong predictions are confident, from the interval of their share."""
+    return "supported" if low > TENTH else "contradicted" if high <= TENTH else UNDECIDED
 
-    Columns: model, noise, attacks, images, wrong (answers), measure (of doubt, `mean` too), score (auroc, risk_area,
+
+def write_table(all_scores: Iterable[Scores], path: Path) -> None:
+    """Write every score with its own 95 % interval as a CSV file, unless the file may not be written.
+
+    Columns: model, noise, attacks, images, wrong (predictions), measure (of doubt, or `mean`), score (auroc, risk_area,
     calibration_error, confidently_wrong), value, low, high (shares; empty where there is none).
     """
     rows = []
     for found in all_scores:
         own = [("auroc", found.auroc), ("risk_area", found.risk), ("calibration_error", found.calibration)]
+        about, wrongs = found.evaluated, found.evaluated.wrong
         for score, values in [*own, ("confidently_wrong", {"softmax": found.confidently})]:
             for measure, each in values.items():
-                for (noise, attacks), wrong, sampled in zip(found.answers.rows, found.answers.wrong, each, strict=True):
-                    of = (found.answers.model, noise, attacks, wrong.size, wrong.sum(), measure, score)
-                    rows.append((*of, *np.round(ends(sampled), 4)))
+                for (noise, attacks), wrong, sampled in zip(about.rows, wrongs, each, strict=True):
+                    key = (about.model, noise, attacks, wrong.size, wrong.sum(), measure, score)
+                    rows.append((*key, *np.round(ends(sampled), 4)))
     columns = ["model", "noise", "attacks", "images", "wrong", "measure", "score", "value", "low", "high"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def write_table(all_scores: Iterable[Scores], path: Path) -> None:
-    """Write `table` as a CSV file where this user may."""
-    content = table(all_scores).to_csv(index=False, lineterminator="\n").encode()
+    content = pd.DataFrame(rows, columns=columns).to_csv(index=False, lineterminator="\n").encode()
     write_derived(path, lambda file: file.write(content))

@@ -1,8 +1,8 @@
-"""Dropout before a network's last layer, left on when it is asked (Gal and Ghahramani 2016; the paper's section 6).
+"""Monte Carlo dropout before a network's last layer (Gal and Ghahramani 2016; the paper's section 6).
 
-The features before that layer are computed once, and the layer is asked `PASSES` times with other features dropped. The
-masks are drawn once, with a seed, and are the same for every image: thirty thinned networks, whose answers to an
-image depend neither on the batch nor on the images beside it.
+The features before that layer are computed once; the layer is then evaluated `PASSES` times, each with other features
+dropped. The masks are drawn once, with a seed, and are the same for every image: thirty thinned networks, whose
+predictions for an image do not depend on the batch.
 """
 
 import copy
@@ -26,11 +26,11 @@ from lib.store.files import OUTPUTS, read_arrays, write_arrays
 
 PASSES = 30
 RATE = 0.5  # share of the features that a pass drops
-MASKS = 0  # the seed of their draw
+MASKS = 0  # seed of the masks
 LEVELS = [0, 20, 50, 100, 200]  # attacks
-SEED = 0  # of the training: no other's weights are kept
-CHECKED_IMAGES = 3  # of a recorded file, at every noise and level
-ROUNDING = 1e-3  # of a logit, by which OpenVINO and torch may differ
+SEED = 0  # the training; the weights of further trainings are not kept
+CHECKED_IMAGES = 3  # recomputed from each recorded file, at every noise and level
+ROUNDING = 1e-3  # by which logits of OpenVINO and torch may differ
 
 
 @dataclass(frozen=True)
@@ -43,24 +43,24 @@ class Cut:
 
     @classmethod
     def of(cls, net: networks.Net, model: str, compiled: bool = False) -> "Cut":
-        """Cut the network `model`, which is in eval mode and is left as it is.
+        """Cut a network in eval mode; `net` itself does not change.
 
         Args:
-            compiled: whether OpenVINO computes the features, three times as fast as torch, but seconds to begin.
+            compiled: whether OpenVINO computes the features: three times as fast as torch, after seconds of compiling.
 
         Raises:
-            ValueError: if its logits are not what its last linear layer or convolution gives.
+            ValueError: if its logits are not the output of its last linear layer or convolution.
         """
         net = networks.folded(copy.deepcopy(net)).to(memory_format=networks.memory_format(net))
         digits = torch.from_numpy(networks.digits())[:, None] / 255
         with torch.inference_mode():
-            logits, (name, shape) = net(digits.clone()), _last_layer(net, digits.clone())  # it may write into them
+            logits, (name, shape) = net(digits.clone()), _last_layer(net, digits.clone())  # in-place operations
             layer = net.get_submodule(name)
             net.set_submodule(name, nn.Identity())
             found = cls(_openvino(net) if compiled else net, layer, shape)
             try:
                 same = torch.allclose(found.logits(found.features(digits.clone())), logits, atol=ROUNDING)
-            except Exception:  # of anyone's code: it cannot do without that layer, or its shapes do not fit
+            except Exception:  # of a user's own network, which needs that layer or its shapes
                 same = False
         if not same:
             raise ValueError(f"{model} does not end with a linear layer or a convolution; dropout has no place there")
@@ -72,8 +72,8 @@ class Cut:
     def logits(self, features: Tensor) -> Tensor:
         return self.layer(features).flatten(1)
 
-    def ask(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Class probabilities of images (n, 28, 28) uint8, without dropout (n, 10) and of each pass (PASSES, n, 10)."""
+    def evaluate(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Class probabilities of images (n, 28, 28) uint8: without dropout (n, 10), of each pass (PASSES, n, 10)."""
         logits = []
         masks = torch.from_numpy(_masks(self.shape))
         with torch.inference_mode():
@@ -81,19 +81,19 @@ class Cut:
                 features = self.features(batch / 255)
                 thinned = [self.logits(features * mask) for mask in masks]
                 logits.append(torch.stack([self.logits(features), *thinned]))
-            answers = torch.cat(logits, dim=1).double().softmax(dim=-1).numpy()
-        return answers[0], answers[1:]
+            probabilities = torch.cat(logits, dim=1).double().softmax(dim=-1).numpy()
+        return probabilities[0], probabilities[1:]
 
 
 @cache
 def _masks(shape: tuple[int, ...]) -> np.ndarray:
-    """(PASSES, *shape) float32, what each pass multiplies the features by: 0, or 1 over the share that is kept."""
+    """The factor of every feature in each pass, (PASSES, *shape) float32: 0, or 1 over the share that is kept."""
     kept = np.random.default_rng(MASKS).random((PASSES, *shape)) >= RATE
     return (kept / (1 - RATE)).astype(np.float32)
 
 
 def _last_layer(net: nn.Module, images: Tensor) -> tuple[str, tuple[int, ...]]:
-    """The linear layer or convolution that these images go through last: its name, and the shape of one's features."""
+    """The last linear layer or convolution that is called: its name, and the shape of its input for one image."""
     called = [("body", ())]
     hooks = [
         module.register_forward_pre_hook(
@@ -109,18 +109,19 @@ def _last_layer(net: nn.Module, images: Tensor) -> tuple[str, tuple[int, ...]]:
 
 
 def _openvino(net: nn.Module) -> Callable[[Tensor], Tensor]:
-    """The same network, which comes to features, three times as fast."""
+    """The features of the cut network, computed by OpenVINO."""
     forward = networks.compiled(net, data.load().test_images.shape[-1])
     return lambda pixels: torch.from_numpy(forward(pixels.numpy()))
 
 
 def doubts(plain: np.ndarray, passes: np.ndarray) -> dict[str, np.ndarray]:
-    """What is recorded of each answer, from class probabilities (n, 10) and (passes, n, 10): arrays (n,).
+    """The recorded doubts, from class probabilities without dropout (n, 10) and of each pass (passes, n, 10).
 
-    predicted, softmax: the class without dropout, and 1 - its probability. mean_predicted, mean: the same of the mean
-    over the passes. entropy: of that mean. information: the entropy less the passes' mean entropy, which is the mutual
-    information of answer and mask. spread: the root of the predictive variance, summed over the classes (nats and
-    probabilities).
+    Returns:
+        Arrays (n,). predicted, softmax: the class without dropout, and 1 - its probability. mean_predicted, mean: the
+        same for the mean over the passes. entropy: of that mean, nats. information: the entropy minus the mean entropy
+        of the passes, which is the mutual information of prediction and mask, nats. spread: the root of the predictive
+        variance, summed over the classes.
     """
     mean = passes.mean(axis=0)
     entropy = _entropy(mean)
@@ -130,7 +131,7 @@ def doubts(plain: np.ndarray, passes: np.ndarray) -> dict[str, np.ndarray]:
         "mean_predicted": mean.argmax(axis=-1).astype(np.uint8),
         "mean": 1 - mean.max(axis=-1),
         "entropy": entropy,
-        "information": np.maximum(entropy - _entropy(passes).mean(axis=0), 0),  # rounding goes below 0
+        "information": np.maximum(entropy - _entropy(passes).mean(axis=0), 0),  # not below 0 by rounding
         "spread": np.sqrt(passes.var(axis=0).sum(axis=-1)),
     }
 
@@ -141,7 +142,7 @@ def _entropy(probabilities: np.ndarray) -> np.ndarray:
 
 
 class Doubts(parts.Part):
-    """What one network answered to the clean images, then to each noise and level, plainly and with dropout."""
+    """One network's predictions with and without dropout, on the clean images and at each noise and level."""
 
     @property
     def label(self) -> str:
@@ -154,13 +155,13 @@ class Doubts(parts.Part):
     @property
     def rows(self) -> list[tuple[str, int]]:
         """Noise and number of attacks of each row of the arrays (rows, images)."""
-        return [(asked["noise"], level) for asked in self.recipe["asked"] for level in asked["levels"]]
+        return [(part["noise"], level) for part in self.recipe["asked"] for level in part["levels"]]
 
     def attacked(self, index: np.ndarray) -> np.ndarray:
-        """The test images of these numbers as they are asked, (rows, n, 28, 28) uint8."""
+        """The test images of these numbers under every noise and level, (rows, n, 28, 28) uint8."""
         images = data.load().test_images[index]
-        asked = [SweepPart(self.folder, recipe) for recipe in self.recipe["asked"]]
-        return np.concatenate([part.attack(images, index, part.recipe["levels"])[0] for part in asked])
+        swept = [SweepPart(self.folder, recipe) for recipe in self.recipe["asked"]]
+        return np.concatenate([part.attack(images, index, part.recipe["levels"])[0] for part in swept])
 
     def read(self) -> dict[str, np.ndarray]:
         """The arrays of `doubts`, (rows, images)."""
@@ -168,66 +169,57 @@ class Doubts(parts.Part):
 
 
 def doubts_of(model: str, outputs: Path = OUTPUTS, images: int = 2_000) -> Doubts:
-    """The file of one network, by the paper's noises in the default reading, draw 0."""
+    """The file of one network: the paper's noises under the default reading, draw 0."""
     plan = Plan(model=model, levels=LEVELS, images=images, noises=list(PAPER_NOISES), draw=0)
     dropped = {"passes": PASSES, "rate": RATE, "masks": MASKS}
-    asked = [part.recipe for part in plan.parts()]
-    return Doubts(outputs / "confidence", {"model": model, "images": images, **dropped, "asked": asked})
+    swept = [part.recipe for part in plan.parts()]
+    return Doubts(outputs / "confidence", {"model": model, "images": images, **dropped, "asked": swept})
 
 
 def record(model: str, outputs: Path = OUTPUTS, images: int = 2_000, recompute: bool = False) -> dict[str, int]:
-    """Ask a trained network what is not recorded; a sample of what is recorded is recomputed (`parts.complete`).
+    """Evaluate a trained network, or recompute a sample of what is recorded already (`parts.complete`).
 
     Raises:
-        FileNotFoundError: if the network is not trained; it names the command that does.
-        ValueError: if what is recorded does not follow from the weights, or dropout has no place in it (`Cut.of`).
+        FileNotFoundError: if the network is not trained; the message names the command that trains it.
+        ValueError: if the record does not follow from the weights, or the network cannot be cut (`Cut.of`).
     """
     weights, wanted = networks.weights_path(model, SEED, outputs), doubts_of(model, outputs, images)
-    compiled = recompute or not wanted.path.is_file()  # which takes longer than a sample
+    compiled = recompute or not wanted.path.is_file()  # not worth it for a sample
     cut = Cut.of(networks.load(model, SEED, outputs), model, compiled)
     origin = parts.origin(model, SEED, weights)
 
     def make(part: Doubts, bar: tqdm) -> None:
         found = []
         for attacked in part.attacked(np.arange(images)):
-            found.append(doubts(*cut.ask(attacked)))
+            found.append(doubts(*cut.evaluate(attacked)))
             bar.update(len(attacked))
         arrays = {name: np.stack([row[name] for row in found]) for name in found[0]}
-        write_arrays(part.path, origin | {"recipe": part.recipe}, {name: _small(each) for name, each in arrays.items()})
+        small = {name: each if each.dtype == np.uint8 else each.astype(np.float16) for name, each in arrays.items()}
+        write_arrays(part.path, origin | {"recipe": part.recipe}, small)
 
-    return parts.complete(
-        [wanted],
-        origin["weights"],
-        make,
-        check=lambda part: _check(part, cut),
-        recompute=recompute,
-        title=f"{model} with dropout",
-    )
-
-
-def _small(values: np.ndarray) -> np.ndarray:
-    return values if values.dtype == np.uint8 else values.astype(np.float16)
+    options = {"check": lambda part: _check(part, cut), "recompute": recompute, "title": f"{model} with dropout"}
+    return parts.complete([wanted], origin["weights"], make, **options)
 
 
 def _check(part: Doubts, cut: Cut) -> int:
-    """Recompute a random sample of a recorded file from the weights: how many answers.
+    """Recompute a random sample of a recorded file from the weights, and return the number of predictions.
 
     Raises:
         ValueError: if one differs by more than rounding.
     """
     index = np.random.default_rng().integers(part.recipe["images"], size=CHECKED_IMAGES)
     recorded = {name: values[:, index].ravel() for name, values in part.read().items()}
-    plain, passes = cut.ask(part.attacked(index).reshape(-1, 28, 28))
+    plain, passes = cut.evaluate(part.attacked(index).reshape(-1, 28, 28))
     found = doubts(plain, passes)
-    answers = np.arange(len(plain))
+    rows = np.arange(len(plain))
     wrong = np.zeros(len(plain), bool)
     for name in recorded.keys() - {"predicted", "mean_predicted"}:
         wrong |= np.abs(found[name] - recorded[name]) > TOLERANCE
-    for name, asked in (("predicted", plain), ("mean_predicted", passes.mean(axis=0))):
-        wrong |= asked[answers, recorded[name]] < asked.max(axis=-1) - TOLERANCE
+    for name, chances in (("predicted", plain), ("mean_predicted", passes.mean(axis=0))):
+        wrong |= chances[rows, recorded[name]] < chances.max(axis=-1) - TOLERANCE
     if wrong.any():
         raise ValueError(
-            f"{wrong.sum()} of {len(wrong)} answers in {part.path} do not follow from the weights; "
+            f"{wrong.sum()} of {len(wrong)} predictions in {part.path} do not follow from the weights; "
             "run it again with recompute=True"
         )
     return len(wrong)

@@ -220,7 +220,7 @@ def looks(state: State) -> Iterator[Look]:
     seen = Look(state, steps[-1], hit, *counts, *network.at_once(pair))
     if "cut" not in vars(network):
         yield seen
-    yield seen if network.cut is None else replace(seen, dropped=network.cut.ask(pair)[1].mean(axis=0))
+    yield seen if network.cut is None else replace(seen, dropped=network.cut.evaluate(pair)[1].mean(axis=0))
 
 
 @lru_cache(16)

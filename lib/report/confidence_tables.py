@@ -1,45 +1,31 @@
-"""The numbers of `confidence.ipynb` in words; each `table` is one of `confidence.judged` over networks."""
+"""The tables of `confidence.ipynb`, from `confidence.decided` and `Evaluated`."""
+
+from collections.abc import Mapping
 
 import pandas as pd
 
 from lib import networks
-from lib.experiments.confidence import Answers
-from lib.report.tables import spread
+from lib.experiments.confidence import Evaluated
+from lib.report.tables import interval
 
 
-def column(table: pd.DataFrame, sign: str = "", digits: int = 3, answered: bool = True) -> pd.Series:
-    """`0.932 (0.902 to 0.958) knows` of each network; without the answer where it is undecided, or none was asked."""
-    told = {}
+def column(table: pd.DataFrame, sign: str = "", digits: int = 3, verdicts: bool = True) -> pd.Series:
+    """`0.932 (0.902 to 0.958), higher` for each network; the verdict only if asked for."""
+    cells = {}
     for row in table.itertuples():
-        words = spread(row.value, row.low, row.high, digits, sign)
-        told[row.Index] = f"{words} {row.answer}" if answered and row.answer != "undecided" else words
-    return pd.Series(told, dtype=object)
+        text = interval(row.value, row.low, row.high, digits, sign)
+        cells[row.Index] = f"{text}, {row.verdict}" if verdicts and text != "-" else text
+    return pd.Series(cells, dtype=object)
 
 
-def together(columns: dict[str, pd.Series]) -> pd.DataFrame:
-    """Columns of a table of networks; a dash where one of them has nothing to say."""
+def together(columns: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """These columns side by side, a row for each network of the first; a dash where a network has no value."""
     return pd.DataFrame(columns).reindex(next(iter(columns.values())).index).fillna("-").rename(index=networks.title)
 
 
-def ends(table: pd.DataFrame, sign: str = "") -> str:
-    """`0.85 (0.82 to 0.87) for ResNet-50V2 to 0.93 (0.90 to 0.96) for FC`: the least and the most."""
-    known = table.dropna()
-    if known.empty:
-        return "not known"
-    rows = [known.loc[place] for place in (known["value"].idxmin(), known["value"].idxmax())]
-    told = [f"{spread(row['value'], row['low'], row['high'], 2, sign)} for {networks.title(row.name)}" for row in rows]
-    return " to ".join(told)
-
-
-def counted(table: pd.DataFrame, answer: str) -> str:
-    """`7 of 8`: how many rows have this answer."""
-    return f"{(table['answer'] == answer).sum()} of {len(table)}"
-
-
-def one_image(own: Answers, noise: str, image: int) -> pd.DataFrame:
-    """What one network makes of one digit as the attacks of a noise go on: whether it is wrong, and its doubts."""
-    levels = sorted({level for _, level in own.rows})
-    rows = [own.row(noise, level) for level in levels]
+def one_image(own: Evaluated, noise: str, image: int) -> pd.DataFrame:
+    """One digit as the attacks of a noise go on: each doubt of a network, and whether its prediction is wrong."""
+    rows = [own.row(noise, level) for level in own.levels]
     doubts = {measure: own.doubts[measure][rows, image].round(3) for measure in ("mean", *own.measures)}
     wrong = ["yes" if own.wrong[row, image] else "no" for row in rows]
-    return pd.DataFrame(doubts, pd.Index(levels, name="attacks")).assign(wrong=wrong)
+    return pd.DataFrame(doubts, pd.Index(own.levels, name="attacks")).assign(wrong=wrong)

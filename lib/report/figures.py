@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from IPython import display
 from matplotlib import style
+from matplotlib.axes import Axes
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
@@ -43,6 +44,8 @@ MARKERS = "osD^vPX*hp<"
 STYLE = ("default", "lib.report.companion")  # matplotlib's defaults, then companion.mplstyle, beside this file
 ATTACKS_AXIS, ACCURACY_AXIS = "attacks", "test accuracy (%)"
 Result = TypeVar("Result")
+BY_GRADIENTS = ("deepfool", "basic_iterative", "gaussian_noise")  # or, the last, as these do: every pixel a little
+COLUMNS = ("by gradients, and Gaussian noise", "by predictions, and salt and pepper", "pixel noises")
 AXES = {"attacks": ATTACKS_AXIS, "pixels_altered": "pixels altered, mean of the images"}
 
 
@@ -140,14 +143,16 @@ def saved(name: str, words: str, outputs: Path = OUTPUTS) -> display.Image:
 
 
 @in_style
-def digits(images: np.ndarray, labels: list[list[str]] | None = None, rows: list[str] | None = None) -> Figure:
+def digits(
+    images: np.ndarray, labels: list[list[str]] | None = None, rows: list[str] | None = None, heading: str = ""
+) -> Figure:
     """A grid of images (rows, columns, H, W) uint8, with a label under each and a name before each row.
 
     Where a label is empty no image is drawn.
     """
     height, width = images.shape[:2]
     lines = max((label.count("\n") + 1 for row in labels or [] for label in row), default=0)
-    figure = Figure(figsize=(1.05 * width + (1.6 if rows else 0), (1.1 + 0.2 * lines) * height))
+    figure = Figure(figsize=(1.05 * width + (1.6 if rows else 0), (1.1 + 0.2 * lines) * height + 0.4 * bool(heading)))
     axes = figure.subplots(height, width, squeeze=False)
     for y in range(height):
         for x in range(width):
@@ -162,7 +167,8 @@ def digits(images: np.ndarray, labels: list[list[str]] | None = None, rows: list
                 axes[y, x].set_xlabel(labels[y][x], fontsize=9, labelpad=3)
         if rows:
             axes[y, 0].set_ylabel(rows[y], rotation=0, ha="right", va="center", fontsize=10, labelpad=6)
-    figure.tight_layout(pad=0.4)
+    figure.suptitle(heading, fontsize=11)
+    figure.tight_layout(pad=0.6)
     return figure
 
 
@@ -182,6 +188,23 @@ def training(record: dict) -> Figure:
     return figure
 
 
+def label_ends(axes: Axes, size: float = 9) -> None:
+    """Write the label of every line at its right end, in its colour; labels that would cover each other move apart."""
+    from scipy.optimize import isotonic_regression  # slow to import
+
+    named = [line for line in axes.lines if not str(line.get_label()).startswith("_") and len(line.get_xdata())]
+    ends = {line: np.asarray(line.get_xydata())[np.argmax(line.get_xdata())] for line in named}
+    named.sort(key=lambda line: ends[line][1])
+    low, high = axes.get_ylim()
+    height = 72 * axes.figure.get_figheight() * axes.get_position().height  # points
+    apart = 1.25 * size * (high - low) / height * np.arange(len(named))
+    places = isotonic_regression([ends[line][1] for line in named] - apart).x + apart if named else []
+    for line, place in zip(named, places, strict=True):
+        look = {"color": line.get_color(), "fontsize": size, "va": "center", "annotation_clip": False}
+        look["bbox"] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
+        axes.annotate(line.get_label(), (ends[line][0], place), (6, 0), textcoords="offset points", **look)
+
+
 @in_style
 def noise_curves(
     curves: pd.DataFrame,
@@ -190,16 +213,16 @@ def noise_curves(
     against: str = "attacks",
     model: str | None = None,
 ) -> Figure:
-    """Accuracy against attacks for one network, a line for each noise with its 95 % band.
+    """Accuracy against attacks for one network, a labelled line for each noise with its 95 % band.
 
     Args:
         curves: as `results.curves` gives it.
         heading: above the axes.
-        paper: rows of `paper.read_table_1`, marked by the noise's own marker, open and black.
+        paper: rows of `paper.read_table_1`, shown by the noise's own marker, open and black.
         against: the column along the axis: attacks, or pixels_altered.
         model: the network, whose colour the lines have.
     """
-    figure = Figure(figsize=(7, 4.4))
+    figure = Figure(figsize=(7.6, 4.4), layout="constrained")
     axes = figure.subplots()
     for name, curve in curves.groupby("noise", sort=False):
         look = noise_look(name, model)
@@ -207,51 +230,77 @@ def noise_curves(
         axes.plot(curve[against], curve["accuracy"], **look)
         if paper is not None:
             points = paper[paper["noise"] == name]
-            axes.plot(points["attacks"], points["accuracy"], **PAPER | {"marker": look["marker"], "markersize": 8})
+            own = {"marker": look["marker"], "markersize": 8, "label": "_paper"}
+            axes.plot(points["attacks"], points["accuracy"], **PAPER | own)
     if paper is not None and len(paper):
-        axes.plot([], [], **PAPER, label="paper, Table 1")
+        axes.text(0.02, 0.03, "open and black: the paper's Table 1", transform=axes.transAxes, fontsize=9)
     axes.set(xlabel=AXES[against], ylabel=ACCURACY_AXIS, ylim=(0, 101))
     axes.set_title(heading, fontsize=10)  # a network may have a long name
-    axes.legend()
-    figure.tight_layout()
+    label_ends(axes)
     return figure
 
 
 @in_style
 def bound_curves(outcomes: pd.DataFrame, heading: str, model: str | None = None) -> Figure:
-    """Accuracy against the pixels that may be changed (L0) and the distance that may be gone (L2), a step an image.
+    """The share of images not fooled against the pixels changed (L0) and the distance (L2) that are allowed.
+
+    A column of panels for the attacks by gradients (and Gaussian noise), for those without, and for the noises.
 
     Args:
         outcomes: as `robust_accuracy.outcomes` gives them.
         heading: above the axes.
         model: the network, whose colour the noises' lines have.
     """
-    figure = Figure(figsize=(11, 4.8))
-    for axes, norm in zip(figure.subplots(1, 2, sharey=True), ("l0", "l2"), strict=True):
-        for name, found in outcomes.groupby("method", sort=False):
-            noise = {} if name in ATTACKS else noise_look(name, model) | {"markevery": 0.1, "linewidth": 1.2}
-            look = noise or attack_look(name)
-            sizes = np.sort(found.loc[found["fooled"], norm])
-            left = 100 * (1 - np.arange(len(sizes) + 1) / len(found))
-            axes.step([0, *sizes], left, where="post", **look)
-        axes.set_ylim(0, 101)
-    left, right = figure.axes
-    left.set_xscale("symlog", linthresh=10, linscale=0.5)
-    ticks = [0, 10, 20, 40, 100, 200, 400, 784]
-    left.set(
-        xlabel="pixels changed at most (L0)",
-        ylabel="images not fooled within the bound (%)",
-        xlim=(0, 800),
-        xticks=ticks,
-    )
-    left.set_xticklabels(ticks)
-    left.minorticks_off()
-    right.set(xlabel="distance at most (L2, brightness from 0 to 1)", xlim=(0, None))
-    right.axvline(1.5, color="0.4", linewidth=0.8)
-    figure.legend(*left.get_legend_handles_labels(), loc="outside right center", fontsize=9, handlelength=3)
+    of_method = {name: _column(name) for name in outcomes["method"].unique()}
+    columns = [name for name in COLUMNS if name in of_method.values()]
+    figure = Figure(figsize=(1.2 + 3.6 * len(columns), 6.6), layout="constrained")
+    grid = figure.subplots(2, len(columns), sharex="row", sharey=True, squeeze=False)
+    for place, norm in enumerate(("l0", "l2")):
+        for axes, column in zip(grid[place], columns, strict=True):
+            own = outcomes[outcomes["method"].map(of_method) == column]
+            if norm == "l0":
+                axes.set_title(column, fontsize=10)
+            _fooled_within(axes, own, norm, model)
+    ticks = [0, 10, 40, 200, 784]
+    grid[0, 0].set_xscale("symlog", linthresh=10, linscale=0.5)
+    grid[0, 0].set(xlim=(0, 800), ylim=(0, 101))
+    grid[0, 0].set_xticks(ticks, [str(tick) for tick in ticks])
+    grid[0, 0].minorticks_off()
+    grid[1, 0].set(xlim=(0, None))
+    for axes in grid[:, 0]:
+        axes.set_ylabel("images not fooled (%)")
+    for top, bottom in grid.T:
+        top.set_xlabel("pixels changed at most (L0)")
+        bottom.set_xlabel("distance at most (L2)")
+        bottom.axvline(1.5, color="0.4", linewidth=0.8)
     figure.suptitle(heading, fontsize=11)
-    figure.set_layout_engine("constrained")
     return figure
+
+
+def _column(method: str) -> str:
+    """The column of panels in which `bound_curves` shows a method."""
+    return COLUMNS[2 if method not in ATTACKS else method not in BY_GRADIENTS]
+
+
+def _fooled_within(axes: Axes, outcomes: pd.DataFrame, norm: str, model: str | None) -> None:
+    """A step for each image that is fooled; noises are labelled at their ends, attacks on their lines."""
+    lines = {}
+    for name, found in outcomes.groupby("method", sort=False):
+        look = attack_look(name) if name in ATTACKS else noise_look(name, model) | {"markevery": 0.1, "linewidth": 1.2}
+        sizes = np.sort(found.loc[found["fooled"], norm].to_numpy(float))
+        left = 100 * (1 - np.arange(len(sizes) + 1) / len(found))
+        axes.step([0, *sizes], left, where="post", **look)
+        if name in ATTACKS:
+            lines[name] = np.array([0, *sizes]), left, look
+    if not lines:
+        label_ends(axes, 8.5)
+    order = sorted(lines, key=lambda name: np.interp(50, lines[name][1][::-1], lines[name][0][::-1]))
+    for name, height in zip(order, np.linspace(18, 82, len(order)), strict=True):
+        sizes, left, look = lines[name]
+        height = max(height, left[-1])
+        at = sizes[max(np.searchsorted(-left, -height, side="right") - 1, 0)]
+        box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8}
+        axes.text(at, height, look["label"], color=look["color"], fontsize=8.5, ha="center", va="center", bbox=box)
 
 
 @in_style
