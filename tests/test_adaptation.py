@@ -9,7 +9,7 @@ from torch.nn import functional
 from lib import networks
 from lib.evaluation.plan import CLEAN, Plan
 from lib.evaluation.sweep import Predictions, sweep
-from lib.networks import adapt, batch_predictor, moments, restore_moments
+from lib.networks import adapt, as_read, batch_predictor, moments, restore_moments
 from lib.noise import perturb
 from lib.store import data
 
@@ -23,31 +23,26 @@ def fresh(model: str) -> networks.Net:
     """Untrained, with running averages that are not those with which it begins."""
     net = networks.build(model).train()
     with torch.no_grad():
-        net(torch.from_numpy(CLEAN_IMAGES[:, None] / np.float32(255)))
+        net(as_read(CLEAN_IMAGES))
     return net.eval()
 
 
 def adapted_layer_by_layer(net: nn.Module, images: np.ndarray) -> nn.Module:
     """The obvious slow way: one pass for every layer, each with all layers before it adapted."""
-    net, order = copy.deepcopy(net).eval(), []
-    layers = [layer for layer in net.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
-    handles = [layer.register_forward_hook(lambda layer, *_: order.append(layer)) for layer in layers]
-    pixels = torch.from_numpy(images[:, None] / np.float32(255))
+    net, seen = copy.deepcopy(net).eval(), {}
+    for layer in net.modules():
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            layer.register_forward_pre_hook(lambda layer, inputs: seen.update({layer: inputs[0]}))
+    pixels, unbiased = as_read(images), {}
     with torch.no_grad():
         net(pixels)
-        for handle in handles:
-            handle.remove()
-        unbiased = []
-        for layer in order:
-            seen = []
-            handle = layer.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(inputs[0]))
+        for layer in list(seen):  # in the order in which they are computed
             net(pixels)
-            handle.remove()
-            values = seen[0].numpy().swapaxes(0, 1).reshape(len(layer.running_mean), -1).astype(float)
-            layer.running_mean.copy_(torch.from_numpy(values.mean(axis=1)))
-            layer.running_var.copy_(torch.from_numpy(values.var(axis=1)))
-            unbiased.append(torch.from_numpy(values.var(axis=1, ddof=1)))
-        for layer, variance in zip(order, unbiased, strict=True):
+            values = seen[layer].swapaxes(0, 1).flatten(1).double()
+            layer.running_mean.copy_(values.mean(dim=1))
+            layer.running_var.copy_(values.var(dim=1, correction=0))
+            unbiased[layer] = values.var(dim=1)
+        for layer, variance in unbiased.items():
             layer.running_var.copy_(variance)
     return net
 
@@ -65,7 +60,7 @@ def test_adapted_statistics_are_those_of_an_obvious_implementation(model):
         elif "tracked" not in name:
             assert torch.equal(found.state_dict()[name], before[name]), "weights stay"
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items()), "the network stays"
-    pixels = torch.from_numpy(NOISY[:, None] / np.float32(255))
+    pixels = as_read(NOISY)
     shuffled = adapt(net, pixels.flip(0))
     torch.testing.assert_close(shuffled(pixels), found(pixels), rtol=1e-3, atol=1e-3)
 
@@ -92,12 +87,10 @@ def test_moments_of_a_dense_layer_by_hand():
     net = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)).eval()
     clean, noisy = np.random.default_rng(0).integers(0, 256, (2, 50, 2, 2)).astype(np.uint8)
     noisy[:, 0, 0] = 255
-    before, after = (net[1](torch.from_numpy(images.reshape(50, 4) / np.float32(255))) for images in (clean, noisy))
+    before, after = (net[:2](as_read(images)) for images in (clean, noisy))
     hidden = (after - after.mean(0)) / after.std(0) * before.std(0) + before.mean(0)
     found = restore_moments(net, noisy, moments(net, clean))
-    torch.testing.assert_close(
-        found(torch.from_numpy(noisy.reshape(50, 4) / np.float32(255))), net[3](hidden.relu()), rtol=1e-4, atol=1e-5
-    )
+    torch.testing.assert_close(found(as_read(noisy)), net[3](hidden.relu()), rtol=1e-4, atol=1e-5)
 
 
 def test_each_batch_is_normalised_by_itself():
@@ -113,22 +106,15 @@ def test_each_batch_is_normalised_by_itself():
         np.testing.assert_allclose(found[start : start + 64], expected, atol=1e-5)
 
 
-class Twice(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.dense, self.last = nn.Linear(4, 4), nn.Linear(4, 2)
-
-    def forward(self, images):
-        return self.last(self.dense(self.dense(images.flatten(1))))
-
-
 class Standardised(nn.Linear):
     def forward(self, images):
         return functional.linear(images, self.weight / self.weight.std(), self.bias)
 
 
 NORM = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(4), nn.Linear(4, 2))
+LAYER = nn.Linear(4, 4)
 DENSE = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+STANDARDISED = nn.Sequential(nn.Flatten(), Standardised(4, 3), nn.Linear(3, 2))
 FOUR = np.arange(16, dtype=np.uint8).reshape(4, 2, 2)
 
 
@@ -144,13 +130,9 @@ FOUR = np.arange(16, dtype=np.uint8).reshape(4, 2, 2)
         (lambda: adapt(NORM, torch.from_numpy(FOUR)), "float tensor.*not torch.uint8"),
         (lambda: adapt(NORM, [FOUR]), "not list"),
         (lambda: moments(DENSE, FOUR), "before its last"),
-        (lambda: moments(Twice(), FOUR), "uses its layer dense twice"),
+        (lambda: moments(nn.Sequential(nn.Flatten(), LAYER, LAYER, nn.Linear(4, 2)), FOUR), "uses its layer 1 twice"),
         (
-            lambda: restore_moments(
-                net := nn.Sequential(nn.Flatten(), Standardised(4, 3), nn.Linear(3, 2)),
-                FOUR[::-1] * 9,
-                moments(net, FOUR),
-            ),
+            lambda: restore_moments(STANDARDISED, FOUR[::-1] * 9, moments(STANDARDISED, FOUR)),
             "Standardised.*does not follow its weights",
         ),
     ],
@@ -188,7 +170,7 @@ def test_a_sweep_records_what_the_network_predicts_with_such_statistics(trained,
                 restored = restore_moments(net, noisy, moments(net, clean))
                 fitted = adapt(net, noisy) if statistics == "adapted" else restored
                 with torch.no_grad():
-                    expected = fitted(torch.from_numpy(test[:, None] / np.float32(255))).softmax(dim=1).numpy()
+                    expected = fitted(as_read(test)).softmax(dim=1).numpy()
             np.testing.assert_array_equal(recorded.predicted[row], expected.argmax(axis=1))
             np.testing.assert_allclose(
                 recorded.probability[row], expected[np.arange(70), digits.test_labels[:70]], atol=1e-3

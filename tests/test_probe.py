@@ -2,13 +2,13 @@ import copy
 import functools
 import logging
 import re
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import strange
 import torch
 import torchvision.models as tv
-from safetensors.torch import load, save
 from torch import nn
 
 from lib import networks
@@ -41,7 +41,7 @@ def built(name: str) -> networks.Net:
 
 def plain_answers(net: networks.Net, images: np.ndarray) -> np.ndarray:
     with torch.no_grad():
-        return net(torch.from_numpy(images[:, None] / np.float32(255))).softmax(dim=1).numpy()
+        return net(probe.as_read(images)).softmax(dim=1).numpy()
 
 
 @pytest.mark.parametrize("name", strange.FIT)
@@ -62,10 +62,8 @@ def test_a_network_that_cannot_is_told_in_a_line_before_anything_is_written(name
     ("model", "message"),
     [
         ("timm:vit_small_patch32_224", "reads 256 of 784 pixels: the one in row 0, column 16"),
-        ("timm:vit_tiny_patch16_224", "reads 576 of 784 pixels: the one in row 0, column 24"),
         ("timm:hrnet_w18_small", "cannot evaluate 30 images: RuntimeError"),
         ("timm:botnet26t_256", r"cannot .*: AssertionError \(\w+.py, line \d+: _assert"),
-        ("timm:inception_v3", "cannot evaluate 30 images: RuntimeError"),
     ],
 )
 def test_a_timm_name_that_cannot_read_the_whole_image_is_told(model, message):
@@ -74,14 +72,14 @@ def test_a_timm_name_that_cannot_read_the_whole_image_is_told(model, message):
     assert "\n" not in str(told.value)
 
 
-OTHERS = ["tiny:conv_net", "timm:convnext_atto", "timm:vit_small_patch8_224"]
 # One network of each kind; their tables are tested in test_nets.py and test_residual.py.
 KINDS = ["fc", "resnet18", "resnetv2_50", "vgg19", "efficientnet_b1", "cnn", "fc_rgb", "fc_sigmoid_bn_after"]
 KINDS += ["half_plain18_nobn", "half_preact18", "half_resnet50", "resnet18_ln"]
+KINDS += ["tiny:conv_net", "timm:convnext_atto", "timm:vit_small_patch8_224"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [*KINDS, *OTHERS])
+@pytest.mark.parametrize("model", KINDS)
 def test_a_fresh_network_of_the_paper_passes(model):
     rehearse(Recipe(model=model))
 
@@ -98,32 +96,23 @@ def test_a_recorded_network_passes(path):
     ("name", "train_images", "batch_size", "fits"),
     [
         ("with_batch_norm", 1025, 64, False),
-        ("with_batch_norm", 33, 32, False),
         ("with_batch_norm", 1026, 64, True),
         ("with_batch_norm", 1025, 100, True),
         ("dense", 1025, 64, True),
     ],
 )
 def test_a_last_batch_of_one_image_is_told_where_it_cannot_be_trained_on(name, train_images, batch_size, fits):
-    recipe = Recipe(model=f"strange:{name}@few", train_images=train_images, batch_size=batch_size)
-    if fits:
-        rehearse(recipe)
-    else:
-        told = (
-            f"train_images={train_images} in batches of {batch_size} leaves a last batch of one image; choose another"
-        )
-        with pytest.raises(ValueError, match=f"^{told}.*Expected more than 1 value per channel"):
-            rehearse(recipe)
+    told = f"^train_images={train_images} in batches of {batch_size} .* one image;.*Expected more than 1 value"
+    with nullcontext() if fits else pytest.raises(ValueError, match=told):
+        rehearse(Recipe(model=f"strange:{name}@few", train_images=train_images, batch_size=batch_size))
 
 
 @pytest.mark.parametrize("name", ["dropout_in_training", "dropout_for_ever", "seeing_black_and_white"])
 def test_no_random_number_is_taken(name):
     torch.manual_seed(99)
     before, numpys = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    try:
+    with pytest.raises(ValueError) if name in strange.UNFIT else nullcontext():
         rehearse(Recipe(model=f"strange:{name}"))
-    except ValueError:
-        assert name == "dropout_for_ever"
     assert torch.equal(torch.get_rng_state(), before)
     assert (np.random.get_state()[1] == numpys).all()  # noqa: NPY002
 
@@ -139,7 +128,7 @@ def test_a_probed_network_is_left_as_it_was():
 @pytest.mark.parametrize("name", ["skipping", "cropping_in_the_dark", "leaving_an_edge"])
 def test_unread_pixels_are_those_that_change_nothing_one_by_one(name):
     net = built(name)
-    images = torch.from_numpy(probe.digits()[::3, None] / np.float32(255))
+    images = probe.as_read(probe.digits()[::3])
     with torch.no_grad():
         expected = net(images)
         changing = np.zeros((28, 28), bool)
@@ -162,45 +151,33 @@ def test_the_digits_are_of_every_class_and_of_every_noise():
 @pytest.mark.parametrize(
     "name", ["without_bias", "negative", "doubled_by_a_hook", "weight_norm", "computing_in_float64", "lazy", "viewing"]
 )
-@pytest.mark.parametrize("engine", ["openvino", "torch"])
-def test_every_engine_answers_as_the_network_does(name, engine):
+@pytest.mark.parametrize("engine", ["auto", "torch"])
+def test_every_engine_answers_as_the_network_does(name, engine, caplog):
     net = built(name)
     images = perturb(data.load().test_images[:130], "black_to_white", 40)
     np.testing.assert_allclose(predictor(net, engine)(images), plain_answers(net, images), atol=1e-4)
+    assert not caplog.records
 
 
-class TracedOtherwise(strange.Around):
-    """Answers otherwise while it is traced, as a module does that asks whether it is."""
-
-    def __init__(self):
-        super().__init__(lambda images: -images if torch.jit.is_tracing() else images)
+def negative_when_traced(images: torch.Tensor) -> torch.Tensor:
+    return -images if torch.jit.is_tracing() else images
 
 
-class NeverTwo(strange.Around):
-    """Takes no two images, with which networks are traced."""
-
-    def __init__(self):
-        super().__init__(self.refuse)
-
-    def refuse(self, images: torch.Tensor) -> torch.Tensor:
-        if len(images) == 2:
-            raise ValueError("not two images")
-        return images
+def refuse_two(images: torch.Tensor) -> torch.Tensor:
+    """Networks are traced with two images."""
+    if len(images) == 2:
+        raise ValueError("not two images")
+    return images
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
         (strange.OneByOne(0.0), "takes values out of its tensors"),
-        (strange.OneByOne(9.0), "takes values out of its tensors"),
-        (
-            strange.Inside(lambda inner, images: inner(images if float(images.numpy().max()) < 99 else -images)),
-            "takes values out of its tensors",
-        ),
         (strange.Sparse(9.0), "takes values out of its tensors"),
         (strange.Masked(9.0), "takes values out of its tensors"),
-        (TracedOtherwise(), "OpenVINO's probabilities differ from torch's by up to 0"),
-        (NeverTwo(), "OpenVINO cannot run this network: .*not two images"),
+        (strange.Around(negative_when_traced), "OpenVINO's probabilities differ from torch's by up to 0"),
+        (strange.Around(refuse_two), "OpenVINO cannot run this network: .*not two images"),
     ],
 )
 def test_where_openvino_cannot_follow_torch_is_used_and_it_is_said(body, message, caplog):
@@ -222,11 +199,6 @@ def test_a_network_that_answers_in_bfloat16_is_asked(engine):
     np.testing.assert_allclose(found, plain_answers(networks.Net(net.body.inner).eval(), probe.digits()), atol=0.02)
 
 
-def test_a_network_of_the_paper_is_asked_by_openvino_without_a_word(caplog):
-    predictor(networks.build("cnn").eval())
-    assert not caplog.records
-
-
 def stored(name: str, outputs) -> str:
     """Weights on disk of a network that was never probed."""
     recipe = Recipe(model=f"strange:{name}", outputs=outputs)
@@ -237,13 +209,14 @@ def stored(name: str, outputs) -> str:
 @pytest.mark.parametrize("name", ["by_statistics_of_the_batch", "leaving_an_edge", "not_finite", "nine"])
 def test_no_sweep_attack_or_viewer_asks_a_network_that_cannot_be_measured(name, tmp_path):
     model = stored(name, tmp_path)
-    with pytest.raises(ValueError, match=strange.UNFIT[name][1]):
-        sweep(Plan(model=model, images=10, draws=1, outputs=tmp_path))
-    with pytest.raises(ValueError, match=strange.UNFIT[name][1]):
-        runs.run(AttackPlan(model=model, images=2, attacks=["deepfool"], outputs=tmp_path))
-    assert [path.name for path in tmp_path.iterdir()] == ["weights"]
-    with pytest.raises(ValueError, match=strange.UNFIT[name][1]):
-        one_digit.look(one_digit.State(model=model, outputs=tmp_path))
+    for ask in (
+        lambda: sweep(Plan(model=model, images=10, draws=1, outputs=tmp_path)),
+        lambda: runs.run(AttackPlan(model=model, images=2, attacks=["deepfool"], outputs=tmp_path)),
+        lambda: one_digit.look(one_digit.State(model=model, outputs=tmp_path)),
+    ):
+        with pytest.raises(ValueError, match=strange.UNFIT[name][1]):
+            ask()
+        assert [path.name for path in tmp_path.iterdir()] == ["weights"]
 
 
 def test_the_explorer_shows_the_papers_networks_without_the_probe(monkeypatch):
@@ -252,11 +225,6 @@ def test_the_explorer_shows_the_papers_networks_without_the_probe(monkeypatch):
     state = one_digit.State(model="fc", number=0)
     one_digit._loaded.cache_clear()
     assert one_digit.look(state).before.argmax() == state.label
-
-
-def test_a_dense_layer_without_bias_is_swept(tmp_path):
-    model = stored("without_bias", tmp_path)
-    assert sweep(Plan(model=model, images=10, draws=1, levels=[0, 10], outputs=tmp_path))["computed"] == 5
 
 
 def test_lazy_layers_have_their_shapes_and_follow_the_seed():
@@ -273,17 +241,3 @@ def test_only_a_vgg_whose_pooling_repeats_is_folded():
     del shorter.features[-1]
     unpooled.avgpool = nn.Identity()
     assert [networks.repeats_of(networks.Net(body)) for body in (whole, shorter, unpooled)] == [49, 0, 0]
-
-
-def test_images_are_laid_out_as_modules_of_ones_own_can_read_them():
-    assert networks.memory_format(networks.build("strange:viewing")) == torch.contiguous_format
-    assert networks.memory_format(networks.build("tiny:conv_net")) == torch.channels_last
-
-
-@pytest.mark.parametrize("name", ["viewing", "computing_in_float64", "lazy", "sharing_a_bias", "the_same_layer_twice"])
-def test_what_passes_is_the_same_network_once_it_is_stored(name):
-    net = built(name)
-    other = networks.build(f"strange:{name}", 1).eval()
-    networks.restore(other, load(save(networks.as_stored(net))))
-    digits = probe.digits()
-    np.testing.assert_allclose(plain_answers(other, digits), plain_answers(net, digits), atol=2e-3)

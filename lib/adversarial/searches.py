@@ -17,7 +17,7 @@ from foolbox.criteria import Misclassification
 from torch import Tensor
 
 from lib.adversarial.attacks import WHITE, Found, find, perturbation_sizes
-from lib.networks.net import Net, memory_format
+from lib.networks.net import Net, device, memory_format
 from lib.store.parameters import imported
 
 SIZES = 1.499 * 2 ** np.arange(-3, 4.5, 0.25)  # L2, 19 % apart from 0.19 to 28, one of them just under 1.5
@@ -93,9 +93,8 @@ def search(net: Net, attack: str, images: np.ndarray, labels: np.ndarray, *, ste
 
 def as_model(net: Net) -> foolbox.PyTorchModel:
     """A copy of the network for Foolbox: images (n, 1, 28, 28) with brightness from 0 to 1 -> logits (n, 10)."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     own = copy.deepcopy(net).to(memory_format=memory_format(net)).requires_grad_(False)
-    return foolbox.PyTorchModel(own, (0, 1), device)
+    return foolbox.PyTorchModel(own, (0, 1), device())
 
 
 def probabilities(net: Net, adversarial: np.ndarray) -> np.ndarray:

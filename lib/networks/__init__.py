@@ -25,10 +25,7 @@ from lib.store.parts import file_stem  # noqa: F401
 
 
 def __getattr__(name: str) -> Any:
-    """The rest of this room (`networks.load`, `networks.build`) needs torch, and is imported when it is first used.
-
-    A notebook's parameters are thus checked without waiting for torch.
-    """
+    """The rest of this room needs torch, and is imported when first used: parameters are checked without it."""
     if not name.startswith("_"):
         for module in ("net", "weights", "probe", "inference", "adaptation"):
             found = importlib.import_module(f"lib.networks.{module}")

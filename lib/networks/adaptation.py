@@ -1,14 +1,12 @@
 """Activation statistics estimated again on other images, without labels.
 
-A network learns with activations of some mean and variance. Under noise both move. Batch normalisation (Ioffe and
-Szegedy 2015, arXiv:1502.03167) evaluates with running averages of its training, which then no longer fit; in networks
-without it, pre-activations move as well. `adapt` re-estimates batch normalisation's statistics (Schneider et al. 2020,
-arXiv:2006.16971; Benz et al. 2021, arXiv:2010.03630), `restore_moments` does the same for any network, and
-`batch_predictor` uses those of each batch (Nado et al. 2020, arXiv:2006.10963).
+Noise moves the mean and variance of activations away from those of the training. `adapt` re-estimates the statistics of
+batch normalisation (Schneider et al. 2020, arXiv:2006.16971; Benz et al. 2021, arXiv:2010.03630), `restore_moments`
+does the same for any network, and `batch_predictor` uses those of each batch (Nado et al. 2020, arXiv:2006.10963).
 """
 
 import copy
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import numpy as np
@@ -29,24 +27,22 @@ Weighted = nn.Conv1d | nn.Conv2d | nn.Linear
 def adapt(net: nn.Module, images: np.ndarray | Tensor) -> nn.Module:
     """A copy of `net` whose batch normalisation has the statistics of `images`.
 
-    All images go through the network together, once, with batch normalisation as in training (momentum None) and all
-    else as in evaluation (no dropout): every layer gets the exact mean and variance (unbiased, as torch stores it)
-    over all images, given that the layers before it have theirs. The order of the images does not matter. A pass needs
-    memory for the largest activations: ResNet-50 about 1 MB an image, VGG-19 (`restore_moments`) about 3 MB.
+    All images pass through the network together, with batch normalisation alone as in training: every layer gets the
+    exact mean and unbiased variance over all images, given that the layers before it have theirs. The pass needs memory
+    for the largest activations: ResNet-50 about 1 MB an image, VGG-19 (`restore_moments`) about 3 MB.
 
     Args:
-        net: any module with batch normalisation; it stays as it is.
         images: (n, H, W) uint8, which become (n, 1, H, W) in [0, 1]; or a float tensor as `net` reads it. Use training
             images under the noise to come, never test images. About 1,000 are enough, 32 help.
 
     Returns:
-        The copy in eval mode, on the device of `net`; all weights are those of `net`.
+        The copy in eval mode, on the device of `net`.
 
     Raises:
-        ValueError: if `net` has no batch normalisation with running statistics, the images have another shape or type,
-            or they are too few for a variance.
+        ValueError: if `net` has no batch normalisation with running statistics, or the images have another shape or
+            type or are too few for a variance.
     """
-    if not any(True for _ in _normalisations(net)):
+    if not _normalisations(net):
         raise ValueError(
             f"{_name(net)} has no batch normalisation with running statistics to adapt; restore its moments instead: "
             "restore_moments(), or statistics='moments' of a sweep"
@@ -63,17 +59,12 @@ def adapt(net: nn.Module, images: np.ndarray | Tensor) -> nn.Module:
 
 
 def moments(net: nn.Module, images: np.ndarray | Tensor) -> dict[str, Moments]:
-    """Mean and variance of the pre-activations of every unit but the logits, over `images`.
+    """Mean and variance over `images` (as for `adapt`) of the pre-activations of every unit but the logits.
 
     A unit is an output channel of a convolution, over all its places, or an output of a dense layer.
 
-    Args:
-        net: any module; it is evaluated in eval mode and stays as it is.
-        images: as for `adapt`.
-
     Returns:
-        layer's name -> mean (units,) and unbiased variance (units,), in the order in which the layers are computed. The
-        last layer, which gives the logits, is left out.
+        layer's name -> mean (units,) and unbiased variance (units,), in the order in which the layers are computed.
 
     Raises:
         ValueError: if `net` has no such layer before its last or uses one twice, the images have another shape or
@@ -103,12 +94,8 @@ def restore_moments(net: nn.Module, images: np.ndarray | Tensor, wanted: dict[st
     `images` gets the offset alone.
 
     Args:
-        net: any module; it stays as it is.
         images: as for `adapt`.
         wanted: `moments(net, clean)`, best of the same images without noise.
-
-    Returns:
-        The copy in eval mode, on the device of `net`.
 
     Raises:
         ValueError: as `moments`, or if a layer's output does not follow its weights (weight standardisation).
@@ -122,8 +109,11 @@ def restore_moments(net: nn.Module, images: np.ndarray | Tensor, wanted: dict[st
         constant = (variance <= CONSTANT * wanted_variance) | (variance == 0)
         factor = torch.where(constant, 1, wanted_variance / variance).sqrt()
         offset = wanted_mean - factor * mean
-        _fold(layer, factor, offset)
-        output = output * _by_unit(layer, factor, output) + _by_unit(layer, offset, output)
+        weight, bias = layer.weight.detach(), 0 if layer.bias is None else layer.bias.detach()
+        layer.weight = nn.Parameter(weight * factor.view(-1, *[1] * (weight.ndim - 1)))
+        layer.bias = nn.Parameter(bias * factor + offset)
+        axis = -1 if isinstance(layer, nn.Linear) else 1
+        output = (output.movedim(axis, -1) * factor + offset).movedim(-1, axis)
         apart = (layer.forward(inputs[0][:1]) - output[:1]).abs().max()
         if apart > ROUNDING * (1 + output[:1].abs().max()):
             raise ValueError(f"the output of {layers[layer]} ({type(layer).__name__}) does not follow its weights")
@@ -137,15 +127,13 @@ def restore_moments(net: nn.Module, images: np.ndarray | Tensor, wanted: dict[st
 def batch_predictor(net: nn.Module) -> Predictor:
     """A function from images (n, H, W) uint8 to class probabilities (n, 10) by the statistics of each batch.
 
-    Batches are `STATISTICS_BATCH` images in their order, the last one may be smaller. Only batch normalisation is as in
-    training; `net` stays as it is.
+    Batches are `STATISTICS_BATCH` images in their order; the last one may be smaller.
 
     Raises:
         ValueError: if `net` has no batch normalisation; the function itself if the last batch is too small.
     """
     by_batch = copy.deepcopy(net).eval()
-    layers = list(_normalisations(by_batch))
-    if not layers:
+    if not (layers := _normalisations(by_batch)):
         raise ValueError(f"{_name(net)} has no batch normalisation, so no statistics of a batch")
     for layer in layers:
         layer.track_running_stats = False
@@ -159,8 +147,8 @@ def batch_predictor(net: nn.Module) -> Predictor:
     return probabilities
 
 
-def _normalisations(net: nn.Module) -> Iterator[nn.Module]:
-    return (layer for layer in net.modules() if isinstance(layer, BatchNorm) and layer.running_mean is not None)
+def _normalisations(net: nn.Module) -> list[nn.Module]:
+    return [layer for layer in net.modules() if isinstance(layer, BatchNorm) and layer.running_mean is not None]
 
 
 def _name(net: nn.Module) -> str:
@@ -202,25 +190,6 @@ def _hooked(layers, hook) -> Generator[None]:
 def _moments(layer: nn.Module, output: Tensor) -> Moments:
     if isinstance(layer, nn.Linear):
         output = output.flatten(0, -2)  # (places, units)
-    units = output.shape[1]
-    mean, variance = output.new_zeros(units), output.new_ones(units)
+    mean, variance = output.new_zeros(output.shape[1]), output.new_ones(output.shape[1])
     functional.batch_norm(output, mean, variance, training=True, momentum=1.0)  # several times faster than var_mean
     return mean, variance
-
-
-def _unit_axis(layer: nn.Module, output: Tensor) -> int:
-    return output.ndim - 1 if isinstance(layer, nn.Linear) else 1
-
-
-def _by_unit(layer: nn.Module, values: Tensor, output: Tensor) -> Tensor:
-    """(units,) in the shape that multiplies `output`."""
-    shape = [1] * output.ndim
-    shape[_unit_axis(layer, output)] = -1
-    return values.view(shape)
-
-
-def _fold(layer: nn.Module, factor: Tensor, offset: Tensor) -> None:
-    """Give `layer` the weight and bias with which its output is `factor` times the one before, plus `offset`."""
-    weight, bias = layer.weight.detach(), 0 if layer.bias is None else layer.bias.detach()
-    layer.weight = nn.Parameter(weight * factor.view(-1, *[1] * (weight.ndim - 1)))
-    layer.bias = nn.Parameter(bias * factor + offset)

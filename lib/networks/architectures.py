@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import AfterValidator
 
-from lib.networks.variants import CLASSES, DENSE, FAMILY, HIDDEN, NORMALISED, SIZE, Dense, Variant
+from lib.networks.variants import CLASSES, DENSE, FAMILY, HIDDEN, NORMALISED, SIZE, Variant
 from lib.store.parameters import imported
 
 if TYPE_CHECKING:
     from torch import nn
 
+PIXELS = SIZE * SIZE
 SIZES = (28, 56, 112)  # pixels a side to which the images may be upscaled
 
 # Mean and standard deviation of brightness in [0, 1]; ImageNet's are the averages of its three channels.
@@ -35,22 +36,17 @@ STATISTICS_BATCH = 64  # images whose statistics batch normalisation shares wher
 Predictor = Callable[[np.ndarray], np.ndarray]  # images (n, size, size) uint8 -> class probabilities (n, 10) float32
 
 
-def fully_connected(hidden: int = SIZE * SIZE) -> nn.Module:
-    """3136 -> hidden (ReLU) -> 10; the paper has one hidden unit for each pixel of 56x56."""
+def fully_connected(hidden: int = PIXELS, activation: str = "relu", norm: str = "none", channels: int = 1) -> nn.Module:
+    """3136 -> hidden -> 10, with an activation and perhaps batch normalisation before or after it.
+
+    The paper has one hidden unit for each pixel of 56x56, and ReLU.
+    """
     from torch import nn
 
-    return nn.Sequential(nn.Flatten(), nn.Linear(SIZE * SIZE, hidden), nn.ReLU(), nn.Linear(hidden, CLASSES))
-
-
-def fully_connected_variant(dense: Dense) -> nn.Module:
-    """3136 -> 3136 -> 10 with another activation, or with batch normalisation before or after it."""
-    from torch import nn
-
-    pixels = SIZE * SIZE
-    hidden = [{"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}[dense.activation]()]
-    if dense.norm != "none":
-        hidden.insert(0 if dense.norm == "before" else 1, nn.BatchNorm1d(pixels))
-    return nn.Sequential(nn.Flatten(), nn.Linear(pixels, pixels), *hidden, nn.Linear(pixels, CLASSES))
+    layers = [{"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}[activation]()]
+    if norm != "none":
+        layers.insert(0 if norm == "before" else 1, nn.BatchNorm1d(hidden))
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * PIXELS, hidden), *layers, nn.Linear(hidden, CLASSES))
 
 
 def fully_connected_rgb() -> nn.Module:
@@ -59,8 +55,7 @@ def fully_connected_rgb() -> nn.Module:
 
     three = nn.Conv2d(1, 3, 1, bias=False).requires_grad_(False)
     nn.init.ones_(three.weight)
-    pixels = SIZE * SIZE
-    return nn.Sequential(three, nn.Flatten(), nn.Linear(3 * pixels, pixels), nn.ReLU(), nn.Linear(pixels, CLASSES))
+    return nn.Sequential(three, *fully_connected(channels=3))
 
 
 def resnetv2_50_stem() -> nn.Module:
@@ -68,31 +63,23 @@ def resnetv2_50_stem() -> nn.Module:
     from torch import nn
 
     body = from_timm("resnetv2_50")
-    first = body.get_submodule("stem.conv")
-    body.set_submodule("stem.conv", nn.Sequential(first, nn.BatchNorm2d(64), nn.ReLU()))
+    body.set_submodule("stem.conv", nn.Sequential(body.get_submodule("stem.conv"), nn.BatchNorm2d(64), nn.ReLU()))
     return body
 
 
 def small_cnn() -> nn.Module:
     """The CNN of Schott et al. 2018 (arXiv:1805.09190), which the paper's Table 2 quotes; it reads 28x28.
 
-    Four convolutions without padding: kernels 5, 4, 3, 5; strides 1, 2, 2, 1; channels 20, 70, 256, 10, as its authors'
-    code has them (`get_CNN` in bethgelab/AnalysisBySynthesis). Batch normalisation and ELU between them, in this order:
-    that the order is theirs is not known.
+    The convolutions are those of its authors' code (`get_CNN` in bethgelab/AnalysisBySynthesis). Whether batch
+    normalisation and ELU have the authors' order is not known.
     """
     from torch import nn
 
     return nn.Sequential(
         nn.MaxPool2d(1, stride=2),  # every second pixel: undoes the nearest upscaling exactly, (n, 1, 28, 28)
-        nn.Conv2d(1, 20, 5),  # (n, 20, 24, 24)
-        nn.BatchNorm2d(20),
-        nn.ELU(),
-        nn.Conv2d(20, 70, 4, stride=2),  # (n, 70, 11, 11)
-        nn.BatchNorm2d(70),
-        nn.ELU(),
-        nn.Conv2d(70, 256, 3, stride=2),  # (n, 256, 5, 5)
-        nn.BatchNorm2d(256),
-        nn.ELU(),
+        *(nn.Conv2d(1, 20, 5), nn.BatchNorm2d(20), nn.ELU()),  # (n, 20, 24, 24)
+        *(nn.Conv2d(20, 70, 4, stride=2), nn.BatchNorm2d(70), nn.ELU()),  # (n, 70, 11, 11)
+        *(nn.Conv2d(70, 256, 3, stride=2), nn.BatchNorm2d(256), nn.ELU()),  # (n, 256, 5, 5)
         nn.Conv2d(256, CLASSES, 5),  # (n, 10, 1, 1)
         nn.Flatten(),
     )
@@ -113,23 +100,10 @@ def from_torchvision(name: str) -> nn.Module:
     return body
 
 
-def _check_timm(name: str) -> None:
-    import timm
-
-    if not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
-        raise ValueError(f"timm has no model {name!r}; near it: {', '.join(near) or 'nothing'}")
-
-
 def from_timm(name: str) -> nn.Module:
-    """Any timm architecture, for 1x56x56 and 10 classes, without pretrained weights.
-
-    Raises:
-        ValueError: if timm has no such model.
-    """
+    """Any timm architecture, for 1x56x56 and 10 classes, without pretrained weights."""
     import timm
 
-    _check_timm(name)
     config = timm.get_pretrained_cfg(name)
     size = {"img_size": SIZE} if config is not None and config.fixed_input_size else {}
     return timm.create_model(name, pretrained=False, in_chans=1, num_classes=CLASSES, **size)
@@ -145,19 +119,15 @@ def residual(variant: Variant) -> nn.Module:
 # name -> a function that returns a network for 1x56x56 with fresh weights.
 NETS: dict[str, Callable[[], nn.Module]] = {
     "fc": fully_connected,
-    "resnet18": lambda: from_torchvision("resnet18"),
-    "resnet34": lambda: from_torchvision("resnet34"),
-    "resnet50": lambda: from_torchvision("resnet50"),
-    "resnet101": lambda: from_torchvision("resnet101"),
-    "resnetv2_50": lambda: from_timm("resnetv2_50"),
-    "vgg19": lambda: from_torchvision("vgg19"),
-    "efficientnet_b1": lambda: from_torchvision("efficientnet_b1"),
+    **{name: partial(from_torchvision, name) for name in ("resnet18", "resnet34", "resnet50", "resnet101")},
+    "resnetv2_50": partial(from_timm, "resnetv2_50"),
+    **{name: partial(from_torchvision, name) for name in ("vgg19", "efficientnet_b1")},
     "cnn": small_cnn,
     "fc_rgb": fully_connected_rgb,
     "resnetv2_50_stem": resnetv2_50_stem,
-    "vgg19_bn": lambda: from_torchvision("vgg19_bn"),
+    "vgg19_bn": partial(from_torchvision, "vgg19_bn"),
     **{name: partial(residual, variant) for name, variant in (FAMILY | NORMALISED).items()},
-    **{name: partial(fully_connected_variant, dense) for name, dense in DENSE.items()},
+    **{name: partial(fully_connected, **vars(dense)) for name, dense in DENSE.items()},
     **{name: partial(fully_connected, hidden) for name, hidden in HIDDEN.items() if name != "fc"},
 }
 
@@ -189,20 +159,19 @@ def check_size(model: str, size: int) -> None:
 
 
 def title(model: str) -> str:
-    """A network's name in print, as in the paper, and then its recipe, if it has one: `ResNet-18 (gentle)`."""
+    """A network's name in print, as in the paper, and its recipe if it has one: `ResNet-18 (gentle)`."""
     name, _, word = model.partition("@")
     return TITLES.get(name, name) + (f" ({word})" if word else "")
 
 
 def architecture(model: str) -> Callable[[], nn.Module]:
-    """The function that makes the network `model`, without the `@variant` that a name may end with.
+    """The function that makes the network `model`, a module for 1x56x56 and 10 classes.
 
     Args:
-        model: a key of `NETS`; `timm:NAME` for any timm model; or `package.module:function`, the function
-            returning a module for 1x56x56 and 10 classes. `@WORD` at its end names another training recipe.
+        model: a key of `NETS`, `timm:NAME`, or `package.module:function`. `@WORD` at its end names a training recipe.
 
     Raises:
-        ValueError: if there is no such network; it lists the choices. If the name cannot be part of a file's name.
+        ValueError: if there is no such network, or its name cannot be part of a file's name.
     """
     name, at, word = model.partition("@")
     if (length := len(model.encode())) > LONGEST:
@@ -216,28 +185,28 @@ def architecture(model: str) -> Callable[[], nn.Module]:
     if not colon:
         raise ValueError(f"unknown model {model!r}; {choices}")
     if module_name == "timm":
-        _check_timm(function_name)
-        return lambda: from_timm(function_name)
+        import timm
+
+        if not timm.is_model(function_name):
+            near = ", ".join(timm.list_models(f"*{function_name.split('_')[0]}*")[:5])
+            raise ValueError(f"timm has no model {function_name!r}; near it: {near or 'nothing'}")
+        return partial(from_timm, function_name)
     try:
         return imported(name)
     except ValueError as error:
         raise ValueError(f"{error}; {choices}") from None
 
 
-def _checked(model: str) -> str:
-    architecture(model)
-    return model
+def _valid(check: Callable) -> AfterValidator:
+    """Of a parameter: the value as it is, if `check(value)` raises no ValueError."""
+    return AfterValidator(lambda value: (check(value), value)[1])
 
 
-Known = Annotated[str, AfterValidator(_checked)]  # a network's name among a notebook's parameters
+Known = Annotated[str, _valid(architecture)]  # a network's name among a notebook's parameters
 
 
 def mean_and_deviation(normalize: str | Sequence[float]) -> tuple[float, float]:
-    """Of brightness in [0, 1]: those of a key of `NORMALIZE`, or the two numbers that are given.
-
-    Raises:
-        ValueError: if they are neither; it lists the choices.
-    """
+    """Of brightness in [0, 1]: those of a key of `NORMALIZE`, or the two numbers given. Raises ValueError otherwise."""
     if isinstance(normalize, str) and normalize in NORMALIZE:
         return NORMALIZE[normalize]
     if isinstance(normalize, str) or len(normalize) != 2 or not 0 < normalize[1] < float("inf"):
@@ -246,9 +215,4 @@ def mean_and_deviation(normalize: str | Sequence[float]) -> tuple[float, float]:
     return normalize[0], normalize[1]
 
 
-def _known_normalize(normalize: str | tuple[float, float]) -> str | tuple[float, float]:
-    mean_and_deviation(normalize)
-    return normalize
-
-
-Normalize = Annotated[str | tuple[float, float], AfterValidator(_known_normalize)]
+Normalize = Annotated[str | tuple[float, float], _valid(mean_and_deviation)]

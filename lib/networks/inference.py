@@ -27,9 +27,9 @@ def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int 
     """A function from images (n, size, size) uint8 to class probabilities (n, 10) float32.
 
     Args:
-        net: in eval mode; it is copied, not changed.
+        net: in eval mode; it stays as it is.
         engine: "openvino" (CPU), "torch" (GPU where there is one), or "auto": torch on a GPU, else openvino, and torch
-            with a line in the log where OpenVINO cannot run the network.
+            with a warning where OpenVINO cannot run the network.
         bfloat16: torch only: autocast, faster on a GPU and slightly different.
         size: 28, or the network's own for images that are upscaled already.
 
@@ -38,33 +38,25 @@ def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int 
     """
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}; choose from {', '.join(ENGINES)}")
-    wanted = engine
-    if engine == "auto":
-        engine = "torch" if device().type == "cuda" else "openvino"
-    if bfloat16 and engine == "openvino":
+    chosen = ("torch" if device().type == "cuda" else "openvino") if engine == "auto" else engine
+    if bfloat16 and chosen == "openvino":
         raise ValueError("bfloat16 is for engine='torch'")
     small = folded(copy.deepcopy(net))
     small = nn.Sequential(_collapsed(small) if size == HEIGHT else small, nn.Softmax(dim=1)).eval()
-    if engine == "torch":
-        return _in_batches(_torch(small, bfloat16))
-    forward = _openvino_as_torch(small, net, size)
-    if isinstance(forward, str):
-        if wanted == "openvino":
-            raise ValueError(f"{forward}; choose engine='torch'")
-        LOG.warning("%s; torch is used instead, which is slower", forward)
+    try:
+        forward = _torch(small, bfloat16) if chosen == "torch" else _openvino_as_torch(small, net, size)
+    except ValueError as error:
+        if engine == "openvino":
+            raise ValueError(f"{error}; choose engine='torch'") from None
+        LOG.warning("%s; torch is used instead, which is slower", error)
         forward = _torch(nn.Sequential(copy.deepcopy(net), nn.Softmax(dim=1)).eval())
-    return _in_batches(forward)
 
-
-def _in_batches(forward: Forward) -> Predictor:
     def probabilities(images: np.ndarray) -> np.ndarray:
         batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
-        return np.concatenate([forward(batch[:, None] / np.float32(255)) for batch in batches] or [_NOTHING])
+        found = [forward(batch[:, None] / np.float32(255)) for batch in batches]
+        return np.concatenate([np.empty((0, CLASSES), np.float32), *found])
 
     return probabilities
-
-
-_NOTHING = np.empty((0, CLASSES), np.float32)
 
 
 class _Watch(TorchFunctionMode):
@@ -82,36 +74,33 @@ class _Watch(TorchFunctionMode):
         name = getattr(function, "__name__", "")
         self.seen |= name in self.OUT or (name == "where" and len(args) + len(kwargs or {}) == 1)
         index = args[-1] if name == "__getitem__" else ()
-        self.seen |= any(map(_selects, index if isinstance(index, tuple) else (index,)))
+        for part in index if isinstance(index, tuple) else (index,):  # a mask's true entries decide the shape
+            self.seen |= isinstance(part, torch.Tensor) and part.dtype in (torch.bool, torch.uint8) and part.ndim > 0
         return function(*args, **(kwargs or {}))
 
 
-def _selects(index: object) -> bool:
-    """Whether an index is a mask, whose number of true entries decides the shape of the result."""
-    return isinstance(index, torch.Tensor) and index.dtype in (torch.bool, torch.uint8) and index.ndim > 0
-
-
-def _openvino_as_torch(small: nn.Module, net: Net, size: int) -> Forward | str:
-    """`small` in OpenVINO if it gives digits, alone and in a batch, the probabilities of `net`; else the reason."""
+def _openvino_as_torch(small: nn.Module, net: Net, size: int) -> Forward:
+    """`small` in OpenVINO. Raises ValueError unless it gives digits, alone and together, the probabilities of `net`."""
     images = upscale(digits(), size, net.resize)[:, None] / np.float32(255)
     with torch.no_grad(), _Watch() as watch:
         expected = net(torch.from_numpy(images)).float().softmax(dim=1)  # numpy has no bfloat16
     if watch.seen:
-        return "OpenVINO cannot follow this network, which takes values out of its tensors"
+        raise ValueError("OpenVINO cannot follow this network, which takes values out of its tensors")
     try:
         forward = compiled(small, size)
         found = np.concatenate([forward(images[:1]), forward(images[1:])])
     except Exception as error:  # whatever the network's own code may raise when it is traced
-        return f"OpenVINO cannot run this network: {in_a_line(error)}"
+        raise ValueError(f"OpenVINO cannot run this network: {in_a_line(error)}") from None
     apart = np.abs(found - expected.numpy()).max() if found.shape == expected.shape else np.inf
-    return forward if apart <= ROUNDING else f"OpenVINO's probabilities differ from torch's by up to {apart:.2g}"
+    if apart > ROUNDING or np.isnan(apart):
+        raise ValueError(f"OpenVINO's probabilities differ from torch's by up to {apart:.2g}")
+    return forward
 
 
 def _collapsed(net: Net) -> nn.Module:
     """A fully connected net that reads 28x28 directly, with a quarter of the products; any other network unchanged.
 
-    Normalisation and upscaling are linear, and so part of the first dense layer: with U the upscaling, W the layer's
-    weights and b its bias, W U (x - mean) / deviation + b.
+    Normalisation and upscaling are linear, and so become part of the first dense layer.
     """
     body = net.body
     if type(body) is not nn.Sequential or [type(part) for part in body[:2]] != [nn.Flatten, nn.Linear]:
@@ -132,14 +121,13 @@ def _collapsed(net: Net) -> nn.Module:
 
 
 def compiled(net: nn.Module, size: int) -> Forward:
-    """The network in OpenVINO, for images (n, 1, size, size) float32; warnings of its translation are not shown."""
+    """The network in OpenVINO, for images (n, 1, size, size) float32."""
     import openvino  # only where it is used: it takes a second to load
 
     example = torch.zeros(2, 1, size, size)
     with torch.no_grad(), warnings.catch_warnings(action="ignore", category=torch.jit.TracerWarning):
         graph = openvino.convert_model(net, example_input=example, input=[-1, 1, size, size])
-    # float32 throughout: some processors would otherwise compute in bfloat16
-    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}  # else bfloat16 on some processors
     forward = openvino.Core().compile_model(graph, "CPU", settings)
     return lambda images: forward(images)[0].copy()
 

@@ -22,19 +22,14 @@ LIBRARIES = ("torch.nn.", "torchvision.", "timm.", "lib.")  # whose modules take
 
 
 class Net(nn.Module):
-    """From (n, 1, 28, 28) floats in [0, 1] to (n, 10) logits.
-
-    Normalisation and upscaling to `size` are its first steps, so that whoever has the network has them too. Images of
-    that size are not upscaled.
-    """
+    """From (n, 1, 28, 28) floats in [0, 1] to (n, 10) logits: normalisation, upscaling to `size`, then the body."""
 
     def __init__(
         self, body: nn.Module, normalize: str | Sequence[float] = "mnist", resize: str = "nearest", size: int = SIZE
     ):
         super().__init__()
         self.mean, self.deviation = mean_and_deviation(normalize)
-        self.resize, self.size = resize, size
-        self.body = body
+        self.resize, self.size, self.body = resize, size, body
 
     @property
     def reads(self) -> str:
@@ -42,10 +37,7 @@ class Net(nn.Module):
         return f"1x{self.size}x{self.size}"
 
     def __deepcopy__(self, memo: dict) -> "Net":
-        """A copy without gradients of computed tensors, which torch does not copy.
-
-        Hooks compute some at each forward pass: the weights of `nn.utils.spectral_norm`, `weight_norm` and `prune`.
-        """
+        """A copy without gradients of computed tensors (the weights of `nn.utils.prune`), which torch cannot copy."""
         for module in self.modules():
             computed = {name: value for name, value in vars(module).items() if isinstance(value, Tensor)}
             vars(module).update({name: value.detach() for name, value in computed.items() if not value.is_leaf})
@@ -60,12 +52,7 @@ class Net(nn.Module):
 
 
 def build(
-    model: str,
-    seed: int = 0,
-    *,
-    normalize: str | Sequence[float] = "mnist",
-    resize: str = "nearest",
-    size: int = SIZE,
+    model: str, seed: int = 0, *, normalize: str | Sequence[float] = "mnist", resize: str = "nearest", size: int = SIZE
 ) -> Net:
     """A network with fresh weights. The same seed gives the same weights; torch's generator keeps its state.
 
@@ -83,22 +70,16 @@ def build(
         torch.manual_seed(seed)
         try:
             body = make()
-            if isinstance(body, nn.Module):
-                _give_shapes(body, size)
+            if isinstance(body, nn.Module) and any(map(is_lazy, (*body.parameters(), *body.buffers()))):
+                with torch.no_grad():
+                    body.eval()(torch.zeros(2, 1, size, size))  # lazy layers take their shapes from the first images
+                body.train()
         except (Exception, SystemExit) as error:  # of anyone's code
             told = in_a_line(error)
             raise ValueError(f"{model} cannot be made for 1x{size}x{size} and {CLASSES} classes: {told}") from None
     if not isinstance(body, nn.Module):
         raise ValueError(f"{model} gives a {type(body).__name__}; allowed is a function that returns a torch module")
     return Net(body, normalize, resize, size)
-
-
-def _give_shapes(body: nn.Module, size: int) -> None:
-    """Evaluate lazy layers once: they take their shapes from the first images."""
-    if any(map(is_lazy, (*body.parameters(), *body.buffers()))):
-        with torch.no_grad():
-            body.eval()(torch.zeros(2, 1, size, size))
-        body.train()
 
 
 def in_a_line(error: BaseException) -> str:
@@ -110,11 +91,7 @@ def in_a_line(error: BaseException) -> str:
 
 @cache
 def parameters(model: str, size: int = SIZE) -> int:
-    """Number of trained parameters. It depends on the `size` of the images where layers are lazy.
-
-    Raises:
-        ValueError: as `build`.
-    """
+    """Number of trained parameters, which depends on the images' `size` where layers are lazy."""
     return sum(weights.numel() for weights in _shapes(model, size).parameters())
 
 
@@ -122,9 +99,8 @@ def parameters(model: str, size: int = SIZE) -> int:
 def effective_parameters(model: str) -> int:
     """The same without copies: VGG's pooling repeats each input of its first dense layer (`repeats_of`)."""
     net = _shapes(model, SIZE)
-    repeats = repeats_of(net) or 1
-    copies = net.get_parameter(FOLDED).numel() * (repeats - 1) // repeats if repeats > 1 else 0
-    return parameters(model) - copies
+    repeats = repeats_of(net)
+    return parameters(model) - (net.get_parameter(FOLDED).numel() * (repeats - 1) // repeats if repeats else 0)
 
 
 def _shapes(model: str, size: int) -> Net:
@@ -146,9 +122,8 @@ def upscale(images: np.ndarray, size: int, resize: str) -> np.ndarray:
 def memory_format(net: nn.Module) -> torch.memory_format:
     """channels_last, but contiguous for modules from outside `LIBRARIES`, and for slow grouped convolutions.
 
-    Modules from elsewhere, among them those that torch.jit and torch.fx make, may call `Tensor.view`, which cannot
-    flatten channels_last images. Grouped convolutions (EfficientNet) train 4 times slower with channels_last on a
-    processor without AVX-512, and 1.6 times faster on one with it (`benchmarks/sweep.py`).
+    Modules from elsewhere may call `Tensor.view`, which cannot flatten channels_last images. Grouped convolutions train
+    4 times slower with channels_last without AVX-512, and 1.6 times faster with it (`benchmarks/sweep.py`).
     """
     grouped = any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in net.modules())
     slow = grouped and torch.backends.cpu.get_cpu_capability() != "AVX512"
@@ -180,10 +155,7 @@ def machine(net: nn.Module) -> dict:
 
 
 def folded(net: Net) -> Net:
-    """VGG without its pooling and with its first dense layer folded (`repeats_of`); any other network unchanged.
-
-    The logits are the same, with a quarter of the weights.
-    """
+    """VGG with the same logits from a quarter of the weights (`repeats_of`); any other network unchanged."""
     if not (repeats := repeats_of(net)):
         return net
     first, *rest = net.body.classifier
@@ -191,9 +163,8 @@ def folded(net: Net) -> Net:
     with torch.no_grad():
         dense.weight.copy_(fold(first.weight, repeats))
         dense.bias.copy_(first.bias)
-    small = Net(nn.Sequential(net.body.features, nn.Flatten(), dense, *rest), resize=net.resize, size=net.size)
-    small.mean, small.deviation = net.mean, net.deviation
-    return small.train(net.training)
+    body = nn.Sequential(net.body.features, nn.Flatten(), dense, *rest)
+    return Net(body, (net.mean, net.deviation), net.resize, net.size).train(net.training)
 
 
 def repeats_of(net: Net) -> int:

@@ -1,5 +1,6 @@
 """What a network must do to be measured, tried on digits before it is trained, evaluated or shown."""
 
+import copy
 from collections.abc import Callable
 from functools import cache
 
@@ -23,29 +24,29 @@ CERTAIN = 5.0  # log-odds of a class that a network's weights must be able to gi
 def probed(net: Net, model: str) -> Net:
     """The network itself, in eval mode, if its robustness can be measured.
 
-    It must give ten finite logits for every digit, clean or noisy; the same ones each time, for a digit alone and in a
-    batch; and each of the 28x28 pixels must be able to change them. torch's generator keeps its state.
+    It must give ten finite logits for every digit, clean or noisy; the same ones each time, alone and in a batch; and
+    each of the 28x28 pixels must be able to change them.
 
     Raises:
         ValueError: otherwise; a line that names the `model` and says what was found and what is allowed.
     """
-    images = _pictures()
+    images = as_read(digits())
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         found = logits(net, model, images)
-        if not _alike(logits(net, model, images), found):
+        if not alike(logits(net, model, images), found):
             raise ValueError(
                 f"{model} gives other logits for the same digits the second time; allowed is a network without "
                 "randomness in eval mode: give F.dropout its training=self.training"
             )
         alone = torch.cat([logits(net, model, image[None]) for image in images[SOME]])
-        if not _alike(alone, found[SOME]):
+        if not alike(alone, found[SOME]):
             raise ValueError(
                 f"{model} gives a digit alone other logits than in a batch; allowed are logits that depend on one "
                 "image each: no statistics of the batch in eval mode, as of BatchNorm2d(track_running_stats=False)"
             )
         many = images.repeat(TOGETHER // len(images) + 1, 1, 1, 1)[:TOGETHER]
-        if not _alike(logits(net, model, many)[: len(images)], found):
+        if not alike(logits(net, model, many)[: len(images)], found):
             raise ValueError(
                 f"{model} gives digits other logits in a batch of {TOGETHER} than of {len(images)}; allowed are logits "
                 "that depend on one image each"
@@ -80,12 +81,8 @@ def _clean_digits() -> np.ndarray:
     return found.train_images[[np.flatnonzero(found.train_labels == digit)[0] for digit in range(CLASSES)]]
 
 
-def _pictures() -> Tensor:
-    """The digits as a network reads them: (30, 1, 28, 28) float32, 0 to 1."""
-    return _as_read(digits())
-
-
-def _as_read(images: np.ndarray) -> Tensor:
+def as_read(images: np.ndarray) -> Tensor:
+    """Images (n, H, W) uint8 as networks read them: (n, 1, H, W) float32, 0 to 1."""
     return torch.from_numpy(images[:, None] / np.float32(255))
 
 
@@ -93,30 +90,24 @@ def kept_logits(net: Net, model: str) -> list[list[float]]:
     """The logits (10, 10) that the record of a training keeps, to six digits, by which changed code is noticed.
 
     Of the first training image of each class, every second one inverted: no noise, whose code may change.
-
-    Raises:
-        ValueError: as `logits`.
     """
     images = _clean_digits().copy()
     images[1::2] = 255 - images[1::2]
     with torch.no_grad():
-        found = logits(net, model, _as_read(images)).double()
+        found = logits(net, model, as_read(images)).double()
     return [[float(f"{value:.6g}") for value in row] for row in found.tolist()]
 
 
 def logits(net: Net, model: str, images: Tensor) -> Tensor:
-    """The network's logits (n, 10) for images (n, 1, 28, 28).
-
-    Raises:
-        ValueError: if the network raises an error or returns anything else; a line.
-    """
+    """The network's logits (n, 10) for images (n, 1, 28, 28). Raises ValueError if it returns anything else."""
     number = len(images)
     try:
         found = net(images)
     except (Exception, SystemExit) as error:  # of anyone's code
-        allowed = f"allowed is a network for any number of images, float32 of {net.reads}"
-        problem = in_a_line(error)
-        raise ValueError(f"{model} cannot evaluate {number} image{'s' * (number > 1)}: {problem}; {allowed}") from None
+        raise ValueError(
+            f"{model} cannot evaluate {number} image{'s' * (number > 1)}: {in_a_line(error)}; allowed is a network for "
+            f"any number of images, float32 of {net.reads}"
+        ) from None
     allowed = f"allowed is one tensor of logits, ({number}, {CLASSES})"
     if not isinstance(found, Tensor):
         raise ValueError(f"{model} returns a {type(found).__name__} for {number} images; {allowed}")
@@ -128,14 +119,8 @@ def logits(net: Net, model: str, images: Tensor) -> Tensor:
     return found
 
 
-def same_logits(net: Net, other: Net, model: str) -> bool:
-    """Whether two networks in eval mode give the digits the same logits."""
-    images = _pictures()
-    with torch.no_grad():
-        return _alike(logits(other, model, images), logits(net, model, images))
-
-
-def _alike(some: Tensor, other: Tensor) -> bool:
+def alike(some: Tensor, other: Tensor) -> bool:
+    """Whether logits (n, 10) are the same but for rounding."""
     return float((some - other).abs().max()) <= ROUNDING * float(other.max() - other.min())
 
 
@@ -143,9 +128,8 @@ def _check_logits(net: Net, model: str, found: Tensor) -> None:
     """Raises ValueError if no weights would make these outputs (n, 10) logits of every sign, or one class certain.
 
     After a sigmoid, tanh or softmax no class can be certain; after a ReLU, softplus or softmax no output is negative.
-    What the present weights do not show is tried with others, found by steps along the gradient and then put back.
     """
-    image = _pictures()[:1]
+    image = as_read(digits())[:1]
     top = int(found[0].argmax())
 
     def odds(outputs: Tensor) -> Tensor:
@@ -166,34 +150,27 @@ def _check_logits(net: Net, model: str, found: Tensor) -> None:
 
 
 def _climb(net: Net, score: Callable[[Tensor], Tensor], image: Tensor, target: float) -> float:
-    """The greatest `score` of a network's outputs that Adam finds by changing its weights, which are then put back.
+    """The greatest `score` of a network's outputs that Adam finds by changing the weights of a copy.
 
     The weights registered last, most often those of the last layer, are tried alone first, since that is cheap. A
     network without a gradient reaches everything: training refuses it.
     """
-    weights = [value for value in net.parameters() if value.is_floating_point()]
-    before = [(value.detach().clone(), value.grad, value.requires_grad) for value in weights]
-    best = -np.inf
-    try:
-        for chosen in (weights[-4:], weights)[len(weights) <= 4 :]:
-            optimizer = torch.optim.Adam([value.requires_grad_() for value in chosen], lr=0.3)
-            for _ in range(STEPS):
-                with torch.enable_grad():
-                    reached = score(net(image.clone()))
-                    slopes = torch.autograd.grad(-reached, chosen, allow_unused=True)
-                if (best := max(best, float(reached))) >= target:
+    best, count = -np.inf, len(list(net.parameters()))
+    for last in (4, count)[count <= 4 :]:
+        copied = copy.deepcopy(net).requires_grad_(False)
+        weights = [value.requires_grad_() for value in list(copied.parameters())[-last:] if value.is_floating_point()]
+        optimizer = torch.optim.Adam(weights, lr=0.3)
+        for _ in range(STEPS):
+            with torch.enable_grad():
+                reached = score(copied(image.clone()))
+                if (best := max(best, reached.item())) >= target:
                     return best
-                for value, slope in zip(chosen, slopes, strict=True):
-                    value.grad = slope
-                optimizer.step()
-            for value, (base, _, _) in zip(chosen, before[-len(chosen) :], strict=True):
-                value.data = base.clone()
-    except RuntimeError:  # a forward pass without a gradient
-        return np.inf
-    finally:
-        for value, (base, slope, own) in zip(weights, before, strict=True):
-            value.data, value.grad = base, slope
-            value.requires_grad_(own)
+                optimizer.zero_grad()
+                try:
+                    (-reached).backward()
+                except RuntimeError:  # a forward pass without a gradient
+                    return np.inf
+            optimizer.step()
     return best
 
 
@@ -206,12 +183,16 @@ def unread_pixels(net: Net, model: str, images: Tensor) -> np.ndarray:
     images = images[SOME]
     left = torch.from_numpy(np.flatnonzero(~_has_gradient(net, model, images)))
     for base in images:
-        if not len(left) or not _matter_together(net, model, images, left):
+        if not len(left):
+            break
+        together = images.flatten(1).clone()
+        together[:, left] = torch.rand(len(images), len(left))
+        if torch.equal(logits(net, model, together.view_as(images)), logits(net, model, images)):
             break
         left = left[~_matter(net, model, base, left)]
-    unread = np.zeros(images[0].numel(), bool)
-    unread[left] = True
-    return unread.reshape(images.shape[-2:])
+    unread = np.zeros(images.shape[-2:], bool)
+    unread.flat[left.numpy()] = True
+    return unread
 
 
 def _has_gradient(net: Net, model: str, images: Tensor) -> np.ndarray:
@@ -224,12 +205,6 @@ def _has_gradient(net: Net, model: str, images: Tensor) -> np.ndarray:
         except RuntimeError:  # it has none: a forward pass under no_grad, say
             slopes = torch.zeros_like(images)
     return (slopes.isfinite() & (slopes != 0)).any(dim=0).flatten().numpy()
-
-
-def _matter_together(net: Net, model: str, images: Tensor, pixels: Tensor) -> bool:
-    changed = images.flatten(1).clone()
-    changed[:, pixels] = torch.rand(len(images), len(pixels))
-    return not torch.equal(logits(net, model, changed.view_as(images)), logits(net, model, images))
 
 
 def _matter(net: Net, model: str, image: Tensor, pixels: Tensor) -> Tensor:

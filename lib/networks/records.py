@@ -14,9 +14,7 @@ def weights_path(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Pa
 
 
 def read_record(path: Path) -> dict:
-    """What made a weights file: the recipe, the history of its training, versions and commit (`training.fit.train`).
-
-    Where the weights are not kept, it comes from the record that is kept in their place.
+    """What made a weights file (`training.fit.train`), from its header, or from the record kept in its place.
 
     Raises:
         FileNotFoundError: if there is neither; it names the command that trains the network.
@@ -28,8 +26,8 @@ def read_record(path: Path) -> dict:
         if kept := kept_record(path):
             return kept
         model, _, seed = path.stem.rpartition("-seed")
-        missing = f"{model} with seed {seed} is not trained: no {path}"
-        raise FileNotFoundError(f"{missing}; make it with: {training_command(path)}")
+        command = training_command(path)
+        raise FileNotFoundError(f"{model} with seed {seed} is not trained: no {path}; make it with: {command}")
     path.open("rb").close()  # reports a missing right to read; safetensors would report a missing file
     try:
         with safetensors.safe_open(path, framework="np") as file:

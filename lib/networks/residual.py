@@ -1,8 +1,7 @@
 """ResNets built once with options, so that one part is changed at a time.
 
-Paper: section 6 asks for components "altered independently from one another". The blocks, and plain networks that are
-the same without shortcuts, are those of He et al. 2016a (arXiv:1512.03385), pre-activation that of He et al. 2016b
-(arXiv:1603.05027). torchvision's ResNets, which these equal (`tests/test_residual.py`), cannot leave shortcuts out.
+Paper: section 6 asks for components "altered independently from one another". Residual and plain networks are those of
+He et al. 2016a (arXiv:1512.03385), pre-activation that of He et al. 2016b (arXiv:1603.05027).
 """
 
 from collections.abc import Iterator
@@ -48,29 +47,24 @@ def resnet(variant: Variant) -> nn.Module:
     """A network of the family with fresh weights, from one channel to `CLASSES` logits.
 
     Where the number of channels or the resolution changes, the shortcut is a strided 1x1 convolution (with
-    normalisation, but for pre-activation). Networks without shortcuts have no such convolution, as it would be added to
-    nothing; all other layers are the same. Pre-activation's first block has no activation of its own, since one stands
-    in front of it, and one more follows the last block (He et al. 2016b, section 3).
+    normalisation, but for pre-activation). Pre-activation's first block has no activation of its own, since one stands
+    in front of it, and one more follows the last block (He et al. 2016b, section 3). Without batch normalisation the
+    convolutions have a bias.
 
-    Without batch normalisation the convolutions have a bias. Initial weights are torchvision's in every variant: He's
-    normal distribution by the outputs of a convolution, zero for its bias. They are drawn in the order of the layers,
-    projections last: from the same random state, networks that differ in shortcuts, normalisation or pooling alone
-    begin with the same weights in all layers that they share.
+    Initial weights are torchvision's. They are drawn in the order of the layers, projections last: from the same random
+    state, networks that differ in shortcuts, normalisation or pooling begin with the same weights in shared layers.
     """
     with torch.random.fork_rng(devices=[]):  # what layers draw when they are made does not count
         net = nn.Sequential(*_layers(variant))
     named = [(name, layer) for name, layer in net.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     for _, layer in sorted(named, key=lambda pair: "shortcut" in pair[0]):
-        _initialise(layer)
+        if isinstance(layer, nn.Linear):
+            layer.reset_parameters()
+            continue
+        nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
     return net
-
-
-def _initialise(layer: nn.Conv2d | nn.Linear) -> None:
-    if isinstance(layer, nn.Linear):
-        return layer.reset_parameters()
-    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
 
 
 def _layers(variant: Variant) -> Iterator[nn.Module]:

@@ -31,18 +31,9 @@ class Variant:
 
 # Shortcuts by depth at half width; then one change at a time from `half_resnet18`. At full width that is `resnet18`.
 FAMILY = {
-    "half_resnet10": Variant(10),
-    "half_resnet18": Variant(18),
-    "half_resnet34": Variant(34),
-    "half_resnet50": Variant(50),
-    "half_plain10": Variant(10, "none"),
-    "half_plain18": Variant(18, "none"),
-    "half_plain34": Variant(34, "none"),
-    "half_plain50": Variant(50, "none"),
-    "half_preact10": Variant(10, "preact"),
-    "half_preact18": Variant(18, "preact"),
-    "half_preact34": Variant(34, "preact"),
-    "half_preact50": Variant(50, "preact"),
+    **{f"half_resnet{depth}": Variant(depth) for depth in (10, 18, 34, 50)},
+    **{f"half_plain{depth}": Variant(depth, "none") for depth in (10, 18, 34, 50)},
+    **{f"half_preact{depth}": Variant(depth, "preact") for depth in (10, 18, 34, 50)},
     "quarter_resnet18": Variant(18, width=0.25),
     "half_resnet18_nobn": Variant(18, norm=False),
     "half_plain18_nobn": Variant(18, "none", norm=False),
@@ -73,12 +64,10 @@ class Dense:
 
 
 DENSE = {
-    "fc_bn": Dense("relu", "before"),
-    "fc_bn_after": Dense("relu", "after"),
-    "fc_tanh": Dense("tanh"),
-    "fc_tanh_bn": Dense("tanh", "before"),
-    "fc_tanh_bn_after": Dense("tanh", "after"),
-    "fc_sigmoid": Dense("sigmoid"),
-    "fc_sigmoid_bn": Dense("sigmoid", "before"),
-    "fc_sigmoid_bn_after": Dense("sigmoid", "after"),
+    **{f"fc{end}": Dense("relu", norm) for end, norm in (("_bn", "before"), ("_bn_after", "after"))},
+    **{
+        f"fc_{activation}{end}": Dense(activation, norm)
+        for activation in ("tanh", "sigmoid")
+        for end, norm in (("", "none"), ("_bn", "before"), ("_bn_after", "after"))
+    },
 }

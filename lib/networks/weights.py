@@ -31,7 +31,12 @@ def as_stored(net: Net) -> dict[str, Tensor]:
         ValueError: if the network keeps something other than tensors, as quantised modules and `get_extra_state` may.
     """
     weights = net.state_dict()
-    if others := [f"{name} ({type(value).__name__})" for name, value in weights.items() if not _is_plain(value)]:
+    others = [
+        f"{name} ({type(value).__name__})"
+        for name, value in weights.items()
+        if not isinstance(value, Tensor) or value.is_quantized or value.layout != torch.strided
+    ]
+    if others:
         raise ValueError(f"its state_dict holds {', '.join(others[:3])}; allowed are tensors that are not quantised")
     if repeats := repeats_of(net):
         weights[FOLDED] = fold(weights[FOLDED], repeats)
@@ -39,10 +44,6 @@ def as_stored(net: Net) -> dict[str, Tensor]:
         name: (value.half() if value.is_floating_point() and value.ndim > 1 else value.clone()).contiguous()
         for name, value in weights.items()
     }
-
-
-def _is_plain(value: object) -> bool:
-    return isinstance(value, Tensor) and not value.is_quantized and value.layout == torch.strided
 
 
 def restore(net: Net, weights: dict[str, Tensor]) -> None:
@@ -68,16 +69,12 @@ def save_weights(net: Net, path: Path, record: dict) -> None:
 
 
 def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS, dataset: str = "mnist") -> Net:
-    """The trained network in eval mode, in float32, from its weights file.
-
-    Args:
-        dataset: the data set on which it is to be evaluated.
+    """The trained network in eval mode, in float32, from its weights file; `dataset` is to evaluate it on.
 
     Raises:
         FileNotFoundError: if it has not been trained; it names the command that trains it.
-        ValueError: if the file does not hold weights of this network and seed, is not the file of its kept record
-            (`training.fit.train`), was trained on another data set, equals another seed's weights, or if the network's
-            code gives other logits than when it was trained.
+        ValueError: if the file does not hold weights of this network and seed, is not that of its kept record, was
+            trained on another data set, equals another seed's weights, or now gives other logits than when trained.
     """
     architecture(model)
     path = weights_path(model, train_seed, outputs)
@@ -86,13 +83,12 @@ def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS, dataset: str 
     if (own := recipe.get("dataset", "mnist")) != dataset:
         raise ValueError(f"{model} with seed {train_seed} was trained on {own}: dataset must be {own}, not {dataset}")
     if not path.is_file():
+        beside, instead = (training_command(path, f"-p {option}") for option in ("outputs FOLDER", "recompute True"))
         raise FileNotFoundError(
-            f"the weights of {model} with seed {train_seed} are not kept; make them anew in another folder: "
-            f"{training_command(path, '-p outputs FOLDER')}, or in place of what is recorded: "
-            f"{training_command(path, '-p recompute True')}"
+            f"the weights of {model} with seed {train_seed} are not kept; make them anew in another folder: {beside}, "
+            f"or in place of what is recorded: {instead}"
         )
-    kept = kept_record(path)
-    if kept is not None and kept["weights"] != file_hash(path):
+    if (kept := kept_record(path)) is not None and kept["weights"] != file_hash(path):
         raise ValueError(
             f"{path} is not the file that was trained: its hash is another than in {path.with_suffix('.json').name}; "
             "restore it, or delete both and train the network again"
@@ -118,10 +114,8 @@ def _check_independent(path: Path, tensors: str) -> None:
     for other in others:
         number = other.stem.rpartition("-seed")[2]
         if number.isdecimal() and int(number) < int(seed) and recorded_tensors(other) == tensors:
-            raise ValueError(
-                f"{path.name} holds the same weights as {other.name}: one training, not two; delete it, and train "
-                "this seed again"
-            )
+            same = f"{path.name} holds the same weights as {other.name}: one training, not two"
+            raise ValueError(f"{same}; delete it, and train this seed again")
 
 
 def recorded_tensors(path: Path) -> str | None:

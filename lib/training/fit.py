@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from lib import networks
 from lib.store import data
 from lib.store.files import ROOT, file_hash, lock, provenance, read_arrays, recipe_hash, write_atomically
 from lib.store.parts import kept_record, weights_hash
-from lib.training.callbacks import History, Resume, StepDecay, StopAtTarget
+from lib.training.callbacks import Rule
 from lib.training.recipe import Recipe
 from lib.training.rehearsal import rehearse
 
@@ -48,21 +47,17 @@ class TensorLoader(DataLoader):
 
 
 def train(recipe: Recipe, then: Recipe | None = None) -> dict:
-    """Train one network and write its weights file, or find it written; a killed run continues.
-
-    Paper: section 3.3. The validation images are the last 5,000 training images; the test set is not used.
+    """Train one network (section 3.3) and write its weights file, or find it written; a killed run continues.
 
     Args:
-        recipe: with `recompute`, what is recorded is replaced as a whole: weights, record, and all that was computed
-            from those weights. If the new weights equal the recorded ones, everything stays as it is.
-        then: the same with more epochs, to be trained next: it continues where this one ends, with the weights that it
-            would reach from the start.
+        recipe: with `recompute`, what is recorded is replaced: weights, record, and all that was computed from those
+            weights. If the new weights equal the recorded ones, everything stays as it is.
+        then: the same with more epochs, to be trained next: it continues where this one ends.
 
     Returns:
-        the record in the header of the weights file: `recipe` (`Recipe.recorded`) with its version; the machine
-        (`networks.machine`); `epochs` (a dict each); `losses` (one a batch); `stored_accuracy` (percent of the
-        validation images, with the weights as stored); `tensors` (`networks.tensors_hash`); `logits`
-        (`networks.kept_logits`); versions and commit.
+        the record in the weights file's header: `recipe` with its version, the machine (`networks.machine`), `epochs`,
+        `losses` (one a batch), `stored_accuracy` (percent of the 5,000 validation images, with the weights as stored),
+        `tensors` (`networks.tensors_hash`), `logits` (`networks.kept_logits`), versions and commit.
 
     Raises:
         ValueError: if weights by another recipe lie under this name, a training is recorded whose weights are not kept,
@@ -79,8 +74,7 @@ def train(recipe: Recipe, then: Recipe | None = None) -> dict:
             return found
         maker = provenance()  # of the code as it is when the run begins
         net, history = _fit(recipe, checkpoint)
-        made_by = {"recipe": recipe.recorded, "recipe_version": recipe.VERSION}
-        store(net, recipe.weights, {**made_by, **history, **maker})
+        store(net, recipe.weights, recipe.made_by | history | maker)
         if then is None or then.weights.is_file():
             checkpoint.unlink()
         else:
@@ -110,10 +104,9 @@ def _recorded(recipe: Recipe) -> dict | None:
 
 
 def store(net: networks.Net, weights: Path, record: dict) -> None:
-    """Write a weights file and its record, which is also kept beside it in case the weights are damaged or dropped.
+    """Write a weights file and its record, which is also kept beside it, and remove what other weights gave.
 
-    What was computed from other weights of this name is removed first. If the recorded weights are the same ones, all
-    stays as it is, and a weights file that is missing is written as it was.
+    If the recorded weights are the same ones, all stays as it is, and a missing weights file is written as it was.
     """
     tensors = networks.tensors_hash(networks.as_stored(net))
     kept = weights.with_suffix(".json")
@@ -134,19 +127,13 @@ def store(net: networks.Net, weights: Path, record: dict) -> None:
 def _computed_from(weights: Path) -> list[Path]:
     """What the folder of results holds that was computed from these weights: predictions, attacks, confidence, ..."""
     made_by, stem = weights_hash(weights), weights.stem
-    own = [
+    return [
         path
         for path in sorted(weights.parents[1].rglob("[!.]*.npz"))
-        if made_by and (stem in (path.parent.name, path.stem) or path.stem.startswith(f"{stem}-"))
+        if made_by
+        and (stem in (path.parent.name, path.stem) or path.stem.startswith(f"{stem}-"))
+        and made_by in json.dumps(read_arrays(path)[0])
     ]
-    return [path for path in own if str(made_by) in json.dumps(read_arrays(path)[0])]
-
-
-def _optimizer(recipe: Recipe) -> Callable:
-    """torch's own optimizer, wrapped for fastai; callbacks set its learning rate."""
-    if recipe.optimizer == "adam":
-        return partial(OptimWrapper, opt=torch.optim.Adam)
-    return partial(OptimWrapper, opt=torch.optim.SGD, momentum=recipe.momentum)
 
 
 def _checkpoint(recipe: Recipe) -> Path:
@@ -157,8 +144,7 @@ def _checkpoint(recipe: Recipe) -> Path:
 def _fit(recipe: Recipe, checkpoint: Path) -> tuple[networks.Net, dict]:
     """The trained network, its weights rounded as they will be stored, and the history; from a checkpoint if any."""
     train_images, train_labels, valid_images, valid_labels = data.load(recipe.dataset).split()
-    count = recipe.train_images
-    device = networks.device()
+    count, device = recipe.train_images, networks.device()
     loaders = DataLoaders(
         TensorLoader(train_images[:count], train_labels[:count], recipe.batch_size, device),
         TensorLoader(valid_images, valid_labels, 250, device),
@@ -166,13 +152,9 @@ def _fit(recipe: Recipe, checkpoint: Path) -> tuple[networks.Net, dict]:
     )
     net = networks.build(recipe.model, recipe.seed, **recipe.input)
     net = net.to(device, memory_format=networks.memory_format(net))
-    learner = Learner(
-        loaders,
-        net,
-        loss_func=CrossEntropyLossFlat(),
-        opt_func=_optimizer(recipe),
-        metrics=accuracy,
-    )
+    torchs = {"sgd": partial(torch.optim.SGD, momentum=recipe.momentum), "adam": torch.optim.Adam}[recipe.optimizer]
+    optimizer = partial(OptimWrapper, opt=torchs)  # its learning rate is set before each epoch
+    learner = Learner(loaders, net, loss_func=CrossEntropyLossFlat(), opt_func=optimizer, metrics=accuracy)
     learner.recorder.add_time = False
     learner.create_opt()
     state: dict[str, Any] = {"epochs": [], "losses": [], "batch": 0, "seconds": 0.0}
@@ -183,18 +165,13 @@ def _fit(recipe: Recipe, checkpoint: Path) -> tuple[networks.Net, dict]:
             net.load_state_dict(saved.pop("net"))
             learner.opt.load_state_dict(saved.pop("optimizer"))
         except Exception as error:  # from bytes in memory: whatever it is, they are not what was written
-            problem = f"damaged checkpoint {checkpoint} ({type(error).__name__})"
-            raise ValueError(f"{problem}; delete it, and the training begins anew") from None
+            raise ValueError(
+                f"damaged checkpoint {checkpoint} ({type(error).__name__}); delete it, and the training begins anew"
+            ) from None
         state = saved
-    callbacks = [
-        StepDecay(recipe.learning_rate, recipe.decay, len(state["epochs"])),
-        History(state, recipe),
-        Resume(state, recipe, checkpoint),
-        StopAtTarget(state, recipe),
-    ]
     if not recipe.is_finished(state["epochs"]):
         with learner.no_logging():
-            learner.fit(recipe.max_epochs - len(state["epochs"]), lr=recipe.learning_rate, cbs=callbacks)
+            learner.fit(recipe.max_epochs - len(state["epochs"]), cbs=Rule(state, recipe, checkpoint))
     machine = networks.machine(net)
     kept = networks.build(recipe.model, recipe.seed, **recipe.input)  # as it will be read from the file
     networks.restore(kept, networks.as_stored(net))

@@ -31,10 +31,8 @@ def read_weights(file: Path) -> dict:
     try:
         content = load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        raise ValueError(
-            f"no weights in {file} ({type(error).__name__}); allowed are .safetensors and torch.save(net.state_dict(), "
-            "...), not a whole module"
-        ) from None
+        allowed = "allowed are .safetensors and torch.save(net.state_dict(), ...), not a whole module"
+        raise ValueError(f"no weights in {file} ({type(error).__name__}); {allowed}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{file} holds a {type(content).__name__}; allowed is a state_dict")
     return content
@@ -53,11 +51,7 @@ def _candidates(content: dict) -> Iterator[dict[str, Tensor]]:
 
 
 def fill(net: networks.Net, content: dict, source: str) -> None:
-    """Put the weights in a checkpoint into the network's body, or into the whole network.
-
-    Raises:
-        ValueError: if names or shapes do not fit; it names the first ones.
-    """
+    """Put the weights in a checkpoint into the network's body. Raises ValueError if names or shapes do not fit."""
     own = {name: tuple(value.shape) for name, value in net.body.state_dict().items()}
     problems = []
     for weights in _candidates(content):
@@ -80,7 +74,6 @@ def import_weights(recipe: Recipe, file: Path) -> dict:
         the record, as of `training.fit.train`, without a history, with `imported`: the file's name and hash.
 
     Raises:
-        FileNotFoundError: if there is no such file.
         ValueError: if the weights do not fit the network, it cannot be measured (`networks.probed`), or its name is
             taken by other weights and `recompute` is not set.
     """
@@ -94,14 +87,11 @@ def import_weights(recipe: Recipe, file: Path) -> dict:
             raise ValueError(f"{recipe.weights.stem} holds other weights; choose another @WORD, or --recompute")
         *_, images, labels = data.load(recipe.dataset).split()
         correct = networks.predictor(net)(images).argmax(axis=1) == labels
-        record = {
-            "recipe": recipe.recorded,
-            "recipe_version": recipe.VERSION,
+        outcome = {
             "imported": {"file": file.name, "sha256": file_hash(file)},
             "stored_accuracy": round(100 * float(correct.mean()), 4),
-            **provenance(),
         }
-        store(net, recipe.weights, record)
+        store(net, recipe.weights, recipe.made_by | outcome | provenance())
     return networks.read_record(recipe.weights)
 
 
@@ -116,9 +106,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="folder for the results")
     parser.add_argument("--recompute", action="store_true", help="replace other weights of this name")
     chosen = vars(parser.parse_args(arguments))
-    file, model = chosen.pop("file"), chosen.pop("model")
+    file = chosen.pop("file")
+    if "@" not in chosen["model"]:
+        chosen["model"] += f"@{WORD}"
     try:
-        recipe = Recipe(model=model if "@" in model else f"{model}@{WORD}", **chosen)
+        recipe = Recipe(**chosen)
         record = import_weights(recipe, file)
     except (ValueError, OSError) as error:
         parser.exit(1, f"{error}\n")

@@ -22,8 +22,7 @@ def paper_target(model: str) -> float:
 class Recipe(BaseModel):
     """All that decides the weights of one network; the defaults are the paper's rule as we read it.
 
-    A recipe that differs from them needs a name of its own, `MODEL@WORD`, so that its results are not taken for the
-    paper's.
+    A recipe that differs from them needs a name of its own, `MODEL@WORD`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,16 +54,10 @@ class Recipe(BaseModel):
         return values | {"normalize": data.brightness(data.known_set(values.get("dataset", "mnist")))}
 
     @model_validator(mode="after")
-    def _variant_has_a_name(self) -> "Recipe":
+    def _fits_its_name(self) -> "Recipe":
         if self.changes and "@" not in self.model:
-            raise ValueError(
-                f"{self.changes} is not the paper's recipe; give the network a name of its own, such as "
-                f"'{self.model}@WORD'"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _size_can_be_read(self) -> "Recipe":
+            own = f"give the network a name of its own, such as '{self.model}@WORD'"
+            raise ValueError(f"{self.changes} is not the paper's recipe; {own}")
         networks.check_size(self.model, self.size)
         return self
 
@@ -81,16 +74,16 @@ class Recipe(BaseModel):
     @property
     def recorded(self) -> dict:
         """As a record holds it: the network, the seed, and the fields that differ from the defaults of `VERSION`."""
-        chosen = self.model_dump(mode="json", exclude_defaults=True)
-        return {"model": self.model, "seed": self.seed} | chosen
+        return {"model": self.model, "seed": self.seed} | self.model_dump(mode="json", exclude_defaults=True)
+
+    @property
+    def made_by(self) -> dict:
+        """What a record says of the recipe; `of` reads it."""
+        return {"recipe": self.recorded, "recipe_version": self.VERSION}
 
     @classmethod
     def of(cls, record: dict) -> Self:
-        """The recipe in the record of a training; fields that the record does not name have their defaults.
-
-        Raises:
-            ValueError: if a later version of this code made the record.
-        """
+        """The recipe in the record of a training. Raises ValueError if a later version of this code made it."""
         version = record.get("recipe_version", 1)
         if version > cls.VERSION:
             raise ValueError(f"a recipe of version {version}; this code knows those up to {cls.VERSION}")

@@ -5,7 +5,6 @@ import copy
 import numpy as np
 import torch
 from safetensors.torch import load, save
-from torch import nn
 from torch.nn import functional
 
 from lib import networks
@@ -16,18 +15,22 @@ UNLIKELY = 8_162_715_431  # a seed that no network sets itself
 
 
 def rehearse(recipe: Recipe) -> None:
-    """Build the network, probe it, train it on two images and on a last one alone, store it, and evaluate a copy.
+    """Build a network for this alone, probe it, train it on two images and on a last one alone, store it, and copy it.
 
-    The network is one made for this; torch's generator keeps its state.
+    Nothing is written, and torch's generator keeps its state.
 
     Raises:
-        ValueError: if one of these fails; a line that says what was found and what is allowed. Nothing is written.
+        ValueError: if one of these fails; a line that says what was found and what is allowed.
     """
     model = recipe.model
     images, *_ = data.load(recipe.dataset).split()
     data.check_count(recipe.train_images, images, "train_images", recipe.dataset)
     net, twin = (networks.build(model, recipe.seed, **recipe.input) for _ in range(2))
-    _check_stored(net, model)
+    try:
+        copy.deepcopy(net)
+        networks.restore(net, load(save(networks.as_stored(net))))
+    except (Exception, SystemExit) as error:  # of anyone's code
+        raise ValueError(f"{model} cannot be copied and stored: {networks.in_a_line(error)}") from None
     _check_twin(net, twin, model)
     if not any(weights.requires_grad for weights in net.parameters()):
         raise ValueError(f"{model} has no parameters to train; allowed is a network with at least one")
@@ -35,7 +38,10 @@ def rehearse(recipe: Recipe) -> None:
         _check_seed(twin, recipe)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        _fill_zeros(net)
+        with torch.no_grad():
+            for weights in net.parameters():  # no pixel can change anything through zeros
+                if weights.requires_grad and not weights.any():
+                    weights.normal_(std=0.01)
         networks.probed(net.eval(), model)
         net.to(memory_format=networks.memory_format(net))
         _practise(net.train(), model, 2)
@@ -43,19 +49,11 @@ def rehearse(recipe: Recipe) -> None:
             try:
                 _practise(net, model, 1)
             except ValueError as error:
-                batches = f"train_images={recipe.train_images} in batches of {recipe.batch_size}"
-                problem = f"{batches} leaves a last batch of one image; choose another train_images or batch_size"
-                raise ValueError(f"{problem}: {error}") from None
+                raise ValueError(
+                    f"train_images={recipe.train_images} in batches of {recipe.batch_size} leaves a last batch of one "
+                    f"image; choose another train_images or batch_size: {error}"
+                ) from None
         _check_kept(net.eval(), twin.eval(), model)
-
-
-def _check_stored(net: networks.Net, model: str) -> None:
-    """Raises ValueError unless the network can be copied, stored, and restored from what is stored."""
-    try:
-        copy.deepcopy(net)
-        networks.restore(net, load(save(networks.as_stored(net))))
-    except (Exception, SystemExit) as error:  # of anyone's code
-        raise ValueError(f"{model} cannot be copied and stored: {networks.in_a_line(error)}") from None
 
 
 def _check_twin(net: networks.Net, twin: networks.Net, model: str) -> None:
@@ -65,18 +63,12 @@ def _check_twin(net: networks.Net, twin: networks.Net, model: str) -> None:
         raise ValueError(f"{model} gives the same module each time; allowed is a function that makes a new one")
     other = networks.as_stored(twin)
     if any(not torch.equal(value, other[name]) for name, value in networks.as_stored(net).items()):
-        raise ValueError(
-            f"{model} begins with other weights each time, whatever the seed; allowed are random numbers of torch's "
-            "generator"
-        )
+        allowed = "allowed are random numbers of torch's generator"
+        raise ValueError(f"{model} begins with other weights each time, whatever the seed; {allowed}")
 
 
 def _check_seed(net: networks.Net, recipe: Recipe) -> None:
-    """Raises ValueError unless networks of two seeds begin with different weights.
-
-    Weights that are all equal, such as zeros, are left out: no seed decides them. A part may be the same, such as
-    filters that are given.
-    """
+    """Raises ValueError unless networks of two seeds begin with different weights (constants apart)."""
     other = networks.build(recipe.model, recipe.seed ^ 1, **recipe.input)
     pairs = [
         (one, two)
@@ -101,34 +93,26 @@ def _check_kept(net: networks.Net, twin: networks.Net, model: str) -> None:
     kept = networks.as_stored(net)
     networks.restore(net, kept)
     networks.restore(twin, kept)
-    if not networks.same_logits(net, twin, model):
+    images = networks.as_read(networks.digits())
+    with torch.no_grad():
+        expected = networks.logits(net, model, images)
+        read_back = networks.logits(twin, model, images)
+    if not networks.alike(read_back, expected):
         raise ValueError(
             f"{model} gives other logits once its weights are stored and read back; allowed is a network all of whose "
             "state is in its state_dict: register_buffer for what is drawn once or learnt besides its parameters"
         )
     try:
-        probabilities = networks.predictor(net, "torch")(networks.digits()[:2])
+        probabilities = networks.predictor(net, "torch")(networks.digits())
     except Exception as error:  # of anyone's code
         raise ValueError(f"{model} cannot be copied once it is trained: {networks.in_a_line(error)}") from None
-    with torch.no_grad():
-        expected = net(torch.from_numpy(networks.digits()[:2, None] / np.float32(255))).softmax(dim=1)
-    if np.abs(probabilities - expected.float().numpy()).max() > 0.01:
+    if np.abs(probabilities - expected.float().softmax(dim=1).numpy()).max() > 0.01:
         raise ValueError(f"{model} gives other logits once it is copied; copy.deepcopy must copy all of it")
 
 
-def _fill_zeros(net: nn.Module) -> None:
-    """Give small random values to weights that are all zero, since no pixel can change anything through them."""
-    with torch.no_grad():
-        for weights in net.parameters():
-            if weights.requires_grad and not weights.any():
-                weights.normal_(std=0.01)
-
-
 def _practise(net: networks.Net, model: str, number: int) -> None:
-    images = torch.from_numpy(networks.digits()[:number, None] / np.float32(255))
-    labels = torch.arange(number)  # the first ten digits are of the classes 0 to 9
-    found = networks.logits(net, f"{model} in training", images)
+    found = networks.logits(net, f"{model} in training", networks.as_read(networks.digits()[:number]))
     try:
-        functional.cross_entropy(found, labels).backward()
+        functional.cross_entropy(found, torch.arange(number)).backward()  # the first ten digits are 0 to 9
     except RuntimeError as error:
         raise ValueError(f"{model} cannot be trained: {networks.in_a_line(error)}") from None
