@@ -57,12 +57,8 @@ def origin(model: str, train_seed: int, weights: Path) -> dict:
 
 
 def weights_hash(weights: Path) -> str | None:
-    """The hash of a weights file; where the weights are not kept, the one in the record of their training, if any.
-
-    Raises:
-        ValueError: as `kept_record`.
-    """
-    record = kept_record(weights)
+    """The hash of a weights file; where the weights are not kept, the one in the record of their training, if any."""
+    record = kept_record(weights)  # raises where it is damaged, also beside its weights
     if weights.is_file():
         return file_hash(weights)
     return record["weights"] if record else None
@@ -95,10 +91,10 @@ def file_stem(model: str, train_seed: int) -> str:
 def check_name(path: Path, recipe: dict) -> None:
     """Raises ValueError if a file of a training was copied or renamed: its recipe is of another network or seed."""
     model, seed = recipe.get("model"), recipe.get("seed")
-    if path.stem != file_stem(str(model), seed or 0):
+    if path.stem != (stem := file_stem(str(model), seed or 0)):
         raise ValueError(
             f"{path} is a training of {model} with seed {seed} under another name: a copy is not another training; "
-            f"delete it, or name it {file_stem(str(model), seed or 0)}{path.suffix}"
+            f"delete it, or name it {stem}{path.suffix}"
         )
 
 
@@ -133,9 +129,7 @@ def complete(
     recompute: bool,
     title: str,
 ) -> dict[str, int]:
-    """Check the recorded parts and make the missing ones. If a run is killed, its finished parts are kept.
-
-    Several processes may work on the same parts.
+    """Check the recorded parts and make the missing ones; several processes may share them, each finished part is kept.
 
     Args:
         weights: the hash of the weights that must have made them.
