@@ -95,8 +95,7 @@ class State:
     @property
     def noise_arguments(self) -> dict:
         """The keyword arguments of `perturb` without those that name images."""
-        drawing = {"replacement": self.replacement, "source": self.source}
-        return {"noise": self.noise, "c": self.c, "seed": self.draw, **drawing}
+        return {"seed": self.draw} | {name: getattr(self, name) for name in ("noise", "c", "replacement", "source")}
 
 
 class Opening(BaseModel):
@@ -162,10 +161,7 @@ class Strip:
         return int(wrong[0]) if len(wrong) else None
 
 
-@lru_cache
-def digits(dataset: str) -> data.Digits:
-    """A data set, read once."""
-    return data.load(dataset)
+digits = lru_cache(data.load)
 
 
 def trained(outputs: Path = OUTPUTS, train_seed: int = 0, dataset: str = "mnist") -> list[str]:
@@ -264,11 +260,6 @@ def _coarse_first() -> Iterator[np.ndarray]:
         yield from (levels[i : i + LEVELS_A_STEP] for i in range(0, len(levels), LEVELS_A_STEP))
 
 
-def probabilities(state: State, images: np.ndarray) -> np.ndarray:
-    """Class probabilities (n, 10) of images (n, 28, 28) from the state's network."""
-    return _network(state).fast(images)
-
-
 class Network:
     """A trained network: evaluated by torch once it is loaded, several times faster once OpenVINO has compiled it."""
 
@@ -306,3 +297,8 @@ _loaded = lru_cache(Network)
 
 def _network(state: State) -> Network:
     return _loaded(state.model, state.train_seed, state.outputs, state.dataset)
+
+
+def probabilities(state: State, images: np.ndarray) -> np.ndarray:
+    """Class probabilities (n, 10) of images (n, 28, 28) from the state's network."""
+    return _network(state).fast(images)

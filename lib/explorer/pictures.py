@@ -141,13 +141,11 @@ def strip(strip: Strip, attacks: int) -> Image.Image:
     first = strip.first_fooled if strip.complete else None
     if first is not None:
         sheet.line([(x[first], top - 8), (x[first], bottom)], FOOLED, 2)
-        sheet.text(
-            (WIDTH - 4, 11), f"first fooled at {first}" if first else "wrong without noise", "rm", FOOLED, bold=True
-        )
+        lost = f"first fooled at {first}" if first else "wrong without noise"
+        sheet.text((WIDTH - 4, 11), lost, "rm", FOOLED, bold=True)
     sheet.line([(x[attacks], top), (x[attacks], bottom + 3)], "black", 2)
-    sheet.pen.polygon(
-        [(SCALE * (x[attacks] + dx), SCALE * (bottom + dy)) for dx, dy in ((-6, 10), (6, 10), (0, 1))], "black"
-    )
+    pointer = [(SCALE * (x[attacks] + dx), SCALE * (bottom + dy)) for dx, dy in ((-6, 10), (6, 10), (0, 1))]
+    sheet.pen.polygon(pointer, "black")
     return sheet.image
 
 

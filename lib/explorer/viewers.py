@@ -26,12 +26,8 @@ class AttackedDigit:
     """One digit under attack: knobs, pictures, strip and Play."""
 
     def __init__(self, state: State, names: list[str]):
-        self.message, self.verdict, self.reading = (
-            Line(),
-            Line(f"Loading {networks.title(state.model)} …"),
-            widgets.HTML(),
-        )
-        self.reading.add_class("reading")
+        self.message, self.verdict = Line(), Line(f"Loading {networks.title(state.model)} …")
+        self.reading = widgets.HTML().add_class("reading")
         self.digit, self.bars, self.strip = picture("digit"), picture("bars"), picture("strip")
         fewest = "Set the attacks to the fewest that fool the network"
         self.jump = button(LOOKING, fewest, self._jump, self.message.warn, disabled=True)
@@ -89,12 +85,8 @@ class AttackedDigit:
         self.strip.value = picture
         self.first_fooled = strip.first_fooled if strip.complete else None
         self.jump.disabled = self.first_fooled is None
-        known = (
-            f"Never fooled up to {MOST_ATTACKS}"
-            if self.jump.disabled
-            else f"Go to {self.first_fooled}, where it is lost"
-        )
-        self.jump.description = known if strip.complete else LOOKING
+        lost, never = f"Go to {self.first_fooled}, where it is lost", f"Never fooled up to {MOST_ATTACKS}"
+        self.jump.description = LOOKING if not strip.complete else never if self.jump.disabled else lost
 
 
 def in_words(look: Look) -> str:
@@ -159,8 +151,8 @@ class OwnDigit(Viewer):
         self.attack = AttackedDigit(state.turned(own=drawn.tobytes()), ["model", "noise", "c", "attacks", *DRAWING])
         self.canvas = Drawing(strokes=[[list(point) for point in stroke] for stroke in SEVEN], side=CANVAS, pen=PEN)
         self.canvas.observe(guarded(self._drawn, self.attack.message.warn), "strokes")
-        clear = button("Clear", "Wipe the canvas", self._clear, self.attack.message.warn)
-        self.clear, self.upload = clear, Upload("Upload a picture", self._uploaded, self.attack.message.warn)
+        self.clear = button("Clear", "Wipe the canvas", self._clear, self.attack.message.warn)
+        self.upload = Upload("Upload a picture", self._uploaded, self.attack.message.warn)
         hint = widgets.HTML("Draw a digit with the mouse, a finger or the keyboard (arrow keys; space lowers the pen):")
         canvas = widgets.HBox([self.canvas, self.attack.reading])
         above = [hint, canvas, stack(self.clear, self.upload, kind="row")]
@@ -168,7 +160,7 @@ class OwnDigit(Viewer):
 
     def _drawn(self, change: dict) -> None:
         if change["new"]:
-            self._take(handwriting.from_strokes(change["new"], CANVAS, PEN).tobytes())
+            self.attack.knobs.turn(own=handwriting.from_strokes(change["new"], CANVAS, PEN).tobytes())
 
     def _clear(self) -> None:
         self.canvas.strokes = []
@@ -177,7 +169,4 @@ class OwnDigit(Viewer):
     def _uploaded(self, content: bytes, name: str) -> None:
         digit = handwriting.from_file(content, name)
         self.canvas.strokes = []
-        self._take(digit.tobytes())
-
-    def _take(self, digit: bytes) -> None:
-        self.attack.knobs.turn(own=digit)
+        self.attack.knobs.turn(own=digit.tobytes())
