@@ -245,8 +245,8 @@ def test_only_the_newest_request_is_worked_on():
         go.wait(5)
         if wanted == "old":
             raise KeyError(wanted)
-        yield lambda: shown.append((wanted, 1))
-        yield lambda: shown.append((wanted, 2))
+        for step in (1, 2):
+            yield lambda step=step: shown.append((wanted, step))
 
     async def drag():
         newest = Newest(steps, pytest.fail)
@@ -459,6 +459,21 @@ def test_any_valid_state_is_shown_by_all_knobs(wanted):
     assert seen == wanted[1:], "a knob that shows a state does not turn it"
 
 
+def test_the_gallery_follows_its_knobs():
+    async def turn():
+        viewer = Gallery(replace(STATE, attacks=40))
+        await settle(viewer)
+        first = viewer.picture.value
+        viewer.knobs.widgets["attacks"].value = 90
+        assert "Searching" in viewer.message.value and "working" in viewer.shown._dom_classes
+        await settle(viewer)
+        *_, found = many_digits.fooled(replace(STATE, attacks=90))
+        assert f"{len(found.numbers)} of the first {found.searched:,}" in viewer.message.value
+        assert viewer.picture.value != first and "working" not in viewer.shown._dom_classes
+
+    asyncio.run(turn())
+
+
 def test_knobs_turn_the_state_and_go_back_if_they_cannot(monkeypatch):
     told, seen = [], []
     monkeypatch.setattr(one_digit, "trained", lambda *_: ["fc", "gone:net@mine"])
@@ -576,18 +591,3 @@ def test_all_digits_computes_cancels_and_goes_on(monkeypatch):
         await settle(viewer)
 
     asyncio.run(compute())
-
-
-def test_the_gallery_follows_its_knobs():
-    async def turn():
-        viewer = Gallery(replace(STATE, attacks=40))
-        await settle(viewer)
-        first = viewer.picture.value
-        viewer.knobs.widgets["attacks"].value = 90
-        assert "Searching" in viewer.message.value and "working" in viewer.shown._dom_classes
-        await settle(viewer)
-        *_, found = many_digits.fooled(replace(STATE, attacks=90))
-        assert f"{len(found.numbers)} of the first {found.searched:,}" in viewer.message.value
-        assert viewer.picture.value != first and "working" not in viewer.shown._dom_classes
-
-    asyncio.run(turn())

@@ -259,7 +259,6 @@ BROKEN = {
     "open('no such file')": r"FileNotFoundError: .*'no such file' \({module}\.py, line 1: open",
     "def load():\n    raise OSError('two\\nlines')\nload()": r"OSError: two lines \({module}\.py, line 3: load\(\)\)$",
     "def load():\n    load()\nload()": r"RecursionError: .* \({module}\.py, line 3: load\(\)\)$",
-    "assert False": r"AssertionError \({module}\.py, line 1: assert False\)$",
     "other = 1": r"AttributeError: .*{module}\.py has no 'net'$",
     "def __getattr__(name):\n    raise KeyError(name)": "KeyError: 'net'$",
 }
@@ -271,9 +270,9 @@ def test_a_module_of_ones_own_that_cannot_be_imported_is_told_in_a_line(tmp_path
     module = f"mine_{number}"
     (tmp_path / f"{module}.py").write_text(content)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ValueError, match=f"^cannot import '{module}:net': " + message.format(module=module)) as told:
+    with pytest.raises(ValueError, match=rf"^cannot import '{module}:net': [^\n]*$") as told:
         parameters.imported(f"{module}:net")
-    assert "\n" not in str(told.value)
+    assert re.search(f": {message.format(module=module)}", str(told.value))
     with pytest.raises(ValueError, match=f"^model: cannot import '{module}:net'.*; choose from fc, resnet18"):
         parameters.check(Plan, variables(Plan, model=f"{module}:net"))
 

@@ -32,11 +32,7 @@ LEVELS_A_STEP = 10  # levels in one step of a strip: fewer still, because a turn
 
 @dataclass(frozen=True)
 class State:
-    """Everything that decides what a viewer shows; immutable.
-
-    Raises:
-        ValueError: for a value out of its range; the message says what is allowed.
-    """
+    """Everything that decides what a viewer shows; raises ValueError for a value out of its range."""
 
     model: str = "resnet18"
     number: int = 288  # test image, 0..9,999; for the reader's own digit it only picks the random stream
@@ -196,11 +192,7 @@ def _in_order(model: str) -> tuple:
 
 
 def look(state: State) -> Look:
-    """The attacked digit with the class probabilities before and after (section 3.2), also with dropout.
-
-    Raises:
-        FileNotFoundError: if the network is not trained; the message names the command that trains it.
-    """
+    """The attacked digit with the class probabilities before and after (section 3.2), also with dropout."""
     *_, last = looks(state)
     return last
 
@@ -243,8 +235,7 @@ def strips(state: State) -> Iterator[Strip]:
     truth = state.label
     for chosen in _coarse_first():
         found = probabilities(state, noisy[chosen])
-        if truth is None:
-            truth = int(found[0].argmax())  # the first level chosen is 0
+        truth = int(found[0].argmax()) if truth is None else truth  # the first level chosen is 0
         probability[chosen], predicted[chosen] = found[:, truth], found.argmax(axis=1)
         strip = Strip(probability.copy(), predicted.copy(), truth)
         yield strip

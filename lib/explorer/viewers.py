@@ -90,25 +90,22 @@ class AttackedDigit:
 
 
 def in_words(look: Look) -> str:
-    """A `Look` in a sentence or two."""
-    before, after = (look.state.called(int(found.argmax())) for found in (look.before, look.after))
-    text = (
-        f"{networks.title(look.state.model)} reads the clean digit as {before} ({_sure(look, 0)}) "
-        f"and after {pictures.counted(look.attacked)} as {after} ({_sure(look, 1)})"
-    )
+    """A `Look` in a sentence or two: each prediction with its confidence, also with dropout."""
+
+    def reading(place: int) -> str:
+        plain = (look.before, look.after)[place]
+        number = int(plain.argmax())
+        dropped = "" if look.dropped is None else f", {100 * look.dropped[place, number]:.0f} % with dropout"
+        return f"{look.state.called(number)} ({100 * plain.max():.0f} % sure{dropped})"
+
+    text = f"{networks.title(look.state.model)} reads the clean digit as {reading(0)} "
+    text += f"and after {pictures.counted(look.attacked)} as {reading(1)}"
     text += f"; it is a {look.state.called(look.state.label)}." if look.state.label is not None else "."
     if look.altered < look.attacked:
         text += f" They altered {look.altered} pixels."
     if look.attacked < look.state.attacks:
         text += f" Only {look.attacked} of {look.state.attacks} attacks found a pixel; none is left to attack."
     return text
-
-
-def _sure(look: Look, place: int) -> str:
-    """The network's confidence in its prediction for the clean digit (0) or the noisy one (1), also with dropout."""
-    plain = (look.before, look.after)[place]
-    text = f"{100 * plain.max():.0f} % sure"
-    return text if look.dropped is None else f"{text}, {100 * look.dropped[place, plain.argmax()]:.0f} % with dropout"
 
 
 class OneDigit(Viewer):

@@ -96,11 +96,7 @@ def write_arrays(path: Path, record: dict, arrays: dict[str, np.ndarray]) -> Non
 
 
 def read_arrays(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
-    """The record and the arrays of a file that `write_arrays` wrote.
-
-    Raises:
-        ValueError: if it is damaged.
-    """
+    """The record and the arrays of a file that `write_arrays` wrote; ValueError if it is damaged."""
     content = io.BytesIO(path.read_bytes())
     try:
         with zipfile.ZipFile(content) as file:  # np.load leaves the end of a file, and so its checksum, unread
@@ -172,10 +168,7 @@ def _acquire(held: BaseFileLock, timeout: float, file: Path) -> None:
 
 
 def visible(folder: Path, pattern: str) -> list[Path]:
-    """The files under `folder` that match a glob pattern, sorted.
-
-    Hidden files (macOS's `._NAME`), folders and broken links are left out.
-    """
+    """The files under `folder` that match a glob pattern, sorted; neither hidden ones (`._NAME`) nor broken links."""
     return sorted(path for name in glob.glob(pattern, root_dir=folder) if (path := folder / name).is_file())
 
 

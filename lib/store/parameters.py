@@ -164,8 +164,7 @@ def imported(reference: str) -> Any:
     """The object `package.module:name`; the module may be a file beside README.md.
 
     Raises:
-        ValueError: in one line, if there is no such module or name, another module has its name, or it cannot be
-            imported.
+        ValueError: in one line, if it cannot be imported, or another module has its name.
     """
     module, _, name = reference.partition(":")
     if str(ROOT) not in sys.path:

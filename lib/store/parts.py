@@ -40,11 +40,7 @@ class Part:
         return record.get("recipe") == self.recipe and record.get("weights") == weights
 
     def holds(self, weights: str) -> bool:
-        """Whether the part is on disk, made by exactly this recipe and the weights with this hash.
-
-        Raises:
-            ValueError: if the file is damaged.
-        """
+        """Whether the part is on disk, made by exactly this recipe and these weights; ValueError if it is damaged."""
         return self.path.is_file() and self.made(read_arrays(self.path)[0], weights)
 
 
@@ -133,10 +129,9 @@ def complete(
 
     Args:
         weights: the hash of the weights that must have made them.
-        make: writes a part, and advances the bar by its size.
+        make: writes a part, and advances the bar, which has this title, by its size.
         check: verifies a recorded part and returns how much of it, or raises.
         recompute: make all parts, also the recorded ones.
-        title: of the progress bar.
 
     Returns:
         counts: the parts `computed` and `reused`, and the sum of what `check` returned, `checked`.
