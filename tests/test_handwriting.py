@@ -211,13 +211,15 @@ SHEETS = [  # grey around, of the sheet and of the ink; margins of a sheet of 40
     (0, 255, 0, (0, 150), 0),  # bars above and below
     (255, 20, 240, (80, 0), 0),  # bars on the left and the right
 ]
+BOXES = [(0.1, 0.1, 0.15), (0.7, 0.6, 0.25), (0.0, 0.5, 0.45), (-0.2, -0.15, 1.3)]  # in a corner, or beyond the edges
+TINY = [(200, 55, (0.1, 0.2, 0.7)), (55, 250, (0.3, 0.0, 0.7)), (0, 90, (0, 0, 1)), (255, 0, (0, 0, 1))]  # in 28 pixels
 INKS = [0, 90, 128, 170, 200, 240, 250, 255, (255, 240, 0), (200, 230, 255)]  # brightness, or red, green and blue
 COLOURS = [((0, 130, 0), (255, 0, 0)), ((200, 30, 30), (40, 60, 255)), ((255, 255, 255), (255, 240, 0))]  # paper, ink
 CORNERS = [(250, 20), (255, 0), (20, 240)]  # paper, ink
 
 
-def scan(number: int, size: int, pen: int) -> bytes:
-    return as_file(drawn(number, size, pen))
+def scan(number: int, *drawing) -> bytes:
+    return as_file(drawn(number, *drawing))
 
 
 def on_paper(_: int, paper: int, ink: int) -> bytes:
@@ -268,6 +270,8 @@ def boxed(number: int, *_) -> bytes:
 FC, RESNET, BOTH = ("fc",), ("resnet18",), ("fc", "resnet18")
 FILES = [  # what makes the file, which digit, its other arguments, who reads it
     *((scan, case % 10, row, BOTH) for case, row in enumerate(SCANS)),
+    *((scan, number, (600, 40 * box[2], 255, 0, box), FC) for box in BOXES for number in (2, 7)),
+    *((scan, number, (28, 2.5, *row), FC) for row in TINY for number in (0, 3, 7)),
     *((on_paper, 7, row, FC) for row in PAPERS),
     *((photograph, case, row, BOTH) for case, row in enumerate(PHOTOS)),
     *((on_lines, (case + 3) % 10, row, RESNET) for case, row in enumerate(RULED)),
@@ -374,21 +378,6 @@ def test_dust_is_no_part_of_the_digit(fits, size, pen, radius, specks):
     digit = taken(dusty(drawn(number, size, pen), radius, specks, seed=number))
     fits(digit, number)
     np.testing.assert_allclose(digit, clean, atol=2)
-
-
-@pytest.mark.parametrize("box", [(0.1, 0.1, 0.15), (0.7, 0.6, 0.25), (0.0, 0.5, 0.45), (-0.2, -0.15, 1.3)])
-def test_small_ones_in_a_corner_and_large_ones_from_edge_to_edge(fits, box):
-    for number in (2, 7):
-        fits(taken(drawn(number, 600, 40 * box[2], box=box)), number)
-
-
-@pytest.mark.parametrize(
-    ("paper", "ink", "box"),
-    [(200, 55, (0.1, 0.2, 0.7)), (55, 250, (0.3, 0.0, 0.7)), (0, 90, (0, 0, 1)), (255, 0, (0, 0, 1))],
-)
-def test_a_picture_of_28_pixels_is_no_exception(fits, paper, ink, box):
-    for number in (0, 3, 7):
-        fits(taken(drawn(number, 28, 2.5, paper, ink, box)), number)
 
 
 def test_digits_of_mnist_itself_stay_as_they_are():
@@ -533,9 +522,8 @@ def test_a_page_without_a_digit_is_told(name, page):
     ],
 )
 def test_what_is_no_picture_is_told_in_one_line(content, message):
-    with pytest.raises(ValueError, match=message) as told:
+    with pytest.raises(ValueError, match=rf"^{message}[^\n]*$"):
         handwriting.from_file(content, "x.png")
-    assert "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize(
