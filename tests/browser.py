@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -28,7 +29,8 @@ PATIENCE = 240_000  # milliseconds until the notebook has run on a busy machine
 def served(by: str, folder: Path) -> Generator[tuple[str, psutil.Process]]:
     """The notebook's address and its server until the block ends: "lab" on a copy in `folder`, or "voila"."""
     shutil.copy(NOTEBOOK, folder)  # JupyterLab saves what it runs
-    port = _free_port()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     binaries = Path(sys.executable).parent
     here, options = f"http://127.0.0.1:{port}", f"--no-browser --port={port}"
     if by == "lab":
@@ -44,16 +46,11 @@ def served(by: str, folder: Path) -> Generator[tuple[str, psutil.Process]]:
     (config / "page_config.json").write_text(json.dumps(no_news))
     settings = {name: str(folder / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
     with open(folder / f"{by}.log", "w") as log:
-        server = subprocess.Popen(
-            command,
-            cwd=folder if by == "lab" else ROOT,
-            env=os.environ | settings,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # make and what it runs end together
-        )
+        where: dict[str, Any] = {"cwd": folder if by == "lab" else ROOT, "env": os.environ | settings}
+        where |= {"stdout": log, "stderr": log}
+        server = subprocess.Popen(command, **where, start_new_session=True)  # make and what it runs end together
         try:
-            _wait_for(port, server, folder / f"{by}.log", path=alive)
+            _wait_for(here + alive, server, folder / f"{by}.log")
             yield address, psutil.Process(server.pid)
         finally:
             os.killpg(server.pid, signal.SIGTERM)
@@ -69,18 +66,12 @@ def kernels(server: psutil.Process) -> list[psutil.Process]:
     return [process for process in running if process.is_running() and "ipykernel_launcher" in process.cmdline()]
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def _wait_for(port: int, server: subprocess.Popen, log: Path, path: str) -> None:
+def _wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
     for _ in range(240):
         if server.poll() is not None:
             raise RuntimeError(f"the server ended: {log.read_text()[-2000:]}")
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5)
+            urllib.request.urlopen(address, timeout=5)
             return
         except urllib.error.HTTPError:
             return  # it answers

@@ -98,16 +98,13 @@ def test_fooled_digits_are_correct_when_clean_and_wrong_with_noise(fc, attacks, 
     places = np.flatnonzero((fc(images).argmax(axis=1) == labels) & (after != labels))[:wanted]
     assert found.numbers == numbers[places].tolist() and found.predicted == after[places].tolist()
     assert found.labels == labels[places].tolist()
-    assert (
-        found.searched == (places[-1] + 1 if len(places) == wanted else most)
-        and len(steps) == (found.searched - 1) // 25
-    )
+    assert found.searched == (places[-1] + 1 if len(places) == wanted else most)
+    assert len(steps) == (found.searched - 1) // 25
 
 
 def test_live_curves_come_level_by_level_and_are_remembered(fc, monkeypatch):
-    state, steps = replace(STATE, noise="black_to_white", c=2), []
-    for step in many_digits.live_curves(state, ["fc"], images=60):
-        steps.append(step)
+    state = replace(STATE, noise="black_to_white", c=2)
+    steps = list(many_digits.live_curves(state, ["fc"], images=60))
     lengths = [len(step.accuracy["fc"]) for step in steps]
     assert lengths == sorted(lengths) and lengths[0] == 0 and lengths[-1] == 21
     assert steps[-1].done == steps[-1].total == 21 * 60 and [s.done for s in steps] == sorted({s.done for s in steps})
@@ -126,16 +123,17 @@ def test_recorded_curves_are_those_of_these_weights_at_the_default_c(tmp_path):
     assert many_digits.recorded_curve(elsewhere, "fc") is None
     assert missing(elsewhere, {"fc": None, "vgg19": curve}).endswith("make sweep MODEL=fc")
     assert missing(STATE, {"fc": curve}) == ""
+    for other in ({"replacement": False}, {"source": "current"}, {"train_seed": 9}):
+        assert many_digits.recorded_curve(replace(STATE, **other), "fc") is None, "a curve of another reading"
     (tmp_path / "weights").mkdir()
     networks.save_weights(networks.load("fc"), tmp_path / "weights" / "fc-seed0.safetensors", {"made": "otherwise"})
     (tmp_path / "predictions").symlink_to(one_digit.OUTPUTS / "predictions")
     assert many_digits.recorded_curve(elsewhere, "fc") is None, "predictions by other weights do not count"
     recorded = {"fc": curve, "resnet18": None}
     axes = figures.live_curves(STATE.noise, 0.5, 2.0, recorded, {"resnet18": [99.0, 90.0]}, 500).axes[0]
-    assert [(line.get_label().split(",")[0], line.get_label().split()[-1]) for line in axes.lines] == [
-        ("FC", "recorded"),
-        ("ResNet-18", "live"),
-    ]
+    labels = [line.get_label() for line in axes.lines]
+    assert labels[0].startswith("FC,") and labels[0].endswith("recorded")
+    assert labels[1].startswith("ResNet-18,") and labels[1].endswith("live")
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), curve["accuracy"])
     assert axes.lines[1].get_xdata().tolist() == [0, 10] and axes.lines[1].get_ydata().tolist() == [99.0, 90.0]
 
@@ -155,7 +153,6 @@ def test_turning_the_noise_brings_its_own_c():
         ({"model": "resnt18"}, "'resnt18'; choose from fc"),
         ({"noise": "white"}, "'white'; choose from random_pixel_invert"),
         ({"c": 0.05}, "0.1 to 10 .*not 0.05"),
-        ({"c": -1}, "c must be .* above 0"),
         ({"number": 10_000}, "number must be .* 0 to 9999, not 10000"),
         ({"attacks": 201}, "attacks must be .* 0 to 200, not 201"),
         ({"attacks": 1.5}, "attacks must be an integer"),
@@ -248,8 +245,8 @@ def test_only_the_newest_request_is_worked_on():
         go.wait(5)
         if wanted == "old":
             raise KeyError(wanted)
-        yield lambda: shown.append((wanted, 1))
-        yield lambda: shown.append((wanted, 2))
+        for step in (1, 2):
+            yield lambda step=step: shown.append((wanted, step))
 
     async def drag():
         newest = Newest(steps, pytest.fail)
@@ -268,25 +265,26 @@ def test_only_the_newest_request_is_worked_on():
     assert shown == [(0, 1), (49, 1), (49, 2), ("new", 1), ("new", 2)], "a failure of what was overtaken is not shown"
 
 
+def slow_steps(count: int, shown: list | None = None):
+    for step in range(count):
+        threading.Event().wait(0.01)
+        yield lambda step=step: shown is None or shown.append(step)
+
+
 def test_a_cancelled_job_stops_and_the_loop_stays_free():
-    shown = []
+    shown, turns = [], []
 
-    def steps(_):
-        for step in range(1000):
-            threading.Event().wait(0.02)
-            yield lambda step=step: shown.append(step)
-
-    async def cancel() -> int:
-        newest, turns = Newest(steps, pytest.fail), 0
-        newest.ask("a long job")
+    async def cancel():
+        newest = Newest(lambda count: slow_steps(count, shown), pytest.fail)
+        newest.ask(1000)
         while len(shown) < 3:
             await asyncio.sleep(0.001)
-            turns += 1
+            turns.append(len(shown))
         newest.cancel()
         await newest.settled()
-        return turns
 
-    assert asyncio.run(cancel()) > 6 and 3 <= len(shown) < 100
+    asyncio.run(cancel())
+    assert len(turns) > 6 and 3 <= len(shown) < 100
 
 
 @pytest.mark.parametrize(("urgent", "order"), [("", "abcabcabc"), ("c", "acccababb")])
@@ -317,13 +315,8 @@ def test_viewers_take_turns_but_one_just_turned_goes_first(urgent, order):
 
 
 def test_viewers_turned_one_after_another_do_not_wait_for_each_other():
-    def steps(count):
-        for _ in range(count):
-            threading.Event().wait(0.01)
-            yield lambda: None
-
     async def turn():
-        first, second = Newest(steps, pytest.fail), Newest(steps, pytest.fail)
+        first, second = Newest(slow_steps, pytest.fail), Newest(slow_steps, pytest.fail)
         first.ask(30, urgent=True)
         second.ask(3)
         await asyncio.sleep(0.05)  # the second waits for the first
@@ -431,7 +424,7 @@ def test_viewers_open_on_any_state_before_any_network_is_loaded(change, monkeypa
         assert networks.title(asked.model) in one.attack.verdict.value and one.attack.jump.disabled
         for viewer in (one.attack, OwnDigit(asked).attack, every, Gallery(asked)):
             if name in viewer.knobs.widgets:
-                assert viewer.knobs.widgets[name].value == value == getattr(viewer.knobs.state, name)
+                assert viewer.knobs.widgets[name].value == value
         assert every.chosen == [asked.model]
         assert "make app" in one._repr_mimebundle_()["text/plain"], "a line of text where no kernel runs"
 
@@ -466,6 +459,21 @@ def test_any_valid_state_is_shown_by_all_knobs(wanted):
     assert seen == wanted[1:], "a knob that shows a state does not turn it"
 
 
+def test_the_gallery_follows_its_knobs():
+    async def turn():
+        viewer = Gallery(replace(STATE, attacks=40))
+        await settle(viewer)
+        first = viewer.picture.value
+        viewer.knobs.widgets["attacks"].value = 90
+        assert "Searching" in viewer.message.value and "working" in viewer.shown._dom_classes
+        await settle(viewer)
+        *_, found = many_digits.fooled(replace(STATE, attacks=90))
+        assert f"{len(found.numbers)} of the first {found.searched:,}" in viewer.message.value
+        assert viewer.picture.value != first and "working" not in viewer.shown._dom_classes
+
+    asyncio.run(turn())
+
+
 def test_knobs_turn_the_state_and_go_back_if_they_cannot(monkeypatch):
     told, seen = [], []
     monkeypatch.setattr(one_digit, "trained", lambda *_: ["fc", "gone:net@mine"])
@@ -491,9 +499,7 @@ def test_one_digit_shows_what_the_knobs_say():
         assert "working" in attack.shown._dom_classes, "the old pictures are marked"
         await settle(viewer)
         assert "working" not in attack.shown._dom_classes
-        assert all(
-            a != b for a, b in zip(first, (attack.digit.value, attack.bars.value, attack.strip.value), strict=True)
-        )
+        assert not {*first} & {attack.digit.value, attack.bars.value, attack.strip.value}
         now = STATE.turned(attacks=60, noise="black_to_white")
         assert attack.digit.value == pictures.png(pictures.attacked_digit(look(now)))
         *_, strip = strips(now)
@@ -585,18 +591,3 @@ def test_all_digits_computes_cancels_and_goes_on(monkeypatch):
         await settle(viewer)
 
     asyncio.run(compute())
-
-
-def test_the_gallery_follows_its_knobs():
-    async def turn():
-        viewer = Gallery(replace(STATE, attacks=40))
-        await settle(viewer)
-        first = viewer.picture.value
-        viewer.knobs.widgets["attacks"].value = 90
-        assert "Searching" in viewer.message.value and "working" in viewer.shown._dom_classes
-        await settle(viewer)
-        *_, found = many_digits.fooled(replace(STATE, attacks=90))
-        assert f"{len(found.numbers)} of the first {found.searched:,}" in viewer.message.value
-        assert viewer.picture.value != first and "working" not in viewer.shown._dom_classes
-
-    asyncio.run(turn())

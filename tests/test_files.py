@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import random
+import re
 import shutil
 import socket
 import stat
@@ -83,13 +84,12 @@ def is_as_written(path: Path) -> bool:
     try:
         record, arrays = files.read_arrays(path)
     except ValueError as error:
-        told = str(error)
-        assert told.startswith(f"damaged file {path} (") and told.endswith("delete it and run the same command again")
-        assert "\n" not in told
+        assert re.fullmatch(rf"damaged file {path} \(.*\); delete it and run the same command again", str(error)), (
+            error
+        )  # `.` is no new line
         return False
     assert record == RECORD and arrays.keys() == ARRAYS.keys()
-    assert all(arrays[name].dtype == ARRAYS[name].dtype for name in ARRAYS)
-    return all((arrays[name] == ARRAYS[name]).all() for name in ARRAYS)
+    return all(arrays[name].dtype == ARRAYS[name].dtype and (arrays[name] == ARRAYS[name]).all() for name in ARRAYS)
 
 
 def flipped(content: bytes, chance: random.Random) -> bytes:
@@ -99,16 +99,14 @@ def flipped(content: bytes, chance: random.Random) -> bytes:
     return bytes(changed)
 
 
-DAMAGE = {
-    "flipped bits": flipped,
-    "cut short": lambda content, chance: content[: chance.randrange(len(content))],
-    "a hole": lambda content, chance: content[: (at := chance.randrange(len(content)))] + content[at + 7 :],
-    "zeros": lambda content, chance: content[: (at := chance.randrange(len(content)))] + bytes(len(content) - at),
-    "other bytes": lambda content, chance: (
-        content[: (at := chance.randrange(len(content)))] + chance.randbytes(9) + content[at + 9 :]
-    ),
-    "text": lambda content, chance: b"version https://git-lfs.github.com/spec/v1\n",
-    "an array alone": lambda content, chance: b"\x93NUMPY\x01\0" + content[:200],
+DAMAGE = {  # of content at some place
+    "flipped bits": lambda content, at, chance: flipped(content, chance),
+    "cut short": lambda content, at, chance: content[:at],
+    "a hole": lambda content, at, chance: content[:at] + content[at + 7 :],
+    "zeros": lambda content, at, chance: content[:at] + bytes(len(content) - at),
+    "other bytes": lambda content, at, chance: content[:at] + chance.randbytes(9) + content[at + 9 :],
+    "text": lambda content, at, chance: b"version https://git-lfs.github.com/spec/v1\n",
+    "an array alone": lambda content, at, chance: b"\x93NUMPY\x01\0" + content[:200],
 }
 
 
@@ -119,7 +117,7 @@ def test_a_damaged_file_reads_as_it_was_written_or_is_told_in_a_line(tmp_path, d
     assert is_as_written(path)
     whole, chance, read = path.read_bytes(), random.Random(damage), 0
     for _ in range(60):
-        content = DAMAGE[damage](whole, chance)
+        content = DAMAGE[damage](whole, chance.randrange(len(whole)), chance)
         path.write_bytes(content)
         if content != whole and not is_as_written(path):
             read += 1
@@ -154,10 +152,9 @@ def test_what_holds_no_weights_is_named_in_a_line(tmp_path, content):
     path.parent.mkdir()
     path.write_bytes(content)
     with pytest.raises(
-        ValueError, match=r"^no weights in .*fc-seed0\.safetensors \(.*\); restore the file, or"
-    ) as told:
+        ValueError, match=r"^no weights in [^\n]*fc-seed0\.safetensors \([^\n]*\); restore the file, or"
+    ):
         networks.load("fc", 0, tmp_path)
-    assert "\n" not in str(told.value)
 
 
 def test_weights_that_are_cut_short_or_of_another_network_are_named(tmp_path):
@@ -166,10 +163,9 @@ def test_weights_that_are_cut_short_or_of_another_network_are_named(tmp_path):
     whole = path.read_bytes()
     for content in (whole[:-1], whole[:5000], whole + b"\n"):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"^no weights in .*fc-seed0"):
-            networks.load("fc", 0, tmp_path)
-        with pytest.raises(ValueError, match=r"^no weights in .*fc-seed0"):
-            fit.train(Recipe(model="fc", outputs=tmp_path))
+        for read in (lambda: networks.load("fc", 0, tmp_path), lambda: fit.train(Recipe(model="fc", outputs=tmp_path))):
+            with pytest.raises(ValueError, match=r"^no weights in .*fc-seed0"):
+                read()
     networks.save_weights(networks.build("cnn"), path, {"recipe": {"model": "fc"}})
     with pytest.raises(ValueError, match=r"^no weights in .*fc-seed0.*Missing key"):
         networks.load("fc", 0, tmp_path)
@@ -182,32 +178,21 @@ def test_a_damaged_checkpoint_is_named_and_kept(tmp_path, content):
     checkpoint = fit._checkpoint(recipe)
     checkpoint.parent.mkdir()
     checkpoint.write_bytes(content)
-    with pytest.raises(
-        ValueError, match=rf"^damaged checkpoint {checkpoint} \(\w+\); delete it, and the training begins"
-    ):
+    with pytest.raises(ValueError, match=rf"^damaged checkpoint {checkpoint} \(\w+\); delete it, and the training"):
         fit.train(recipe)
     assert checkpoint.read_bytes() == content and not recipe.weights.exists()
 
 
 def test_hidden_files_are_not_seen(tmp_path):
-    names = [
-        "fc-seed0/b.npz",
-        "fc-seed0/a.npz",
-        "._x/c.npz",
-        "fc-seed0/._a.npz",
-        ".ipynb_checkpoints/d.npz",
-        "fc-seed0/x.txt",
-    ]
-    for name in names:
+    for name in ("fc/b.npz", "fc/a.npz", "._x/c.npz", "fc/._a.npz", ".ipynb_checkpoints/d.npz", "fc/x.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("Mac OS X")
-    assert files.visible(tmp_path, "*/*.npz") == [tmp_path / "fc-seed0" / name for name in ("a.npz", "b.npz")]
     assert files.visible(tmp_path / "none", "*/*.npz") == []
-    (tmp_path / "fc-seed0" / "folder.npz").mkdir()
-    (tmp_path / "fc-seed0" / "nowhere.npz").symlink_to(tmp_path / "gone.npz")
-    (tmp_path / "fc-seed0" / "z.npz").symlink_to(tmp_path / "fc-seed0" / "a.npz")
+    (tmp_path / "fc" / "folder.npz").mkdir()
+    (tmp_path / "fc" / "nowhere.npz").symlink_to(tmp_path / "gone.npz")
+    (tmp_path / "fc" / "z.npz").symlink_to(tmp_path / "fc" / "a.npz")
     found = files.visible(tmp_path, "*/*.npz")
-    assert [path.name for path in found] == ["a.npz", "b.npz", "z.npz"], "no folder, and no link that leads nowhere"
+    assert found == [tmp_path / "fc" / f"{name}.npz" for name in "abz"], "no folder, no link that leads nowhere"
 
 
 def test_a_second_user_who_may_write_uses_the_first_ones_locks(shared):
@@ -381,9 +366,8 @@ def test_the_noise_is_compiled_where_nothing_may_be_written(shared):
     to_be_read(shared)
     environment = {**os.environ, "HOME": str(shared / "home"), "XDG_CACHE_HOME": str(shared / "cache")}
     environment.pop("NUMBA_CACHE_DIR", None)
-    run = subprocess.run(
-        [sys.executable, "-c", KERNEL, shared], env=environment, capture_output=True, text=True, cwd="/"
-    )
+    command = [sys.executable, "-c", KERNEL, shared]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, cwd="/")
     assert run.returncode == 0, run.stderr
     assert run.stdout.split() == [str(shared / "lib" / "noise" / "__init__.py"), str((784 - 5) * 255)]
     assert not list(shared.rglob("__pycache__"))
@@ -396,9 +380,7 @@ def commit(folder: Path) -> str:
     """The new commit of a repository with all that lies in the folder."""
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "--allow-empty", "-m", "x"]):
         subprocess.run([*GIT, *arguments], cwd=folder, check=True)
-    return subprocess.run(
-        [*GIT, "rev-parse", "HEAD"], cwd=folder, check=True, capture_output=True, text=True
-    ).stdout.strip()
+    return subprocess.check_output([*GIT, "rev-parse", "HEAD"], cwd=folder, text=True).strip()
 
 
 def test_a_checkout_has_unix_line_endings_and_untouched_binaries_whatever_autocrlf_says(tmp_path):

@@ -53,10 +53,6 @@ def drawn(digit: int, size: int, pen: float, paper: int = 255, ink: int = 0, box
     return page.resize((size, size), Image.Resampling.BOX)
 
 
-def seven(size: int, pen: float, paper: int = 255, ink: int = 0) -> Image.Image:
-    return drawn(7, size, pen, paper, ink)
-
-
 def photographed(page: Image.Image, light: float, vignette: float, grain: float, shadow: float | None, seed: int = 0):
     """The page lit from the left, darker towards its corners, grainy, half as bright behind a slanted edge."""
     grey = np.asarray(page, float)
@@ -72,10 +68,8 @@ def dusty(page: Image.Image, radius: float, specks: int, ink: int = 0, seed: int
     """Round specks on the left and the right margin."""
     page, random = page.copy(), np.random.default_rng(seed)
     for _ in range(specks):
-        x, y = (
-            page.width * (random.choice([0, 0.82]) + random.uniform(0.02, 0.16)),
-            page.height * random.uniform(0.02, 0.98),
-        )
+        x = page.width * (random.choice([0, 0.82]) + random.uniform(0.02, 0.16))
+        y = page.height * random.uniform(0.02, 0.98)
         ImageDraw.Draw(page).ellipse((x - radius, y - radius, x + radius, y + radius), fill=ink)
     return page
 
@@ -154,9 +148,7 @@ def fits(mnist, readers):
         found |= {"thickness": thickness(digit)} if thick else {}
         for name, value in found.items():
             low, high = mnist[name]
-            assert low - 1e-9 <= value <= high + 1e-9, (
-                f"{name} is {value:.2f}, of MNIST's images {low:.2f} to {high:.2f}"
-            )
+            assert low - 1e-9 <= value <= high + 1e-9, f"{name} is {value:.2f}, not {low:.2f} to {high:.2f}"
         if number is not None:
             assert {model: readers[model](digit[None]).argmax() for model in by} == dict.fromkeys(by, number)
 
@@ -175,18 +167,125 @@ def test_what_is_said_of_mnist_is_so(mnist):
 
 
 BOTH = ("fc", "resnet18")
-SCANS = [(28, 2), (28, 4), (60, 2), (60, 9), (100, 12), (300, 3), (300, 30), (700, 70), (1200, 2), (2400, 6)]
+SCANS = [(28, 2), (28, 4), (2000, 3), (60, 9), (2000, 3), (300, 3), (300, 30), (700, 70), (1200, 2), (2400, 6), (60, 2)]
+PAPERS = [  # paper, ink
+    (110, 20), (140, 250), (140, 255), (250, 140), (20, 60), (200, 170), (0, 255), (128, 98), (90, 130), (255, 230)
+]  # fmt: skip
+PHOTOS = [  # light, vignette, grain, shadow, pen, paper, ink
+    (0.5, 0.3, 6, None, 30, 230, 30),
+    (0.7, 0.0, 4, None, 16, 240, 40),
+    (0.2, 0.8, 10, None, 40, 220, 60),
+    (0.2, 0.2, 5, 0.5, 24, 230, 40),
+    (0.0, 0.0, 3, 0.8, 30, 240, 20),
+    (0.3, 0.2, 8, 0.35, 50, 200, 30),
+    (0.3, 0.3, 5, None, 24, 40, 220),
+    (0.2, 0.1, 5, 0.6, 24, 60, 230),
+    (0.0, 0.0, 20, None, 24, 200, 60),
+    (0.0, 0.6, 5, None, 30, 200, 60),
+    (0.0, 0.7, 5, None, 90, 220, 50),
+    (0.55, 0.0, 8, None, 30, 200, 60),
+    (0.7, 0.0, 8, None, 30, 200, 60),
+    (0.0, 0.6, 5, None, 30, 70, 230),
+]
+RULED = [  # grey of the lines, their spacing, their width, squared, slope
+    (90, 80, 4, False, 0),
+    (180, 80, 4, False, 0),
+    (120, 120, 4, False, 0),
+    (150, 160, 4, False, 0.01),
+    (200, 24, 1, True, 0),
+    (150, 40, 2, True, 0),
+    (90, 60, 3, True, 0.005),
+    (120, 96, 4, True, 0),
+]
+SHEETS = [  # grey around, of the sheet and of the ink; margins of a sheet of 400 pixels; degrees
+    (20, 235, 20, (200, 100), 8),  # a black desk
+    (60, 235, 25, (120, 90), 0),
+    (95, 235, 25, (60, 30), 0),
+    (170, 235, 25, (60, 60), 5),  # a bright one
+    (235, 225, 25, (200, 100), 0),  # a note as dark as its desk
+    (235, 150, 25, (200, 100), 3),  # a blue note
+    (0, 250, 20, (14, 14), 0),  # a black border
+    (145, 60, 230, (30, 25), 0),  # a wooden frame
+    (233, 60, 230, (90, 60), 0),  # a blackboard on a wall
+    (120, 240, 20, (20, 20), 0),  # a grey frame
+    (0, 255, 0, (0, 150), 0),  # bars above and below
+    (255, 20, 240, (80, 0), 0),  # bars on the left and the right
+]
+BOXES = [(0.1, 0.1, 0.15), (0.7, 0.6, 0.25), (0.0, 0.5, 0.45), (-0.2, -0.15, 1.3)]  # in a corner, or beyond the edges
+TINY = [(200, 55, (0.1, 0.2, 0.7)), (55, 250, (0.3, 0.0, 0.7)), (0, 90, (0, 0, 1)), (255, 0, (0, 0, 1))]  # in 28 pixels
+INKS = [0, 90, 128, 170, 200, 240, 250, 255, (255, 240, 0), (200, 230, 255)]  # brightness, or red, green and blue
+COLOURS = [((0, 130, 0), (255, 0, 0)), ((200, 30, 30), (40, 60, 255)), ((255, 255, 255), (255, 240, 0))]  # paper, ink
+CORNERS = [(250, 20), (255, 0), (20, 240)]  # paper, ink
 
 
-@pytest.mark.parametrize("case", range(len(SCANS)))
-def test_scans_of_any_size_and_pen(fits, case):
-    size, pen = SCANS[case]
-    fits(taken(drawn(case % 10, size, pen)), case % 10, by=BOTH)
+def scan(number: int, *drawing) -> bytes:
+    return as_file(drawn(number, *drawing))
 
 
-@pytest.mark.parametrize("number", (2, 4))
-def test_thin_pens_lose_no_stroke(fits, number):
-    fits(taken(drawn(number, 2000, 3)), number, by=BOTH)
+def on_paper(_: int, paper: int, ink: int) -> bytes:
+    return as_file(drawn(7, 240, 15, paper, ink), "JPEG" if paper > ink else "PNG")
+
+
+def photograph(number: int, light, vignette, grain, shadow, pen, paper, ink) -> bytes:
+    page = drawn(number % 10, 500, 0.6 * pen, paper, ink)
+    return as_file(photographed(page, light, vignette, grain, shadow, seed=number), "JPEG", quality=80)
+
+
+def on_lines(number: int, *lines) -> bytes:
+    page = ruled(drawn(number, 480, 24, 250), *lines)
+    page = photographed(page, 0.2, 0.2, 3, None, seed=number) if number % 2 == 0 else page
+    return as_file(page, "JPEG", quality=80)
+
+
+def inside(number: int, around, paper, ink, margins, angle) -> bytes:
+    picture = lying(drawn(number % 10, 400, 20, paper, ink), around, margins, angle)
+    picture = photographed(picture, 0.15, 0.1, 3, None, seed=number) if number % 2 else picture
+    return as_file(picture, "JPEG", quality=80)
+
+
+def transparent(number: int, ink, opacity: int) -> bytes:
+    picture = Image.new("RGBA", (160, 160), (*(ink if isinstance(ink, tuple) else (ink,) * 3), 0))
+    picture.putalpha(drawn(number % 10, 160, 12, 0, opacity))
+    return as_file(picture)
+
+
+def coloured(_: int, paper, ink) -> bytes:
+    mask = np.asarray(drawn(4, 300, 18, 0, 255))[..., None] / 255
+    return as_file(Image.fromarray(np.uint8(np.multiply(mask, ink) + np.multiply(1 - mask, paper))))
+
+
+def without_corners(_: int, paper: int, ink: int) -> bytes:
+    page, shape = drawn(2, 240, 14, paper, ink).convert("RGBA"), Image.new("L", (240, 240))
+    ImageDraw.Draw(shape).rounded_rectangle((0, 0, 239, 239), 32, fill=255)
+    page.putalpha(shape)
+    return as_file(page)
+
+
+def boxed(number: int, *_) -> bytes:
+    page = drawn(number, 500, 16)
+    ImageDraw.Draw(page).rectangle((60, 30, 430, 470), outline=0, width=6)
+    return as_file(page)
+
+
+FC, RESNET, BOTH = ("fc",), ("resnet18",), ("fc", "resnet18")
+FILES = [  # what makes the file, which digit, its other arguments, who reads it
+    *((scan, case % 10, row, BOTH) for case, row in enumerate(SCANS)),
+    *((scan, number, (600, 40 * box[2], 255, 0, box), FC) for box in BOXES for number in (2, 7)),
+    *((scan, number, (28, 2.5, *row), FC) for row in TINY for number in (0, 3, 7)),
+    *((on_paper, 7, row, FC) for row in PAPERS),
+    *((photograph, case, row, BOTH) for case, row in enumerate(PHOTOS)),
+    *((on_lines, (case + 3) % 10, row, RESNET) for case, row in enumerate(RULED)),
+    *((inside, case, row, RESNET) for case, row in enumerate(SHEETS)),
+    *((transparent, case, (ink, opacity), FC) for opacity in (255, 120) for case, ink in enumerate(INKS)),
+    *((coloured, 4, row, FC) for row in COLOURS),
+    *((without_corners, 2, row, FC) for row in CORNERS),
+    *((boxed, number, (), RESNET) for number in (0, 4, 8)),
+]
+
+
+@pytest.mark.parametrize(("make", "number", "row", "by"), FILES)
+def test_a_file_becomes_a_digit_of_mnist_that_networks_read(fits, make, number, row, by):
+    fits(handwriting.from_file(make(number, *row), "x"), number % 10, by=by)
 
 
 BESIDE = {  # lines beside a digit: their points in parts of the picture, their width in thousandths, their grey
@@ -226,86 +325,6 @@ def test_strokes_that_do_not_touch_are_kept(monkeypatch, fits, number, pen, tigh
     assert np.abs(digit.astype(int) - expected).mean() < 4
 
 
-@pytest.mark.parametrize(
-    ("paper", "ink"),
-    [(110, 20), (140, 250), (140, 255), (250, 140), (20, 60), (200, 170), (0, 255), (128, 98), (90, 130), (255, 230)],
-)
-def test_any_paper_and_ink(fits, paper, ink):
-    fits(taken(seven(240, 15, paper, ink), "JPEG" if paper > ink else "PNG"), 7)
-
-
-PHOTOS = [  # light, vignette, grain, shadow, pen, paper, ink
-    (0.5, 0.3, 6, None, 30, 230, 30),
-    (0.7, 0.0, 4, None, 16, 240, 40),
-    (0.2, 0.8, 10, None, 40, 220, 60),
-    (0.2, 0.2, 5, 0.5, 24, 230, 40),
-    (0.0, 0.0, 3, 0.8, 30, 240, 20),
-    (0.3, 0.2, 8, 0.35, 50, 200, 30),
-    (0.3, 0.3, 5, None, 24, 40, 220),
-    (0.2, 0.1, 5, 0.6, 24, 60, 230),
-    (0.0, 0.0, 20, None, 24, 200, 60),
-    (0.0, 0.6, 5, None, 30, 200, 60),
-    (0.0, 0.7, 5, None, 90, 220, 50),
-    (0.55, 0.0, 8, None, 30, 200, 60),
-    (0.7, 0.0, 8, None, 30, 200, 60),
-    (0.0, 0.6, 5, None, 30, 70, 230),
-]
-
-
-@pytest.mark.parametrize("number", range(len(PHOTOS)))
-def test_photographs_in_uneven_light(fits, number):
-    light, vignette, grain, shadow, pen, paper, ink = PHOTOS[number]
-    page = photographed(drawn(number % 10, 500, 0.6 * pen, paper, ink), light, vignette, grain, shadow, seed=number)
-    fits(taken(page, "JPEG", quality=80), number % 10, by=BOTH)
-
-
-RULED = [  # grey of the lines, their spacing, their width, squared, slope
-    (90, 80, 4, False, 0),
-    (180, 80, 4, False, 0),
-    (120, 120, 4, False, 0),
-    (150, 160, 4, False, 0.01),
-    (200, 24, 1, True, 0),
-    (150, 40, 2, True, 0),
-    (90, 60, 3, True, 0.005),
-    (120, 96, 4, True, 0),
-]
-
-
-@pytest.mark.parametrize("case", range(len(RULED)))
-def test_ruled_and_squared_paper(fits, case):
-    line, spacing, width, squared, slope = RULED[case]
-    number = (case + 3) % 10
-    page = ruled(drawn(number, 480, 24, 250), line, spacing, width, squared, slope)
-    if case % 2:
-        page = photographed(page, 0.2, 0.2, 3, None, seed=number)
-    fits(taken(page, "JPEG", quality=80), number, by=("resnet18",))
-
-
-SHEETS = {  # grey around, of the sheet and of the ink; margins of a sheet of 400 pixels; degrees
-    "a black desk": (20, 235, 20, (200, 100), 8),
-    "a dark desk": (60, 235, 25, (120, 90), 0),
-    "a brown desk": (95, 235, 25, (60, 30), 0),
-    "a bright desk": (170, 235, 25, (60, 60), 5),
-    "a note as dark as its desk": (235, 225, 25, (200, 100), 0),
-    "a blue note": (235, 150, 25, (200, 100), 3),
-    "a black border": (0, 250, 20, (14, 14), 0),
-    "a wooden frame": (145, 60, 230, (30, 25), 0),
-    "a blackboard on a wall": (233, 60, 230, (90, 60), 0),
-    "a grey frame": (120, 240, 20, (20, 20), 0),
-    "bars above and below": (0, 255, 0, (0, 150), 0),
-    "bars on the left and the right": (255, 20, 240, (80, 0), 0),
-}
-
-
-@pytest.mark.parametrize("case", range(len(SHEETS)))
-def test_a_sheet_inside_the_picture(fits, case):
-    around, paper, ink, margins, angle = [*SHEETS.values()][case]
-    picture = lying(drawn(case % 10, 400, 20, paper, ink), around, margins, angle)
-    if case % 2:
-        picture = photographed(picture, 0.15, 0.1, 3, None, seed=case)
-    fits(taken(picture, "JPEG", quality=80), case % 10, by=("resnet18",))
-
-
 @pytest.mark.parametrize("side", [24, 48])
 def test_small_pictures_in_a_border_are_read_or_told(side):
     for number, border in itertools.product((None, 4, 7), (1, 2, 4)):
@@ -318,13 +337,6 @@ def test_small_pictures_in_a_border_are_read_or_told(side):
             assert number is not None and digit.shape == (28, 28)
 
 
-@pytest.mark.parametrize("number", [0, 4, 8])
-def test_a_box_round_the_digit_is_no_part_of_it(fits, number):
-    page = drawn(number, 500, 16)
-    ImageDraw.Draw(page).rectangle((60, 30, 430, 470), outline=0, width=6)
-    fits(taken(page), number, by=("resnet18",))
-
-
 def test_a_bar_of_a_digit_cropped_to_its_ink_is_no_line(fits):
     for number, pen in ((4, 20), (7, 6)):
         page = drawn(number, 400, pen)
@@ -333,17 +345,15 @@ def test_a_bar_of_a_digit_cropped_to_its_ink_is_no_line(fits):
         assert np.abs(digit.astype(int) - taken(page)).mean() < 4
 
 
-LYING = {  # how a camera that notes an orientation in EXIF has turned the picture
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
-
-
+TURNED = Image.Transpose
+LYING = dict(  # how a camera that notes an orientation in EXIF has turned the picture
+    enumerate(
+        [
+            TURNED.FLIP_LEFT_RIGHT, TURNED.ROTATE_180, TURNED.FLIP_TOP_BOTTOM, TURNED.TRANSPOSE, TURNED.ROTATE_90,
+            TURNED.TRANSVERSE, TURNED.ROTATE_270
+        ], 2
+    )
+)  # fmt: skip
 UPRIGHT = [*(("JPEG", n) for n in range(1, 9)), ("PNG", 6), ("WEBP", 5), ("TIFF", 8)]
 
 
@@ -354,9 +364,8 @@ def test_a_photograph_is_read_upright(fits, kind, orientation):
     exif = Image.Exif()
     exif[274] = orientation
     content = as_file(lying, kind, exif=exif)
-    assert (
-        np.abs(np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("L"), int) - page).mean() < 9
-    )
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("L"), int)
+    assert np.abs(upright - page).mean() < 9
     fits(handwriting.from_file(content, "x"), 4)
 
 
@@ -369,21 +378,6 @@ def test_dust_is_no_part_of_the_digit(fits, size, pen, radius, specks):
     digit = taken(dusty(drawn(number, size, pen), radius, specks, seed=number))
     fits(digit, number)
     np.testing.assert_allclose(digit, clean, atol=2)
-
-
-@pytest.mark.parametrize("box", [(0.1, 0.1, 0.15), (0.7, 0.6, 0.25), (0.0, 0.5, 0.45), (-0.2, -0.15, 1.3)])
-def test_small_ones_in_a_corner_and_large_ones_from_edge_to_edge(fits, box):
-    for number in (2, 7):
-        fits(taken(drawn(number, 600, 40 * box[2], box=box)), number)
-
-
-@pytest.mark.parametrize(
-    ("paper", "ink", "box"),
-    [(200, 55, (0.1, 0.2, 0.7)), (55, 250, (0.3, 0.0, 0.7)), (0, 90, (0, 0, 1)), (255, 0, (0, 0, 1))],
-)
-def test_a_picture_of_28_pixels_is_no_exception(fits, paper, ink, box):
-    for number in (0, 3, 7):
-        fits(taken(drawn(number, 28, 2.5, paper, ink, box)), number)
 
 
 def test_digits_of_mnist_itself_stay_as_they_are():
@@ -409,42 +403,13 @@ def test_digits_of_mnist_on_paper_are_read_as_before(fits, readers, paper, ink):
 
 @pytest.mark.parametrize("mode", ["1", "P", "LA", "RGB", "RGBA", "CMYK", "I;16", "I", "F"])
 def test_pictures_of_any_depth(fits, mode):
-    page = seven(120, 10)
+    page = drawn(7, 120, 10)
     if mode in ("I;16", "I", "F"):
         values = np.asarray(page).astype({"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode])
         picture, kind = Image.fromarray(values * (1 if mode == "F" else 200)), "TIFF"
     else:
         picture, kind = page.convert(mode), "TIFF" if mode == "CMYK" else "PNG"
     fits(taken(picture, kind), 7)
-
-
-@pytest.mark.parametrize(
-    ("paper", "ink"),
-    [((0, 130, 0), (255, 0, 0)), ((200, 30, 30), (40, 60, 255)), ((255, 255, 255), (255, 240, 0))],
-)
-def test_coloured_ink_on_paper_as_bright(fits, paper, ink):
-    mask = np.asarray(drawn(4, 300, 18, 0, 255))[..., None] / 255
-    fits(taken(Image.fromarray(np.uint8(np.multiply(mask, ink) + np.multiply(1 - mask, paper)))), 4)
-
-
-INKS = [0, 90, 128, 170, 200, 240, 250, 255, (255, 240, 0), (200, 230, 255)]  # brightness, or red, green and blue
-
-
-@pytest.mark.parametrize("number", range(len(INKS)))
-@pytest.mark.parametrize("opacity", [255, 120])
-def test_ink_of_any_brightness_on_a_transparent_ground(fits, number, opacity):
-    colour = INKS[number] if isinstance(INKS[number], tuple) else (INKS[number],) * 3
-    picture = Image.new("RGBA", (160, 160), (*colour, 0))
-    picture.putalpha(drawn(number, 160, 12, 0, opacity))
-    fits(taken(picture), number)
-
-
-@pytest.mark.parametrize(("paper", "ink"), [(250, 20), (255, 0), (20, 240)])
-def test_a_sheet_with_transparent_corners(fits, paper, ink):
-    page, shape = drawn(2, 240, 14, paper, ink).convert("RGBA"), Image.new("L", (240, 240))
-    ImageDraw.Draw(shape).rounded_rectangle((0, 0, 239, 239), 32, fill=255)
-    page.putalpha(shape)
-    fits(taken(page), 2)
 
 
 STROKES = {
@@ -467,17 +432,10 @@ def test_strokes_anywhere_on_the_canvas(fits, name, pen):
 
 @pytest.mark.parametrize("number", DIGITS)
 def test_every_digit_drawn_on_the_canvas(fits, number):
-    for pen, scale, move in ((2, 1.0, 0), (6, 0.3, 5), (PEN, 1.25, -30), (50, 1.0, 0)):
-        strokes = [
-            [(move + CANVAS * scale * x, move + CANVAS * scale * y) for x, y in stroke] for stroke in DIGITS[number]
-        ]
-        fits(handwriting.from_strokes(strokes, CANVAS, min(pen, 60 * scale)), number)
-
-
-@pytest.mark.parametrize(("scale", "number"), [(0.1, 4), (0.2, 5), (0.2, 8), (0.4, 4), (1, 5)])
-def test_a_digit_drawn_small_is_no_blot(fits, scale, number):
-    strokes = [[(CANVAS * scale * x, CANVAS * scale * y) for x, y in stroke] for stroke in DIGITS[number]]
-    fits(handwriting.from_strokes(strokes, CANVAS, 16), number, by=BOTH)
+    for pen, scale, move in ((2, 1.0, 0), (6, 0.3, 5), (PEN, 1.25, -30), (50, 1.0, 0), (16, 0.2, 0), (16, 0.4, 0)):
+        size = CANVAS * scale
+        strokes = [[(move + size * x, move + size * y) for x, y in stroke] for stroke in DIGITS[number]]
+        fits(handwriting.from_strokes(strokes, CANVAS, pen), number)
 
 
 @pytest.mark.parametrize("pen", [10, PEN])
@@ -522,19 +480,11 @@ def blank_pages():
     for deviation, side in ((3, 500), (20, 60), (90, 28), (90, 300)):
         noise = 150 + random.normal(0, deviation, (side, side))
         yield f"noise {deviation}, {side}", Image.fromarray(noise.clip(0, 255).astype(np.uint8))
-        yield (
-            f"even noise of {deviation}, {side}",
-            Image.fromarray(random.integers(0, 256, (side, side)).astype(np.uint8)),
-        )
+        even = random.integers(0, 256, (side, side)).astype(np.uint8)
+        yield f"even noise of {deviation}, {side}", Image.fromarray(even)
     paper = Image.new("L", (500, 400), 230)
-    for light, vignette, grain, shadow in (
-        (0.7, 0, 4, None),
-        (0.1, 0.9, 5, None),
-        (0.2, 0.8, 10, None),
-        (0.3, 0.3, 5, 0.5),
-        (0, 0, 0, 0.9),
-    ):
-        yield f"page lit by {light}, {vignette}, {shadow}", photographed(paper, light, vignette, grain, shadow)
+    for lit in ((0.7, 0, 4, None), (0.1, 0.9, 5, None), (0.2, 0.8, 10, None), (0.3, 0.3, 5, 0.5), (0, 0, 0, 0.9)):
+        yield f"page lit by {lit}", photographed(paper, *lit)
     yield "dust", dusty(paper, 4, 12)
     for slope in (0, 0.0125):
         for line, spacing, squared in ((90, 40, False), (150, 40, True), (170, 80, False), (120, 100, True)):
@@ -549,19 +499,16 @@ def blank_pages():
         yield f"an empty sheet on a desk of {around}", photographed(lying(paper, around, (90, 60)), 0.2, 0.1, 4, None)
     for size in ((1, 1), (1, 900), (900, 1), (3, 900)):
         yield f"{size} pixels", Image.new("L", size, 0)
-
-
-def test_a_dot_is_told():
     for radius in (20, 60, 150):
         page = Image.new("L", (500, 400), 255)
         ImageDraw.Draw(page).ellipse((200 - radius, 200 - radius, 200 + radius, 200 + radius), fill=0)
-        with pytest.raises(ValueError, match=r"^x: there is no digit on it, only a blot$"):
-            taken(page)
+        yield f"a dot of {radius}", page
 
 
 @pytest.mark.parametrize(("name", "page"), [*blank_pages()])
 def test_a_page_without_a_digit_is_told(name, page):
-    with warnings.catch_warnings(action="error"), pytest.raises(ValueError, match=r"^x: there is no digit on it$"):
+    said = "^x: there is no digit on it" + (", only a blot$" if "dot" in name else "$")
+    with warnings.catch_warnings(action="error"), pytest.raises(ValueError, match=said):
         taken(page)
 
 
@@ -575,9 +522,8 @@ def test_a_page_without_a_digit_is_told(name, page):
     ],
 )
 def test_what_is_no_picture_is_told_in_one_line(content, message):
-    with pytest.raises(ValueError, match=message) as told:
+    with pytest.raises(ValueError, match=rf"^{message}[^\n]*$"):
         handwriting.from_file(content, "x.png")
-    assert "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,12 @@ from conftest import papermill_parameters, run_papermill, run_python, texts
 from IPython.core.interactiveshell import InteractiveShell
 from nbformat.v4 import new_code_cell, new_notebook
 
+from lib import networks
 from lib.evaluation.plan import Plan
 from lib.experiments.measure import Compared, Measured
 from lib.explorer.one_digit import Opening
-from lib.store import parameters
+from lib.noise import perturb
+from lib.store import data, parameters
 from lib.store.files import ROOT
 from lib.training.recipe import Recipe
 
@@ -30,23 +32,10 @@ def test_defaults_pass(kind):
     assert str(settings.outputs) == "outputs"
 
 
-def test_text_from_the_command_line_becomes_what_it_says():
-    plan = parameters.check(
-        Plan, variables(Plan, recompute="false", levels="[0, 5]", noises="[white_to_black]", draws="3", c="2.5")
-    )
-    assert plan.recompute is False and plan.levels == [0, 5] and plan.noises == ["white_to_black"]
-    assert plan.draws == 3 and plan.c == 2.5
-    assert parameters.check(Plan, variables(Plan, draws="null")).draws is None
-
-
 @pytest.mark.parametrize(
     ("cell", "change", "message"),
     [
-        (
-            "# Parameters\nmodell = 'fc'",
-            {},
-            "unknown parameter 'modell'; did you mean 'model'. choose from model, train_",
-        ),
+        ("# Parameters\nmodell = 'fc'", {}, "parameter 'modell'; did you mean 'model'. choose from model, train_"),
         ("# Parameters\nx = 1", {}, "unknown parameter 'x'; choose from model"),
         ("", {"draws": -1}, "^draws: Input should be greater than or equal to 1, not -1$"),
         ("", {"draws": "many"}, "^draws: Input should be a valid integer.* not 'many'$"),
@@ -58,7 +47,6 @@ def test_text_from_the_command_line_becomes_what_it_says():
         ("", {"levels": "[0, 5"}, "^levels: cannot read '\\[0, 5': expected ',' or '\\]', but got '<stream end>'$"),
         ("", {"levels": "[0, @scratch]"}, "^levels: cannot read .*: found character '@' that cannot start any token$"),
         ("", {"images": "2024-05-01"}, "^images: Input should be a valid integer.* not '2024-05-01'$"),
-        ("", {"images": "1:30"}, "^images: Input should be a valid integer.* not '1:30'$"),
         ("", {"images": "12 # a dozen"}, "^images: Input should be a valid integer.* not '12 # a dozen'$"),
         ("", {"draws": ""}, "^draws: Input should be a valid integer.* not ''$"),
         ("", {"outputs": ""}, "^outputs: must be a folder, not ''$"),
@@ -68,23 +56,16 @@ def test_text_from_the_command_line_becomes_what_it_says():
         ("", {"outputs": "~nobody-of-this-name/r"}, "^outputs: there is no home folder '~nobody-of-this-name'$"),
         ("", {"outputs": 2024.1}, "^outputs: must be text, not 2024.1; put it in quotes$"),
         ("", {"outputs": True}, "^outputs: must be text, not True; put it in quotes$"),
-        ("", {"outputs": None}, "^outputs: must be text, not None; put it in quotes$"),
         ("", {"model": 12}, "^model: unknown model '12'; choose from fc, resnet18"),
         ("", {"model": "2024-05-01"}, "^model: unknown model '2024-05-01'; choose from fc, resnet18"),
-        ("", {"model": "fc@a/b"}, r"^model: the word behind @ must be of letters.* alone, not 'a/b'$"),
         ("", {"model": "fc@../../x"}, r"^model: the word behind @ must be of letters.* alone, not '../../x'$"),
         ("", {"model": f"fc@{'x' * 225}"}, r"^model: .* at most 120 bytes, not 228$"),
         ("", {"model": f"fc@{'é' * 60}"}, r"^model: .* at most 120 bytes, not 123$"),
         ("", {"model": "fc@"}, r"^model: the word behind @ must be of letters.* alone, not ''$"),
-        ("", {"model": "fc@*"}, r"^model: the word behind @ must be of letters.* alone, not '\*'$"),
-        ("", {"model": "fc@a b"}, r"^model: the word behind @ must be of letters.* alone, not 'a b'$"),
         ("", {"noises": ["white_to_black", "edge_to_altered", "white_to_black"]}, "^noises: each once, not"),
         ("", {"train_seed": 10**20}, "^train_seed: Input should be less than or equal to 9223372036854775807"),
         ("", {"draw": 10**30}, "^draw: Input should be less than or equal to 9223372036854775807"),
-        ("", {"images": True}, "^images: must be no truth value, not True$"),
         ("", {"c": True}, "^c: must be no truth value, not True$"),
-        ("", {"draws": False}, "^draws: must be no truth value, not False$"),
-        ("", {"train_seed": True}, "^train_seed: must be no truth value, not True$"),
         ("", {"levels": [0, True]}, r"^levels: must be no truth value, not \[0, True\]$"),
         ("", {"engine": 1.5}, "^engine: must be text, not 1.5; put it in quotes$"),
     ],
@@ -153,31 +134,28 @@ def test_a_path_arrives_as_it_was_typed_at_a_notebook(tmp_path, typed):
     given = new_code_cell("\n".join(lines), metadata={"tags": ["parameters"]})
     code = "from lib.store.parameters import Gallery, check\nprint(repr(str(check(Gallery, globals()).outputs)))"
     nbformat.write(new_notebook(cells=[given, new_code_cell(code)]), notebook)
-    run = run_papermill(
-        notebook, executed, "-p", "images", "007", "-p", "outputs", typed, "-k", "python3", "-l", "python"
-    )
+    options = ["-p", "images", "007", "-p", "outputs", typed, "-k", "python3", "-l", "python"]
+    run = run_papermill(notebook, executed, *options)
     assert run.returncode == 0, run.stderr
     assert texts(executed).strip() == repr(typed)
 
 
-def test_numbers_are_read_as_papermill_reads_those_of_the_command_line():
-    plan = parameters.check(Plan, variables(Plan, levels="[0, 010, 1_00, 2e2]", noises="[ white_to_black ] # one"))
-    assert plan.levels == [0, 10, 100, 200] and plan.noises == ["white_to_black"]
-    given = {"replacement": "no", "recompute": "True", "draws": "null", "space": "56", "source": "current"}
+def test_text_from_the_command_line_becomes_what_it_says():
+    """Numbers as papermill reads them."""
+    given = {"levels": "[0, 010, 1_00, 2e2]", "noises": "[ white_to_black ] # one", "c": "2.5", "space": "56"}
+    given |= {"replacement": "no", "recompute": "True", "draws": "null", "source": "current", "images": "3"}
     plan = parameters.check(Plan, variables(Plan, **given))
-    assert plan.model_dump(include={*given}) == {
-        "replacement": False, "recompute": True, "draws": None, "space": 56, "source": "current"
-    }  # fmt: skip
+    assert plan.levels == [0, 10, 100, 200] and plan.noises == ["white_to_black"] and plan.draws is None
+    assert (plan.replacement, plan.recompute, plan.source) == (False, True, "current")
+    assert (plan.c, plan.space, plan.images) == (2.5, 56, 3)
 
 
 @pytest.mark.parametrize(
     ("kind", "name", "value"),
     [
-        (Recipe, "seed", 10**20),
         (Recipe, "seed", 2**63),
         (Recipe, "seed", -1),
         (Recipe, "batch_size", 10**20),
-        (Recipe, "max_epochs", 10**20),
         (Recipe, "train_images", 10**20),
         (Recipe, "learning_rate", float("inf")),
         (Recipe, "target", float("nan")),
@@ -187,27 +165,31 @@ def test_numbers_are_read_as_papermill_reads_those_of_the_command_line():
     ],
 )
 def test_a_number_out_of_range_is_told_with_its_bound(kind, name, value):
-    with pytest.raises(ValueError, match=rf"^{name}: Input should be .*, not ") as told:
+    with pytest.raises(ValueError, match=rf"^{name}: Input should be [^\n]*, not [^\n]*$"):
         parameters.check(kind, variables(kind, **{name: value}))
-    assert "\n" not in str(told.value)
 
 
 def test_the_largest_seed_trains_and_draws():
     """What is allowed passes all the way: torch's and NumPy's generators, and the noise."""
-    from lib import networks
-    from lib.noise import perturb
-    from lib.store import data
-
     seed = parameters.LARGEST_SEED
     assert parameters.check(Recipe, variables(Recipe, seed=seed)).seed == seed
     networks.build("fc", seed)
     perturb(data.load().test_images[:1], "white_to_black", 1, seed=seed)
 
 
-@pytest.mark.parametrize("module", ["evaluation.plan", "training.recipe", "adversarial.runs", "explorer.one_digit"])
-def test_what_checks_parameters_loads_no_engine(module):
-    slow = {"torch", "numba", "pandas", "statsmodels", "openvino", "timm"}
-    code = f"import sys, lib.{module}; print(sorted({slow} & {{*sys.modules}}))"
+CHECKS = "lib.evaluation.plan, lib.training.recipe, lib.adversarial.runs, lib.explorer.one_digit"
+ENGINES = {"torch", "numba", "openvino", "timm"}
+
+
+@pytest.mark.parametrize(
+    ("modules", "slow"),
+    [
+        (CHECKS, {"pandas", "statsmodels"}),
+        ("lib.explorer.many_digit_viewers, lib.explorer.viewers", {"scipy.ndimage", "scipy.stats", "skimage.measure"}),
+    ],
+)
+def test_what_checks_parameters_and_opens_viewers_loads_no_engine(modules, slow):
+    code = f"import sys, {modules}; print(sorted({ENGINES | slow} & {{*sys.modules}}))"
     assert run_python(code) == (0, "[]\n")
 
 
@@ -277,7 +259,6 @@ BROKEN = {
     "open('no such file')": r"FileNotFoundError: .*'no such file' \({module}\.py, line 1: open",
     "def load():\n    raise OSError('two\\nlines')\nload()": r"OSError: two lines \({module}\.py, line 3: load\(\)\)$",
     "def load():\n    load()\nload()": r"RecursionError: .* \({module}\.py, line 3: load\(\)\)$",
-    "assert False": r"AssertionError \({module}\.py, line 1: assert False\)$",
     "other = 1": r"AttributeError: .*{module}\.py has no 'net'$",
     "def __getattr__(name):\n    raise KeyError(name)": "KeyError: 'net'$",
 }
@@ -289,9 +270,9 @@ def test_a_module_of_ones_own_that_cannot_be_imported_is_told_in_a_line(tmp_path
     module = f"mine_{number}"
     (tmp_path / f"{module}.py").write_text(content)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ValueError, match=f"^cannot import '{module}:net': " + message.format(module=module)) as told:
+    with pytest.raises(ValueError, match=rf"^cannot import '{module}:net': [^\n]*$") as told:
         parameters.imported(f"{module}:net")
-    assert "\n" not in str(told.value)
+    assert re.search(f": {message.format(module=module)}", str(told.value))
     with pytest.raises(ValueError, match=f"^model: cannot import '{module}:net'.*; choose from fc, resnet18"):
         parameters.check(Plan, variables(Plan, model=f"{module}:net"))
 
@@ -319,13 +300,6 @@ def test_a_module_that_was_mended_is_imported(tmp_path, monkeypatch):
         parameters.imported("mine_mended:net")
     module.write_text("net = str.upper")
     assert parameters.imported("mine_mended:net") is str.upper
-
-
-def test_the_viewers_open_before_any_engine_or_what_reads_handwriting_is_loaded():
-    slow = {"torch", "torchvision", "numba", "openvino", "timm", "scipy.ndimage", "scipy.stats", "skimage.measure"}
-    modules = "lib.explorer.many_digit_viewers, lib.explorer.viewers"
-    code = f"import sys, {modules}; print(sorted({slow} & {{*sys.modules}}))"
-    assert run_python(code) == (0, "[]\n")
 
 
 def test_only_the_usual_parameters_give_the_usual_name():

@@ -26,10 +26,7 @@ BLOT = f"{NOTHING}, only a blot"
 def from_strokes(strokes: list[list[tuple[float, float]]], side: float, width: float) -> np.ndarray:
     """Strokes of a pen as an MNIST digit, (28, 28) uint8; a small drawing's strokes become no thicker than is usual.
 
-    Args:
-        strokes: the points (x, y) of each stroke, in units of the canvas.
-        side: the side of the square canvas, in the same units.
-        width: the width of the pen, in the same units.
+    The points (x, y) of the strokes, the side of the square canvas and the width of the pen have the same unit.
 
     Raises:
         ValueError: if nothing is drawn, or nothing but specks or a blot.
@@ -148,7 +145,7 @@ def _four_cornered(filled: np.ndarray) -> bool:
 
 def _all_round(strokes: np.ndarray) -> bool:
     """Whether strokes (bool) cover most of the picture's edge, as a desk or a frame does."""
-    return bool(np.concatenate([strokes[[0, -1]].ravel(), strokes[:, [0, -1]].ravel()]).mean() > 0.8)
+    return bool(np.concatenate([*strokes[[0, -1]], *strokes.T[[0, -1]]]).mean() > 0.8)
 
 
 def _largest(where: np.ndarray) -> np.ndarray:
@@ -158,11 +155,7 @@ def _largest(where: np.ndarray) -> np.ndarray:
 
 
 def _sheet(grey: np.ndarray, strokes: np.ndarray, filled: np.ndarray) -> np.ndarray:
-    """The part of the picture (H, W) uint8 well inside the filled strokes, or inside the desk or frame that they form.
-
-    Raises:
-        ValueError: if there is no such part.
-    """
+    """The part of the picture (H, W) uint8 well inside the filled strokes, or inside the frame that they form."""
     sheet = np.pad(_largest(~strokes if _all_round(strokes) else filled), 1)
     margin = max(grey.shape) / 100 + 2
     deep = max(margin, max(grey.shape) / 25)
@@ -179,11 +172,7 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
     """The amount of ink at each pixel of a picture (H, W) uint8, 0 to 1, by its contrast to the ground.
 
     The contrast is of logarithms, so that ink in a shadow counts like ink beside it. The ground is first taken as a
-    smooth surface. If that finds no digit, it is the picture without everything narrower than a half, a quarter, an
-    eighth of it.
-
-    Raises:
-        ValueError: if nothing stands out.
+    smooth surface, then as the picture without all that is narrower than a half, a quarter, an eighth of it.
     """
     side = max(grey.shape)
     light = np.log(scipy.ndimage.gaussian_filter(grey.astype(np.float32), side / 800, mode="nearest") + 16)
@@ -191,7 +180,11 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
     if min(grey.shape) <= apart:
         raise ValueError(NOTHING)
     grain = np.median(abs(light[:, apart:] - light[:, :-apart]))
-    sign = _sign(light)
+    # Light ink on a dark ground, or dark ink: near the edges of the ink, most pixels are ground.
+    window = {"size": side // 2 + 1, "mode": "nearest"}
+    high, low = scipy.ndimage.maximum_filter(light, **window), scipy.ndimage.minimum_filter(light, **window)
+    near = high - low >= (high - low).max() / 2
+    sign = 1 if (light > (high + low) / 2)[near].mean() < 0.5 else -1
     for part in (1, 2, 4, 8):
         above = sign * light - _ground(sign * light, part, grain)
         strokes = _strokes(above, *(max(0.06, least) + 6 * grain for least in (0, 0.3 / part)))
@@ -202,19 +195,8 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
     raise ValueError(NOTHING)
 
 
-def _sign(light: np.ndarray) -> int:
-    """1 for light ink on a dark ground, -1 for dark ink: near the edges of the ink, most pixels are ground."""
-    window = {"size": max(light.shape) // 2 + 1, "mode": "nearest"}
-    high, low = scipy.ndimage.maximum_filter(light, **window), scipy.ndimage.minimum_filter(light, **window)
-    near = high - low >= (high - low).max() / 2
-    return 1 if (light > (high + low) / 2)[near].mean() < 0.5 else -1
-
-
 def _ground(light: np.ndarray, part: int, grain: float) -> np.ndarray | float:
-    """The ground of `light`: without what is brighter and narrower than its side over `part`; with part 1, a surface.
-
-    The surface is a curved one if most pixels lie on it within the grain, else a constant.
-    """
+    """The ground of `light`: without all that is brighter and narrower than side / `part`; with part 1, a surface."""
     if part == 1:
         y, x = np.meshgrid(*(np.linspace(-1, 1, length) for length in light.shape), indexing="ij")
         terms = np.polynomial.polynomial.polyvander2d(x, y, [2, 2])
@@ -223,17 +205,17 @@ def _ground(light: np.ndarray, part: int, grain: float) -> np.ndarray | float:
         start = np.median(light) * np.eye(terms.shape[-1])[0]
         fit = scipy.optimize.least_squares(lambda surface: few @ surface - wanted, start, loss="soft_l1", f_scale=0.05)
         surface = terms @ fit.x
-        return surface if np.median(abs(light - surface)) < 0.03 + grain else np.median(light)
+        return surface if np.median(abs(light - surface)) < 0.03 + grain else np.median(light)  # a curved or a flat one
     size = 2 * (max(light.shape) // (2 * part)) + 1
     opened = scipy.ndimage.grey_opening(np.pad(light, size, mode="edge"), (size, size))
     return opened[size:-size, size:-size]
 
 
 def _strokes(above: np.ndarray, faintest: float, least: float) -> np.ndarray:
-    """The strokes of a digit (bool): the longest piece, and the pieces near it or like it.
+    """The strokes of a digit (bool): the longest piece, and the pieces near it or like it; no dust, hairs or edges.
 
-    Dust, hairs and the edges of a scan are left out. The pixels above `least` give the darkness of the ink; pixels with
-    a quarter of that, but at least `faintest`, are ink too. Tiny pieces, or as many as in noise, are not strokes.
+    The pixels above `least` give the darkness of the ink; pixels with a quarter of that, but at least `faintest`, are
+    ink too. Tiny pieces, or as many as in noise, are not strokes.
     """
     above = above - np.quantile(above, 0.35)
     if not (above > least).any():
@@ -272,10 +254,9 @@ def _bars(pieces: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def _without_lines(inked: np.ndarray) -> np.ndarray:
-    """Ink (bool) without thin straight lines across the picture, like those of ruled or squared paper or of a fold.
+    """Ink (bool) without straight lines across the picture that are thinner than its strokes: ruled paper, a fold.
 
-    Strokes stay, because they are thicker than the lines. One or two lines as thick as the strokes stay too: in a
-    picture cropped to its ink they are the bars of a 4 or 7.
+    One or two lines as thick as the strokes stay: in a picture cropped to its ink they are the bars of a 4 or 7.
     """
     rest, level, height = _without_level_lines(inked)
     rest, upright, width = _without_level_lines(rest.T)
@@ -329,14 +310,11 @@ def as_digit(ink: np.ndarray) -> np.ndarray:
     small = _resized(_cut(stencil, stencil), BOX)
     small = np.rint(255 * small / small.max()).astype(np.uint8)
     centre = scipy.ndimage.center_of_mass(small.astype(float))
-    top, left = (  # the centre of mass is then from 13.5 to below 14.5
-        int(np.clip(np.ceil(CENTRE - 0.5 - place), 0, SIDE - length))
-        for place, length in zip(centre, small.shape, strict=True)
-    )
+    # The centre of mass is then from 13.5 to below 14.5.
+    top, left = np.clip(np.ceil(CENTRE - 0.5 - np.array(centre)), 0, SIDE - np.array(small.shape)).astype(int)
     digit = np.zeros((SIDE, SIDE), np.uint8)
     digit[top : top + small.shape[0], left : left + small.shape[1]] = small
-    total = digit.sum(dtype=int)
-    if not LEAST_INK <= total <= MOST_INK:
+    if not LEAST_INK <= (total := digit.sum(dtype=int)) <= MOST_INK:
         raise ValueError(BLOT if total > MOST_INK else f"{NOTHING}, only specks")
     return digit
 

@@ -12,15 +12,10 @@ HERE = Path(__file__).parent
 
 
 class Upload(anywidget.AnyWidget):
-    """A button that takes a picture file; the browser shrinks a large picture before it sends it.
+    """A button; `take` gets the content and the name of a picture file, which the browser shrinks if it is large.
 
     ipywidgets' own button sends the whole file in one message. Above 10 MiB the server closes the connection, and the
     page stops working. It also ignores a file that is chosen twice.
-
-    Args:
-        description: text on the button.
-        take: called with the content and the name of each chosen file.
-        fail: called with one line that says why a file was refused.
     """
 
     _esm = HERE / "upload.js"

@@ -24,10 +24,9 @@ IN_TURN = ThreadPoolExecutor(1)  # one step at a time, of all viewers
 
 
 class Newest:
-    """Works on the newest request only, step by step in a thread.
+    """Works on the newest request only, step by step in a thread, so that the kernel's event loop stays free.
 
-    The kernel's event loop stays free meanwhile, so messages, other cells and an interrupt are handled. The viewers
-    take turns. One whose knob was just turned goes first until it has finished.
+    The viewers take turns. One whose knob was just turned goes first until it has finished.
 
     Args:
         steps: the work for one request; each step computes and yields a function that shows its result.
@@ -39,7 +38,7 @@ class Newest:
     def __init__(self, steps: Callable[[Any], Iterator[Show]], fail: Fail):
         self._steps, self._fail = steps, fail
         self._wanted, self._overtaken = None, False
-        self._task: asyncio.Task | None = None
+        self._task: Any = None  # asyncio's, or none yet
 
     def ask(self, wanted: Any, urgent: bool = False) -> None:
         """Work on this after the step under way; `None` ends all work."""
@@ -69,7 +68,7 @@ class Newest:
 
     async def settled(self) -> None:
         """Wait until all that was asked for is shown."""
-        while self._task is not None and not self._task.done():
+        while self._busy:
             await asyncio.wait([self._task])
 
     async def _work(self) -> None:
@@ -119,18 +118,15 @@ def _named_slider(name: str, options: list, **more: Any) -> widgets.SelectionSli
 KNOBS: dict[str, Callable[[State], widgets.ValueWidget]] = {
     "model": lambda state: widgets.Dropdown(options=CHOICES["model"](state), description="Network"),
     "number": lambda state: widgets.BoundedIntText(
-        min=0,
-        max=len(one_digit.digits(state.dataset).test_images) - 1,
-        description="Digit number",
-        tooltip="Which of the test images",
+        max=len(one_digit.digits(state.dataset).test_images) - 1, description="Digit number", tooltip="Which test image"
     ),
     "noise": lambda state: widgets.Dropdown(options=CHOICES["noise"](state), description="Noise"),
     "c": lambda state: _named_slider("c", CHOICES["c"](state), tooltip="c of equations (3) and (4): the strength"),
     "attacks": lambda state: widgets.IntSlider(
-        min=0, max=LARGEST["attacks"], description="Attacks", tooltip="How many pixels are attacked, one after another"
+        max=LARGEST["attacks"], description="Attacks", tooltip="How many pixels are attacked, one after another"
     ),
     "draw": lambda state: widgets.BoundedIntText(
-        min=0, max=LARGEST["draw"], description="Draw", tooltip="Another draw attacks other pixels at random"
+        max=LARGEST["draw"], description="Draw", tooltip="Another draw attacks other pixels at random"
     ),
     "replacement": lambda state: widgets.Checkbox(
         description="a pixel may be drawn again", indent=True, tooltip="Off: each pixel is drawn at most once"
@@ -181,16 +177,14 @@ class Knobs:
         self._mirroring = True
         try:
             for name, widget in self.widgets.items():
-                if name != by:
-                    self._show(name, widget)
+                if name == by:
+                    continue
+                value = getattr(self.state, name)
+                try:
+                    widget.value = value
+                except TraitError:  # the value is not among the knob's options
+                    with widget.hold_sync():
+                        widget.options = CHOICES[name](self.state)
+                        widget.value = value
         finally:
             self._mirroring = False
-
-    def _show(self, name: str, widget: widgets.ValueWidget) -> None:
-        value = getattr(self.state, name)
-        try:
-            widget.value = value
-        except TraitError:  # the value is not among the knob's options
-            with widget.hold_sync():
-                widget.options = CHOICES[name](self.state)
-                widget.value = value

@@ -35,9 +35,8 @@ class AllDigits(Viewer):
             box.observe(guarded(lambda _: self._ticked(), self._failed), "value")
         self.knobs = Knobs(state, ["noise", "c"], lambda _: self._changed(), self._failed)
         self.newest = Newest(self._steps, self._failed)
-        self.bar = widgets.IntProgress(
-            description="Progress", layout=WIDE, style={"bar_color": figures.CLEAN} | KNOB_STYLE
-        )
+        colours = {"bar_color": figures.CLEAN} | KNOB_STYLE
+        self.bar = widgets.IntProgress(description="Progress", layout=WIDE, style=colours)
         self.start = button(
             f"Compute on {images:,} digits", "Level by level", self._start, self._failed, button_style="primary"
         )
@@ -121,10 +120,8 @@ def missing(state: State, recorded: dict) -> str:
     """Which networks have no recorded curve, and the commands that record them; empty if none is missing."""
     names = [model for model, curve in recorded.items() if curve is None]
     commands = " and ".join(f"make sweep MODEL={name}" for name in names)
-    titles = " and ".join(map(networks.title, names))
-    return (
-        f"No recorded curve of {titles} for {figures.title(state.noise)}; record it with: {commands}" if names else ""
-    )
+    of = f"{' and '.join(map(networks.title, names))} for {figures.title(state.noise)}"
+    return f"No recorded curve of {of}; record it with: {commands}" if names else ""
 
 
 class Gallery(Viewer):
@@ -136,14 +133,11 @@ class Gallery(Viewer):
         self.knobs = Knobs(state, names, self._changed, self.message.warn)
         self.newest = Newest(self._steps, self.message.warn)
         self.shown = stack(self.message, self.picture, kind="pictures")
-        self._search(state)
+        self._changed(state, urgent=False)
         knobs = stack(*self.knobs.widgets.values(), kind="knobs")
         super().__init__("Gallery", stack(Names(), stack(self.shown, knobs, kind="sides")))
 
-    def _changed(self, state: State) -> None:
-        self._search(state, urgent=True)
-
-    def _search(self, state: State, urgent: bool = False) -> None:
+    def _changed(self, state: State, urgent: bool = True) -> None:
         self.shown.add_class("working")
         self.message.say(f"Searching for digits that {networks.title(state.model)} loses …")
         self.newest.ask(state, urgent)

@@ -36,15 +36,10 @@ class LiveCurves:
 
 
 def fooled(state: State, wanted: int = 24, most: int = 2_000, first: int = 0) -> Iterator[Fooled]:
-    """Test images that the network reads correctly at 0 attacks and wrongly at the state's level (Figure 1).
+    """Test images that the network reads correctly at 0 attacks and wrongly at the state's level (Figure 1), so far.
 
-    Args:
-        wanted: stop after this many.
-        most: search at most this many digits.
-        first: number of the digit where the search begins; it wraps around the end of the test set.
-
-    Yields:
-        All those found so far, step by step.
+    The search begins at digit `first`, goes on around the end of the test set, and ends after `wanted` finds or `most`
+    digits.
     """
     labels = digits(state.dataset).test_labels
     order = (first + np.arange(min(most, len(labels)))) % len(labels)
@@ -60,10 +55,9 @@ def fooled(state: State, wanted: int = 24, most: int = 2_000, first: int = 0) ->
 
 
 def live_curves(state: State, models: list[str], images: int = 500) -> Iterator[LiveCurves]:
-    """Accuracy of `models` on the first test images under the state's noise and c, level by level.
+    """Accuracy of `models` on the first test images under the state's noise and c, level by level (Figures 7 and 8).
 
-    Paper: Figures 7 and 8, there at the default c. `model` and `attacks` of the state do not matter. What was computed
-    once is remembered, so a cancelled run continues where it stopped.
+    What was computed once is remembered, so a cancelled run continues where it stopped.
     """
     labels = digits(state.dataset).test_labels[:images]
     images = len(labels)
@@ -90,20 +84,10 @@ def _correct(state: State, start: int, end: int) -> int:
 
 
 def recorded_curve(state: State, model: str) -> pd.DataFrame | None:
-    """The recorded curve of a network under the state's noise at the default c, as `results.curves` returns it.
-
-    None if these weights have no recorded curve.
-    """
-    plan = Plan(
-        model=model,
-        train_seed=state.train_seed,
-        noises=[state.noise],
-        replacement=state.replacement,
-        source=state.source,
-        dataset=state.dataset,
-        images=min(10_000, len(digits(state.dataset).test_labels)),
-        outputs=state.outputs,
-    )
+    """The curve that is recorded for these weights, the state's noise and reading, and the default c, if any."""
+    own = {name: getattr(state, name) for name in ("train_seed", "replacement", "source", "dataset", "outputs")}
+    images = min(10_000, len(digits(state.dataset).test_labels))
+    plan = Plan(model=model, noises=[state.noise], images=images, **own)
     return results.curves(plan) if recorded(plan) else None
 
 

@@ -32,11 +32,7 @@ LEVELS_A_STEP = 10  # levels in one step of a strip: fewer still, because a turn
 
 @dataclass(frozen=True)
 class State:
-    """Everything that decides what a viewer shows; immutable.
-
-    Raises:
-        ValueError: for a value out of its range; the message says what is allowed.
-    """
+    """Everything that decides what a viewer shows; raises ValueError for a value out of its range."""
 
     model: str = "resnet18"
     number: int = 288  # test image, 0..9,999; for the reader's own digit it only picks the random stream
@@ -95,8 +91,7 @@ class State:
     @property
     def noise_arguments(self) -> dict:
         """The keyword arguments of `perturb` without those that name images."""
-        drawing = {"replacement": self.replacement, "source": self.source}
-        return {"noise": self.noise, "c": self.c, "seed": self.draw, **drawing}
+        return {"seed": self.draw} | {name: getattr(self, name) for name in ("noise", "c", "replacement", "source")}
 
 
 class Opening(BaseModel):
@@ -162,10 +157,7 @@ class Strip:
         return int(wrong[0]) if len(wrong) else None
 
 
-@lru_cache
-def digits(dataset: str) -> data.Digits:
-    """A data set, read once."""
-    return data.load(dataset)
+digits = lru_cache(data.load)
 
 
 def trained(outputs: Path = OUTPUTS, train_seed: int = 0, dataset: str = "mnist") -> list[str]:
@@ -200,11 +192,7 @@ def _in_order(model: str) -> tuple:
 
 
 def look(state: State) -> Look:
-    """The attacked digit with the class probabilities before and after (section 3.2), also with dropout.
-
-    Raises:
-        FileNotFoundError: if the network is not trained; the message names the command that trains it.
-    """
+    """The attacked digit with the class probabilities before and after (section 3.2), also with dropout."""
     *_, last = looks(state)
     return last
 
@@ -247,8 +235,7 @@ def strips(state: State) -> Iterator[Strip]:
     truth = state.label
     for chosen in _coarse_first():
         found = probabilities(state, noisy[chosen])
-        if truth is None:
-            truth = int(found[0].argmax())  # the first level chosen is 0
+        truth = int(found[0].argmax()) if truth is None else truth  # the first level chosen is 0
         probability[chosen], predicted[chosen] = found[:, truth], found.argmax(axis=1)
         strip = Strip(probability.copy(), predicted.copy(), truth)
         yield strip
@@ -262,11 +249,6 @@ def _coarse_first() -> Iterator[np.ndarray]:
     for start, step in ((0, 8), (4, 8), (2, 4), (1, 2)):
         levels = np.arange(start, MOST_ATTACKS + 1, step)
         yield from (levels[i : i + LEVELS_A_STEP] for i in range(0, len(levels), LEVELS_A_STEP))
-
-
-def probabilities(state: State, images: np.ndarray) -> np.ndarray:
-    """Class probabilities (n, 10) of images (n, 28, 28) from the state's network."""
-    return _network(state).fast(images)
 
 
 class Network:
@@ -306,3 +288,8 @@ _loaded = lru_cache(Network)
 
 def _network(state: State) -> Network:
     return _loaded(state.model, state.train_seed, state.outputs, state.dataset)
+
+
+def probabilities(state: State, images: np.ndarray) -> np.ndarray:
+    """Class probabilities (n, 10) of images (n, 28, 28) from the state's network."""
+    return _network(state).fast(images)

@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from IPython import display
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from lib.explorer.many_digits import Fooled
 from lib.explorer.one_digit import MOST_ATTACKS, Look, Strip
@@ -26,8 +26,8 @@ FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 class Sheet:
     """A white sheet to draw on in units of a web page."""
 
-    def __init__(self, height: float, width: float = WIDTH):
-        self.image = Image.new("RGB", (round(width * SCALE), round(height * SCALE)), "white")
+    def __init__(self, height: float):
+        self.image = Image.new("RGB", (WIDTH * SCALE, round(height * SCALE)), "white")
         self.pen = ImageDraw.Draw(self.image)
 
     def text(self, at: tuple[float, float], text: str, anchor: str = "lm", colour: str = "black", bold: bool = False):
@@ -75,30 +75,24 @@ def attacked_digit(look: Look) -> Image.Image:
     side, gap = 126, 11
     sheet = Sheet(side + 48)
     before, after = int(look.before.argmax()), int(look.after.argmax())
+    marked = np.repeat((look.state.image // 2)[..., None], 3, axis=2)  # dimmed, the attacked pixels in colour
+    lighter = look.noisy >= look.state.image
+    for where, colour in ((look.hit & lighter, LIGHTER), (look.hit & ~lighter, DARKER)):
+        marked[where] = ImageColor.getrgb(colour)
     columns = [
         (look.state.image, "clean", f"read as {before}", before),
         (look.noisy, f"after {counted(look.attacked)}", f"read as {after}", after),
-        (_marked(look), "altered pixels", "", None),
+        (marked, "altered pixels", "", None),
     ]
     for column, (pixels, heading, verdict, answer) in enumerate(columns):
         left = column * (side + gap)
         sheet.text((left + side / 2, 10), heading, "mm")
         sheet.paste(pixels, left, 22, side)
         sheet.text((left + side / 2, side + 36), verdict, "mm", CLEAN if answer == look.truth else FOOLED, bold=True)
-    left = 2 * (side + gap)
     for start, colour, word in ((left, LIGHTER, "lighter"), (left + 66, DARKER, "darker")):
         sheet.box(start, side + 30, start + 11, side + 41, colour)
         sheet.text((start + 16, side + 36), word)
     return sheet.image
-
-
-def _marked(look: Look) -> np.ndarray:
-    """(28, 28, 3) uint8: the clean digit dimmed, the attacked pixels in the colours of lighter and darker."""
-    marked = np.repeat((look.state.image // 2)[..., None], 3, axis=2)
-    lighter = look.noisy >= look.state.image
-    for where, colour in ((look.hit & lighter, LIGHTER), (look.hit & ~lighter, DARKER)):
-        marked[where] = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-    return marked
 
 
 def probabilities(look: Look) -> Image.Image:
@@ -141,19 +135,17 @@ def strip(strip: Strip, attacks: int) -> Image.Image:
     first = strip.first_fooled if strip.complete else None
     if first is not None:
         sheet.line([(x[first], top - 8), (x[first], bottom)], FOOLED, 2)
-        sheet.text(
-            (WIDTH - 4, 11), f"first fooled at {first}" if first else "wrong without noise", "rm", FOOLED, bold=True
-        )
+        lost = f"first fooled at {first}" if first else "wrong without noise"
+        sheet.text((WIDTH - 4, 11), lost, "rm", FOOLED, bold=True)
     sheet.line([(x[attacks], top), (x[attacks], bottom + 3)], "black", 2)
-    sheet.pen.polygon(
-        [(SCALE * (x[attacks] + dx), SCALE * (bottom + dy)) for dx, dy in ((-6, 10), (6, 10), (0, 1))], "black"
-    )
+    pointer = [(SCALE * (x[attacks] + dx), SCALE * (bottom + dy)) for dx, dy in ((-6, 10), (6, 10), (0, 1))]
+    sheet.pen.polygon(pointer, "black")
     return sheet.image
 
 
-def gallery(found: Fooled, noisy: np.ndarray, columns: int = 6) -> Image.Image:
+def gallery(found: Fooled, noisy: np.ndarray) -> Image.Image:
     """Misread digits (n, 28, 28) uint8 in a grid, each with its class and the prediction."""
-    side, gap = 57, 11.5
+    columns, side, gap = 6, 57, 11.5
     rows = max(1, -(-len(noisy) // columns))
     sheet = Sheet(rows * (side + 26))
     for place, (pixels, label, answer) in enumerate(zip(noisy, found.labels, found.predicted, strict=True)):

@@ -26,12 +26,8 @@ class AttackedDigit:
     """One digit under attack: knobs, pictures, strip and Play."""
 
     def __init__(self, state: State, names: list[str]):
-        self.message, self.verdict, self.reading = (
-            Line(),
-            Line(f"Loading {networks.title(state.model)} …"),
-            widgets.HTML(),
-        )
-        self.reading.add_class("reading")
+        self.message, self.verdict = Line(), Line(f"Loading {networks.title(state.model)} …")
+        self.reading = widgets.HTML().add_class("reading")
         self.digit, self.bars, self.strip = picture("digit"), picture("bars"), picture("strip")
         fewest = "Set the attacks to the fewest that fool the network"
         self.jump = button(LOOKING, fewest, self._jump, self.message.warn, disabled=True)
@@ -89,34 +85,27 @@ class AttackedDigit:
         self.strip.value = picture
         self.first_fooled = strip.first_fooled if strip.complete else None
         self.jump.disabled = self.first_fooled is None
-        known = (
-            f"Never fooled up to {MOST_ATTACKS}"
-            if self.jump.disabled
-            else f"Go to {self.first_fooled}, where it is lost"
-        )
-        self.jump.description = known if strip.complete else LOOKING
+        lost, never = f"Go to {self.first_fooled}, where it is lost", f"Never fooled up to {MOST_ATTACKS}"
+        self.jump.description = LOOKING if not strip.complete else never if self.jump.disabled else lost
 
 
 def in_words(look: Look) -> str:
-    """A `Look` in a sentence or two."""
-    before, after = (look.state.called(int(found.argmax())) for found in (look.before, look.after))
-    text = (
-        f"{networks.title(look.state.model)} reads the clean digit as {before} ({_sure(look, 0)}) "
-        f"and after {pictures.counted(look.attacked)} as {after} ({_sure(look, 1)})"
-    )
+    """A `Look` in a sentence or two: each prediction with its confidence, also with dropout."""
+
+    def reading(place: int) -> str:
+        plain = (look.before, look.after)[place]
+        number = int(plain.argmax())
+        dropped = "" if look.dropped is None else f", {100 * look.dropped[place, number]:.0f} % with dropout"
+        return f"{look.state.called(number)} ({100 * plain.max():.0f} % sure{dropped})"
+
+    text = f"{networks.title(look.state.model)} reads the clean digit as {reading(0)} "
+    text += f"and after {pictures.counted(look.attacked)} as {reading(1)}"
     text += f"; it is a {look.state.called(look.state.label)}." if look.state.label is not None else "."
     if look.altered < look.attacked:
         text += f" They altered {look.altered} pixels."
     if look.attacked < look.state.attacks:
         text += f" Only {look.attacked} of {look.state.attacks} attacks found a pixel; none is left to attack."
     return text
-
-
-def _sure(look: Look, place: int) -> str:
-    """The network's confidence in its prediction for the clean digit (0) or the noisy one (1), also with dropout."""
-    plain = (look.before, look.after)[place]
-    text = f"{100 * plain.max():.0f} % sure"
-    return text if look.dropped is None else f"{text}, {100 * look.dropped[place, plain.argmax()]:.0f} % with dropout"
 
 
 class OneDigit(Viewer):
@@ -159,8 +148,8 @@ class OwnDigit(Viewer):
         self.attack = AttackedDigit(state.turned(own=drawn.tobytes()), ["model", "noise", "c", "attacks", *DRAWING])
         self.canvas = Drawing(strokes=[[list(point) for point in stroke] for stroke in SEVEN], side=CANVAS, pen=PEN)
         self.canvas.observe(guarded(self._drawn, self.attack.message.warn), "strokes")
-        clear = button("Clear", "Wipe the canvas", self._clear, self.attack.message.warn)
-        self.clear, self.upload = clear, Upload("Upload a picture", self._uploaded, self.attack.message.warn)
+        self.clear = button("Clear", "Wipe the canvas", self._clear, self.attack.message.warn)
+        self.upload = Upload("Upload a picture", self._uploaded, self.attack.message.warn)
         hint = widgets.HTML("Draw a digit with the mouse, a finger or the keyboard (arrow keys; space lowers the pen):")
         canvas = widgets.HBox([self.canvas, self.attack.reading])
         above = [hint, canvas, stack(self.clear, self.upload, kind="row")]
@@ -168,7 +157,7 @@ class OwnDigit(Viewer):
 
     def _drawn(self, change: dict) -> None:
         if change["new"]:
-            self._take(handwriting.from_strokes(change["new"], CANVAS, PEN).tobytes())
+            self.attack.knobs.turn(own=handwriting.from_strokes(change["new"], CANVAS, PEN).tobytes())
 
     def _clear(self) -> None:
         self.canvas.strokes = []
@@ -177,7 +166,4 @@ class OwnDigit(Viewer):
     def _uploaded(self, content: bytes, name: str) -> None:
         digit = handwriting.from_file(content, name)
         self.canvas.strokes = []
-        self._take(digit.tobytes())
-
-    def _take(self, digit: bytes) -> None:
-        self.attack.knobs.turn(own=digit)
+        self.attack.knobs.turn(own=digit.tobytes())

@@ -43,18 +43,9 @@ SETS = {
 # The names of the classes 0 to 9, unless these are the digits.
 CLASS_NAMES = {
     "fashion-mnist": (
-        "T-shirt or top",
-        "trousers",
-        "pullover",
-        "dress",
-        "coat",
-        "sandal",
-        "shirt",
-        "sneaker",
-        "bag",
-        "ankle boot",
-    ),
-}
+        "T-shirt or top", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"
+    )
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,12 +59,8 @@ class Digits:
 
     def split(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Training images and labels, then validation images and labels (the last 5,000)."""
-        return (
-            self.train_images[:-VALIDATION_IMAGES],
-            self.train_labels[:-VALIDATION_IMAGES],
-            self.train_images[-VALIDATION_IMAGES:],
-            self.train_labels[-VALIDATION_IMAGES:],
-        )
+        end = -VALIDATION_IMAGES
+        return self.train_images[:end], self.train_labels[:end], self.train_images[end:], self.train_labels[end:]
 
 
 def load(name: str = "mnist", folder: Path = DATA) -> Digits:
@@ -114,12 +101,7 @@ def add(
 ) -> None:
     """Write a data set of one's own into `folder`/`name`, where `load` finds it; `read_idx` reads existing IDX files.
 
-    Args:
-        name: of the set, and of its folder.
-        train_images: (n, 28, 28), integers from 0, black, to 255, white; the last 5,000 become the validation images.
-        train_labels: (n,), integers from 0 to 9.
-        test_images: (m, 28, 28), as the training images.
-        test_labels: (m,).
+    The arrays hold integers, in the shapes and ranges of `Digits`.
 
     Raises:
         ValueError: if the name is taken or not a plain one, or the arrays are not such; nothing is written.
@@ -131,13 +113,10 @@ def add(
     for part, array in arrays.items():
         if array.dtype.kind not in "iu" or not array.size or array.min() < 0 or array.max() > 255:
             raise ValueError(f"{part} must hold integers from 0 to 255, not {array.dtype} of shape {array.shape}")
-    _check(
-        Digits(**{part: array.astype(np.uint8) for part, array in arrays.items()}), {part: Path(part) for part in FILES}
-    )
-    md5s = {}
-    for part, array in arrays.items():
-        shape = np.array(array.shape, ">u4").tobytes()
-        content = bytes([0, 0, 8, array.ndim]) + shape + array.astype(np.uint8).tobytes()
+    digits, md5s = Digits(**{part: array.astype(np.uint8) for part, array in arrays.items()}), {}
+    _check(digits, {part: Path(part) for part in FILES})
+    for part, array in vars(digits).items():
+        content = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
         md5s[FILES[part]] = hashlib.md5(content, usedforsecurity=False).hexdigest()
         packed = gzip.compress(content)
         write_atomically(folder / name / f"{FILES[part]}.gz", lambda file, packed=packed: file.write(packed))

@@ -52,13 +52,10 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         os.chmod(name, 0o644)  # mkstemp gives 0600
         os.replace(name, path)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise OSError(
-                errno.ENOSPC,
-                "the disk is full; free some space and run the same command again: finished parts are kept",
-                str(path),
-            ) from None
-        raise
+        if error.errno != errno.ENOSPC:
+            raise
+        message = "the disk is full; free some space and run the same command again: finished parts are kept"
+        raise OSError(errno.ENOSPC, message, str(path)) from None
     finally:
         Path(name).unlink(missing_ok=True)
 
@@ -92,18 +89,14 @@ def _make_folder(path: Path) -> None:
 
 def write_arrays(path: Path, record: dict, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays and the record of what made them as one compressed .npz file."""
-    content = io.BytesIO()
     named: dict[str, Any] = {**arrays, "record": np.array(json.dumps(record))}
+    content = io.BytesIO()
     np.savez_compressed(content, **named)
     write_atomically(path, lambda file: file.write(content.getvalue()))
 
 
 def read_arrays(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
-    """The record and the arrays of a file that `write_arrays` wrote.
-
-    Raises:
-        ValueError: if it is damaged.
-    """
+    """The record and the arrays of a file that `write_arrays` wrote; ValueError if it is damaged."""
     content = io.BytesIO(path.read_bytes())
     try:
         with zipfile.ZipFile(content) as file:  # np.load leaves the end of a file, and so its checksum, unread
@@ -165,22 +158,17 @@ def _acquire(held: BaseFileLock, timeout: float, file: Path) -> None:
         if timeout == 0:
             raise
         holder = file.read_text("utf-8", "replace") if file.exists() else ""
-        lease = f"{LEASE // 60} minutes after its last sign of life this run takes over; "
-        tqdm.write(
-            f"waiting for {file.name}, held by {holder or 'another process'}; "
-            f"{lease if isinstance(held, SoftFileLease) else ''}if that process has ended, delete {held.lock_file}",
-            file=sys.stdout,
-        )
+        over = f"{LEASE // 60} minutes after its last sign of life this run takes over; "
+        text = f"waiting for {file.name}, held by {holder or 'another process'}; "
+        text += over if isinstance(held, SoftFileLease) else ""
+        tqdm.write(f"{text}if that process has ended, delete {held.lock_file}", file=sys.stdout)
         held.acquire(timeout=timeout)
     with contextlib.suppress(OSError), open(os.open(file, os.O_WRONLY | os.O_TRUNC), "w", encoding="utf-8") as text:
         text.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now():%Y-%m-%d %H:%M:%S}")
 
 
 def visible(folder: Path, pattern: str) -> list[Path]:
-    """The files under `folder` that match a glob pattern, sorted.
-
-    Hidden files (macOS's `._NAME`), folders and broken links are left out.
-    """
+    """The files under `folder` that match a glob pattern, sorted; neither hidden ones (`._NAME`) nor broken links."""
     return sorted(path for name in glob.glob(pattern, root_dir=folder) if (path := folder / name).is_file())
 
 
@@ -201,19 +189,12 @@ def provenance() -> dict[str, str]:
 
 def _commit() -> str:
     """The commit of the repository whose root is `ROOT`, even inside another repository or with GIT_DIR set."""
-    repository = ["--git-dir", str(ROOT / ".git"), "--work-tree", str(ROOT), "--no-optional-locks"]
-
-    def git(*arguments: str) -> str:
-        answer = subprocess.run(
-            ["git", *repository, *arguments], capture_output=True, encoding="utf-8", check=True, cwd=ROOT
-        )
-        return answer.stdout.strip()
-
+    git = ["git", "--git-dir", str(ROOT / ".git"), "--work-tree", str(ROOT), "--no-optional-locks"]
     try:
-        commit = git("rev-parse", "--verify", "HEAD")
-        return commit + ("-dirty" if git("status", "--porcelain", "--", "lib") else "")
-    except (
-        FileNotFoundError,
-        subprocess.CalledProcessError,
-    ):  # git is not installed, or this is an archive without a repository
+        commit, changes = (
+            subprocess.check_output([*git, *arguments], stderr=subprocess.DEVNULL, encoding="utf-8", cwd=ROOT).strip()
+            for arguments in (["rev-parse", "--verify", "HEAD"], ["status", "--porcelain", "--", "lib"])
+        )
+    except (FileNotFoundError, subprocess.CalledProcessError):  # no git, or an archive without a repository
         return "unknown"
+    return f"{commit}-dirty" if changes else commit

@@ -38,12 +38,10 @@ class Gallery(BaseModel):
 
 
 def check(kind: type[Settings], namespace: dict[str, Any]) -> Settings:
-    """The settings of a notebook, from its variables (`globals()`).
+    """The settings of a notebook, from its variables (`globals()`), as they were typed on papermill's command line.
 
     papermill ignores a misspelt name, passes lists and lower-case true or false on as text, and converts any text that
-    looks like a number. Here a misspelt name stops the notebook, text becomes the value that it stands for, and a name
-    or a path is read as it was typed. If a parameter is assigned later and the notebook runs on without a new check,
-    each cell prints a reminder.
+    looks like a number. If a parameter is assigned later, each cell prints a reminder until it is checked.
 
     Raises:
         ValueError: for an unknown name, or a value of the wrong type or out of its range; it lists what is allowed.
@@ -53,10 +51,9 @@ def check(kind: type[Settings], namespace: dict[str, Any]) -> Settings:
             near = difflib.get_close_matches(name, kind.model_fields, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise ValueError(f"unknown parameter {name!r}; {hint}choose from {', '.join(kind.model_fields)}")
-    readers = {str: _text, Path: _path}
-    values = {
-        name: readers.get(field.annotation, _read)(name, namespace[name]) for name, field in kind.model_fields.items()
-    }
+    readers, values = {str: _text, Path: _path}, {}
+    for name, field in kind.model_fields.items():
+        values[name] = readers.get(field.annotation, _read)(name, namespace[name])
     for name, field in kind.model_fields.items():
         if _has_truth(values[name]) and bool not in (field.annotation, *get_args(field.annotation)):
             raise ValueError(f"{name}: must be no truth value, not {values[name]!r}")
@@ -74,9 +71,7 @@ def _remind(namespace: dict[str, Any], checked: dict[str, Any]) -> None:
     def before_cell(info: Any) -> None:
         changed = [name for name, value in checked.items() if repr(namespace.get(name)) != repr(value)]
         if changed and "check(" not in info.raw_cell and not _assigned(info.raw_cell) & checked.keys():
-            print(
-                f"Note: {', '.join(changed)} changed after the check; run the cell with parameters.check to apply it."
-            )
+            print(f"Note: {', '.join(changed)} changed after the check; run the cell with parameters.check again")
 
     if shell := namespace.get("get_ipython", lambda: None)():
         for callback in shell.events.callbacks["pre_run_cell"][:]:
@@ -94,10 +89,9 @@ def _text(name: str, value: Any) -> Any:
     """Text as it was typed, from papermill's command line where papermill has converted it to another type."""
     if isinstance(value, str | Path):
         return value
-    typed = _typed(name)
-    if typed is not None:
+    if (typed := _typed(name)) is not None:
         return typed
-    if isinstance(value, int) and not isinstance(value, bool):
+    if type(value) is int:
         return str(value)
     raise ValueError(f"{name}: must be text, not {value!r}; put it in quotes")
 
@@ -170,8 +164,7 @@ def imported(reference: str) -> Any:
     """The object `package.module:name`; the module may be a file beside README.md.
 
     Raises:
-        ValueError: in one line, if there is no such module or name, another module has its name, or it cannot be
-            imported.
+        ValueError: in one line, if it cannot be imported, or another module has its name.
     """
     module, _, name = reference.partition(":")
     if str(ROOT) not in sys.path:

@@ -40,11 +40,7 @@ class Part:
         return record.get("recipe") == self.recipe and record.get("weights") == weights
 
     def holds(self, weights: str) -> bool:
-        """Whether the part is on disk, made by exactly this recipe and the weights with this hash.
-
-        Raises:
-            ValueError: if the file is damaged.
-        """
+        """Whether the part is on disk, made by exactly this recipe and these weights; ValueError if it is damaged."""
         return self.path.is_file() and self.made(read_arrays(self.path)[0], weights)
 
 
@@ -57,12 +53,8 @@ def origin(model: str, train_seed: int, weights: Path) -> dict:
 
 
 def weights_hash(weights: Path) -> str | None:
-    """The hash of a weights file; where the weights are not kept, the one in the record of their training, if any.
-
-    Raises:
-        ValueError: as `kept_record`.
-    """
-    record = kept_record(weights)
+    """The hash of a weights file; where the weights are not kept, the one in the record of their training, if any."""
+    record = kept_record(weights)  # raises where it is damaged, also beside its weights
     if weights.is_file():
         return file_hash(weights)
     return record["weights"] if record else None
@@ -95,10 +87,10 @@ def file_stem(model: str, train_seed: int) -> str:
 def check_name(path: Path, recipe: dict) -> None:
     """Raises ValueError if a file of a training was copied or renamed: its recipe is of another network or seed."""
     model, seed = recipe.get("model"), recipe.get("seed")
-    if path.stem != file_stem(str(model), seed or 0):
+    if path.stem != (stem := file_stem(str(model), seed or 0)):
         raise ValueError(
             f"{path} is a training of {model} with seed {seed} under another name: a copy is not another training; "
-            f"delete it, or name it {file_stem(str(model), seed or 0)}{path.suffix}"
+            f"delete it, or name it {stem}{path.suffix}"
         )
 
 
@@ -133,16 +125,13 @@ def complete(
     recompute: bool,
     title: str,
 ) -> dict[str, int]:
-    """Check the recorded parts and make the missing ones. If a run is killed, its finished parts are kept.
-
-    Several processes may work on the same parts.
+    """Check the recorded parts and make the missing ones; several processes may share them, each finished part is kept.
 
     Args:
         weights: the hash of the weights that must have made them.
-        make: writes a part, and advances the bar by its size.
+        make: writes a part, and advances the bar, which has this title, by its size.
         check: verifies a recorded part and returns how much of it, or raises.
         recompute: make all parts, also the recorded ones.
-        title: of the progress bar.
 
     Returns:
         counts: the parts `computed` and `reused`, and the sum of what `check` returned, `checked`.
