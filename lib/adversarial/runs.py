@@ -88,7 +88,12 @@ class AttackPlan(BaseModel):
     def recorded_steps(self, attack: str) -> list[int]:
         """The numbers of steps with which this attack is recorded on all its images with the weights on disk."""
         some = {read_arrays(path)[0]["recipe"]["steps"] for path in self.folder.glob(f"{attack}-*.npz")}
-        return sorted(steps for steps in some if parts.recorded(self.alone(attack, steps).blocks(), self.weights))
+        return sorted(steps for steps in some if self.alone(attack, steps).recorded)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether all of it is on disk, made by the weights that are there."""
+        return parts.recorded(self.blocks(), self.weights)
 
     @property
     def folder(self) -> Path:
