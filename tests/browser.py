@@ -86,7 +86,13 @@ def open_notebook(page, by: str, address: str) -> None:
     page.goto(address)
     if by == "lab":
         page.wait_for_selector(".jp-Notebook .jp-Cell")
-        page.wait_for_function("!document.querySelector('.jp-NotebookPanel-toolbar')?.innerText.includes('No Kernel')")
-        page.click(".lm-MenuBar-itemLabel:text-is('Run')")
-        page.click(".lm-Menu-item[data-command='runmenu:run-all']")
+        toolbar = "document.querySelector('.jp-NotebookPanel-toolbar')?.innerText"
+        page.wait_for_function(f"{toolbar} && !{toolbar}.includes('No Kernel')")
+        running = "[...document.querySelectorAll('.jp-InputPrompt')].some(prompt => /[*0-9]/.test(prompt.innerText))"
+        for _ in range(10):  # a command that comes before the kernel is connected has no effect
+            page.click(".lm-MenuBar-itemLabel:text-is('Run')")
+            page.click(".lm-Menu-item[data-command='runmenu:run-all']")
+            page.wait_for_timeout(3_000)
+            if page.evaluate(running):
+                break
     page.wait_for_selector(".viewer.gallery >> text=of the first", state="attached")
