@@ -37,7 +37,7 @@ LAST = {  # network -> the name of its last layer
 }
 
 SOME = [0, 7, 29]  # of the thirty passes
-NOT_CUT = {"log_softmax", "one_by_one"}  # of `strange.FIT`: refused
+NOT_CUT = {"log_softmax", "one_by_one", "scripted", "cosine", "prototypes"}  # of `strange.FIT`: refused
 
 
 def some_images(number: int) -> np.ndarray:
