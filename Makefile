@@ -74,7 +74,7 @@ endif
 	@echo "unknown: $@; these there are:" >&2; $(MAKE) --no-print-directory help >&2; exit 2
 
 # `make sweep` is a test of its own, which executes the notebook of the first command and compares every byte.
-EXECUTED = $(filter-out outputs/sweep/fc-seed0.ipynb,$(wildcard outputs/*.ipynb outputs/*/*-seed*.ipynb))
+EXECUTED = $(filter-out outputs/sweep/fc-seed0.ipynb,$(wildcard outputs/*.ipynb outputs/*/*-seed*.ipynb outputs/experiment/*.ipynb))
 
 .PHONY: help paper sweep train import attacks readings noise architectures depth curves claims components resolution complexity confidence experiment explore app stills lab site
 .PHONY: check test evidence test-slurm lint benchmark lock

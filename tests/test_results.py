@@ -1,3 +1,4 @@
+import hashlib
 import itertools
 import re
 from dataclasses import replace
@@ -12,13 +13,13 @@ from worlds import pretend
 
 from lib import networks
 from lib.evaluation import results
-from lib.evaluation.plan import Plan
+from lib.evaluation.plan import Plan, SweepPart
 from lib.experiments.measure import trainings
 from lib.noise import NOISES, perturb
 from lib.paper import NETWORKS, read_table_1
 from lib.statistics.curves import area
 from lib.store import data
-from lib.store.files import OUTPUTS, ROOT, write_arrays
+from lib.store.files import OUTPUTS, ROOT, read_arrays, write_arrays
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 40), (1, 40), (20, 40), (40, 40), (9731, 10_000)])
@@ -240,3 +241,15 @@ def test_the_one_table_rebuilds_what_figures_and_claims_rest_on(capsys):
     areas = pd.Series(np.trapezoid(curves, curves.columns) / 200, curves.index)
     np.testing.assert_allclose(areas[expected.index], expected, atol=1e-9)
     assert capsys.readouterr().out
+
+
+def test_recorded_files_keep_their_names_and_content():
+    """Every file of `SHA256SUMS` is there byte for byte; predictions are named by the recipe that they hold."""
+    listed = [line.split("  ") for line in (OUTPUTS / "SHA256SUMS").read_text().splitlines()]
+    assert len(listed) > 1_000
+    for digest, name in listed:
+        content = (ROOT / name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == digest, name
+        if name.startswith("outputs/predictions/"):
+            part = SweepPart((ROOT / name).parent, read_arrays(ROOT / name)[0]["recipe"])
+            assert part.path == ROOT / name

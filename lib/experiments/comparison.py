@@ -10,7 +10,7 @@ from lib.experiments.measure import MEAN, Result, on_each, recorded
 from lib.paper import NETWORKS
 from lib.statistics.contrasts import means, pairs, ranking, spread, trainings_needed
 from lib.statistics.curves import Trainings, area
-from lib.store.files import OUTPUTS, provenance, write_derived
+from lib.store.files import OUTPUTS, write_derived
 
 MEAN_AREA = {MEAN: area()}
 
@@ -64,7 +64,6 @@ def write(result: Result, found: pd.DataFrame, ranked: pd.DataFrame, outputs: Pa
         "means": means(result.trainings, on_each()).to_dict("records"),
         "contrasts": found.to_dict("records"),
         "ranks": ranked.to_dict("records"),
-        **provenance(),
     }
     text = json.dumps(_plain(content), indent=1, allow_nan=False) + "\n"
     write_derived(path, lambda file: file.write(text.encode()))
