@@ -20,7 +20,6 @@ BATCH = 2_000 if device().type == "cuda" else 100  # images a forward pass; larg
 Forward = Callable[[np.ndarray], np.ndarray]  # (n, 1, size, size) float32 in [0, 1] -> probabilities (n, 10)
 ROUNDING = 1e-3  # of a probability, by which engines may differ
 LOG = logging.getLogger(__name__)
-LOG.setLevel(logging.WARNING)  # OpenVINO sets the root logger to ERROR when it cannot convert a network
 
 
 def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int = HEIGHT) -> Predictor:
@@ -125,8 +124,12 @@ def compiled(net: nn.Module, size: int) -> Forward:
     import openvino  # only where it is used: it takes a second to load
 
     example = torch.zeros(2, 1, size, size)
-    with torch.no_grad(), warnings.catch_warnings(action="ignore", category=torch.jit.TracerWarning):
-        graph = openvino.convert_model(net, example_input=example, input=[-1, 1, size, size])
+    level = logging.root.level
+    try:
+        with torch.no_grad(), warnings.catch_warnings(action="ignore", category=torch.jit.TracerWarning):
+            graph = openvino.convert_model(net, example_input=example, input=[-1, 1, size, size])
+    finally:
+        logging.root.setLevel(level)  # it is ERROR after a network that OpenVINO cannot convert
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}  # else bfloat16 on some processors
     forward = openvino.Core().compile_model(graph, "CPU", settings)
     return lambda images: forward(images)[0].copy()
