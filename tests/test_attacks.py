@@ -14,6 +14,7 @@ from lib.adversarial.searches import search
 from lib.networks import predictor
 from lib.store import data
 from lib.store.files import file_hash
+from lib.training.fit import store
 
 MODEL = "tiny:conv_net@quick"
 STEPS = {"deepfool": 20, "basic_iterative": 10, "boundary": 6_000, "pointwise": 50, "salt_and_pepper": 50}
@@ -140,7 +141,7 @@ def test_a_run_records_what_was_found_and_its_provenance(outputs, monkeypatch):
     record, found = block.read()
     assert record["recipe"] == {"attack": "pointwise", "steps": 15, "seed": 0, "first": 4, "images": 2}
     assert record["weights"] == file_hash(networks.weights_path(MODEL, 0, outputs)) and record["foolbox"] == "3.3.4"
-    again = block.search(networks.load(MODEL, outputs=outputs))
+    again = block.search(networks.load(MODEL, outputs=outputs), data.load())
     np.testing.assert_array_equal(found.adversarial, again.adversarial)
     before = {path: path.read_bytes() for path in (outputs / "attacks").rglob("*.npz")}
     assert runs.run(small(outputs)) == {"computed": 0, "reused": 11, "checked": 33}
@@ -154,8 +155,7 @@ def test_records_of_other_weights_are_computed_again(outputs):
     one = small(outputs, attacks=["deepfool"])
     runs.run(one)
     path = networks.weights_path(MODEL, 0, outputs)
-    networks.save_weights(networks.build(MODEL, 7), path, networks.read_record(path))
-    path.with_suffix(".json").unlink()  # the record of the weights before
+    store(networks.build(MODEL, 7), path, networks.read_record(path))
     with pytest.raises(FileNotFoundError, match=r"no .*deepfool.*make attacks MODEL=tiny:conv_net@quick"):
         list(runs.findings(one))
     assert runs.run(one) == {"computed": 1, "reused": 0, "checked": 0}

@@ -308,7 +308,9 @@ def test_a_run_that_does_not_finish_ends_in_one_line(tmp_path, end):
     (tmp_path / "notebooks").mkdir()
     nbformat.write(source, tmp_path / "notebooks" / "long.ipynb")
     command = [sys.executable, str(ROOT / "workflow" / "execute"), "long", "logs/long.ipynb", "long.ipynb"]
-    run = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    options: dict = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    heeding = partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
+    run = subprocess.Popen(command, cwd=tmp_path, preexec_fn=heeding, **options)
     while run.stdout and "begun" not in run.stdout.readline():
         pass
     if end != "killed kernel":

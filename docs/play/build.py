@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lib import networks
+from lib.evaluation.plan import USUAL_NOISES
 from lib.networks.residual import Block
 from lib.noise import NOISES, perturb
 from lib.store import data
@@ -163,14 +164,14 @@ def build(page: Path) -> None:
     digits, numbers = data.load(), Numbers()
     clean = digits.train_images[:ESTIMATED_ON]
     other = DRAWS  # a draw that the page does not offer
-    noisy = [images for noise in NOISES for images in perturb(clean, noise, LEVELS[1:], seed=other)]
+    noisy = [images for noise in USUAL_NOISES for images in perturb(clean, noise, LEVELS[1:], seed=other)]
     content = {
         "networks": [network(model, noisy, clean, numbers) for model in TRAINED],
         "levels": LEVELS,
         "estimatedOn": ESTIMATED_ON,
         "noises": {
-            name: {"c": noise.c, "keys": [stream_key(name, draw) for draw in range(DRAWS)]}
-            for name, noise in NOISES.items()
+            name: {"c": NOISES[name].c, "keys": [stream_key(name, draw) for draw in range(DRAWS)]}
+            for name in USUAL_NOISES
         },
         "digits": numbers.put(digits.test_images[:DIGITS]),
         "labels": digits.test_labels[:DIGITS].tolist(),
