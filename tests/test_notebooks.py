@@ -250,7 +250,7 @@ def test_training_shows_its_progress_and_what_it_reached(quick):
 def test_the_sweep_shows_curves_and_leaves_results(quick):
     shown = texts(quick / "sweep.ipynb")
     assert "17 parts computed" not in shown and "9 parts computed, 0 found recorded" in shown
-    assert "of 200 test images rightly" in shown
+    assert "200 test images correctly" in shown
     lines = (quick / "accuracy.csv").read_text().splitlines()
     assert len(lines) == 1 + 1 + 4 * 2 * 2
     assert len(list(quick.glob("figures/sweep-fc@quick-seed0-*.svg"))) == 1, "not named like a sweep of all images"
