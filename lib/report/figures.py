@@ -59,14 +59,14 @@ def in_style(function: Callable[..., Result]) -> Callable[..., Result]:
     def styled(*given: Any, **named: Any) -> Result:
         with style.context(list(STYLE)):
             result = function(*given, **named)
-        if isinstance(result, Figure) and not isinstance(result.canvas, Canvas):
-            Canvas(result)
+        if isinstance(result, Figure) and not isinstance(result.canvas, _Canvas):
+            _Canvas(result)
         return result
 
     return styled
 
 
-class Canvas(FigureCanvasBase):
+class _Canvas(FigureCanvasBase):
     """Draws under `STYLE`."""
 
     print_figure = in_style(FigureCanvasBase.print_figure)
