@@ -11,7 +11,7 @@ project = "What pixel noise does to a network"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
 include_patterns = ["*.md", "functions/*", "outputs/*.ipynb", "outputs/*/*.ipynb"]
 exclude_patterns = ["outputs/logs"]
-suppress_warnings = ["myst.header"]  # outputs have headings of their own
+suppress_warnings = ["myst.header", "ref.python"]  # outputs have headings of their own; attributes may share a name
 
 nb_execution_mode = "off"
 
@@ -41,12 +41,15 @@ def as_page(app, docname: str, source: list[str]) -> None:
     if docname == "outputs/paper":
         for cell in notebook["cells"]:
             cell["metadata"]["tags"] = ["remove-input"]
+            contents = re.compile(r"\*\*Contents:.*?\n\n", re.S)  # the site has its own
+            cell["source"] = contents.sub("", "".join(cell["source"])).splitlines(keepends=True)
     _, *kind, name = docname.split("/")
     if kind:
         question, *text = "".join(notebook["cells"][0]["source"]).splitlines(keepends=True)
         title = f"# {kind[0].capitalize()}: {name.removesuffix('-seed0')}\n"
         notebook["cells"][0]["source"] = [title, f"\n*{question.lstrip('# ').strip()}*\n", *text]
-    source[0] = json.dumps(notebook)
+    # outputs/ lies outside docs/, which has a link to it: MyST follows links between its notebooks out of the site
+    source[0] = re.sub(r"\[([^\[\]]+)\]\(([\w/@-]+)\.ipynb\)", r"{doc}`\1 </outputs/\2>`", json.dumps(notebook))
 
 
 def as_written(app, what, name, documented, options, signature: str | None, returned: str | None):
