@@ -182,6 +182,7 @@ def beside(kinds: Any, near: Any) -> Any:
 
 
 def check_seed(seed: int) -> None:
+    """Raises ValueError if it is not an integer from 0 to 2**63 - 1."""
     if not is_whole(seed, 2**63 - 1):
         raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, not {seed!r}")
 
@@ -219,6 +220,7 @@ def _whole_numbers(given: object, most: int, must: str, fits: Callable[[tuple], 
 
 
 def check_drawing(replacement: bool, source: str) -> None:
+    """Raises ValueError if these do not say how pixels are drawn; it lists the choices."""
     if not isinstance(replacement, bool | np.bool):
         raise ValueError(f"replacement must be True or False, not {replacement!r}")
     if not isinstance(source, str) or source not in SOURCES:
