@@ -96,6 +96,7 @@ def import_weights(recipe: Recipe, file: Path) -> dict:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """The command line of `make import`."""
     parser = argparse.ArgumentParser(prog="make import", description=__doc__)
     parser.add_argument("model", help="the network that the weights belong to: mine:net, resnet18, timm:NAME")
     parser.add_argument("file", type=Path, help=".safetensors, or a state_dict by torch.save")
