@@ -154,11 +154,6 @@ def verdict(found: list[Statement]) -> str:
     return CONTRADICTED if CONTRADICTED in verdicts else SUPPORTED if verdicts == {SUPPORTED} else UNDECIDED
 
 
-def for_want_of_trainings(found: list[Statement]) -> bool:
-    """Whether a statement of a claim is undecided because a network of it has one training."""
-    return any(own.verdict == UNDECIDED and math.isinf(own.low) and math.isinf(own.high) for own in found)
-
-
 def sureness(found: list[Statement]) -> float:
     """How sure the verdict on a claim is, from 0 to 1; nan if it is undecided.
 

@@ -64,11 +64,7 @@ class Compared(Measured):
 
 
 def trainings(
-    models: tuple[str, ...],
-    outputs: Path = OUTPUTS,
-    images: int = 2_000,
-    reading: Reading = DEFAULT,
-    dataset: str = "mnist",
+    models: tuple[str, ...], outputs: Path = OUTPUTS, images: int = 2_000, reading: Reading = DEFAULT
 ) -> Trainings:
     """Every recorded training of these networks under one reading of the noise, in draw 0.
 
@@ -78,7 +74,7 @@ def trainings(
     Raises:
         FileNotFoundError: if no training of a network is recorded; it names the command that records it.
     """
-    found = recorded(models, outputs, images, reading, dataset)
+    found = recorded(models, outputs, images, reading)
     if missing := [model for model in models if model not in found.models]:
         commands = ", ".join(f"{model} (make sweep MODEL={model})" for model in missing)
         asked = f"the first {images:,} test images, replacement={reading.replacement}, source={reading.source}"
@@ -87,15 +83,11 @@ def trainings(
 
 
 def recorded(
-    models: tuple[str, ...],
-    outputs: Path = OUTPUTS,
-    images: int = 2_000,
-    reading: Reading = DEFAULT,
-    dataset: str = "mnist",
+    models: tuple[str, ...], outputs: Path = OUTPUTS, images: int = 2_000, reading: Reading = DEFAULT
 ) -> Trainings:
     """`trainings` of those of these networks of which one is recorded; perhaps of none."""
     of = families()
-    curves = _curves(models, outputs, images, reading, {dataset}, of)
+    curves = _curves(models, outputs, images, reading, {"mnist"}, of)
     left_out = {model for own in packaged().values() if own.leave_out_short for model in own.models}
     if left_out & set(curves.index.unique("model")):
         state = reached(curves, outputs)

@@ -79,7 +79,8 @@ def missing(experiment: Experiment, recipe: Recipe) -> list[SweepPart]:
 def _work(experiment: Experiment, recipe: Recipe, todo: list[Recipe], recompute: bool, timeout: float = -1) -> bool:
     """Whether something was missing, which is then made."""
     with lock(recipe.weights.with_suffix(".cell"), timeout):  # a second process must not train what this one deletes
-        if not missing(experiment, recipe):
+        wanted = missing(experiment, recipe)
+        if not wanted:
             return False
         trained = recipe.weights.is_file()
         if not trained:
@@ -88,7 +89,10 @@ def _work(experiment: Experiment, recipe: Recipe, todo: list[Recipe], recompute:
             longer = [other for other in todo if other.begins_with(recipe) and other.max_epochs > recipe.max_epochs]
             asked = recipe.model_copy(update={"recompute": recompute})
             train(asked, next((other for other in longer if missing(experiment, other)), None))
-        _evaluate(experiment, recipe, missing(experiment, recipe))
+            wanted = missing(
+                experiment, recipe
+            )  # other weights than those recorded replace what was computed from them
+        _evaluate(experiment, recipe, wanted)
         if not experiment.keep_weights and not trained:
             recipe.weights.unlink()
         return True
