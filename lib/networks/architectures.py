@@ -116,6 +116,13 @@ def residual(variant: Variant) -> nn.Module:
     return resnet(variant)
 
 
+def keras_resnet50v2(**options: float) -> nn.Module:
+    """ResNet-50V2 by Keras' definition (`residual.keras_resnet50v2`)."""
+    from lib.networks import residual
+
+    return residual.keras_resnet50v2(**options)
+
+
 # name -> a function that returns a network for 1x56x56 with fresh weights.
 NETS: dict[str, Callable[[], nn.Module]] = {
     "fc": fully_connected,
@@ -125,6 +132,8 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "cnn": small_cnn,
     "fc_rgb": fully_connected_rgb,
     "resnetv2_50_stem": resnetv2_50_stem,
+    "resnetv2_50_keras": keras_resnet50v2,
+    "resnetv2_50_keras_m": partial(keras_resnet50v2, momentum=0.1),
     "vgg19_bn": partial(from_torchvision, "vgg19_bn"),
     **{name: partial(residual, variant) for name, variant in (FAMILY | NORMALISED).items()},
     **{name: partial(fully_connected, **vars(dense)) for name, dense in DENSE.items()},
@@ -143,6 +152,8 @@ TITLES = {
     "cnn": "small CNN",
     "fc_rgb": "FC, three channels",
     "resnetv2_50_stem": "ResNet-50V2, stem as described",
+    "resnetv2_50_keras": "ResNet-50V2, Keras",
+    "resnetv2_50_keras_m": "ResNet-50V2, Keras, torch's momentum",
     "vgg19_bn": "VGG-19, batch norm",
     **{name: variant.title for name, variant in (FAMILY | NORMALISED | DENSE).items()},
     **{name: f"FC, {hidden:,} hidden units" for name, hidden in HIDDEN.items() if name != "fc"},
