@@ -9,6 +9,7 @@ from torch.nn import functional
 from lib import networks
 from lib.evaluation.plan import CLEAN, USUAL_NOISES, Plan
 from lib.evaluation.sweep import Predictions, sweep
+from lib.experiments.drift import drift
 from lib.networks import RESTORED, adapt, as_read, batch_predictor, moments, restore_moments
 from lib.noise import perturb
 from lib.store import data
@@ -101,6 +102,21 @@ def test_moments_of_a_dense_layer_by_hand(restored):
     else:
         found = restore_moments(net, noisy, wanted, restored)(as_read(noisy))
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_drift_by_hand():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)).eval()
+    clean, noisy = np.random.default_rng(0).integers(0, 256, (2, 50, 2, 2)).astype(np.uint8)
+    assert drift(net, clean, clean) == {"shift": 0, "scale": 0, "margin": 1}
+    before, after = (net[:2](as_read(images)).detach().numpy() for images in (clean, noisy // 2))
+    ratio = after.std(0) / before.std(0)
+    gaps = [np.abs(np.diff(net(as_read(images)).detach().numpy())).mean() for images in (noisy // 2, clean)]
+    expected = {
+        "shift": np.sqrt((((after.mean(0) - before.mean(0)) / before.std(0, ddof=1)) ** 2).mean()),
+        "scale": np.sqrt((np.log(ratio) ** 2).mean()),
+        "margin": gaps[0] / gaps[1],
+    }
+    assert drift(net, clean, noisy // 2) == pytest.approx(expected, rel=1e-3)
 
 
 def test_a_mixture_deals_the_images_out_to_all_noises_and_levels():

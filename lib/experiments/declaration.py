@@ -129,6 +129,7 @@ class Experiment(BaseModel):
     draw: int | None = 0  # of the noise; None: each training has a draw of its own, numbered by its seed
     statistics: list[Statistics] = Field([Statistics()], min_length=1)  # a word for a `kind` of usual choices
     without_normalisation: list[Known] = []  # networks that have no batch normalisation to adapt
+    drift: bool = False  # whether to measure how far noise moves activations, too (`lib.experiments.drift`)
     folder: str = ""  # under outputs; where the results lie if not among all others
     bundle: str = ""  # under that folder; the predictions of a training lie in one file there, not in a file each
     keep_weights: bool = True  # of the trainings that this experiment makes
