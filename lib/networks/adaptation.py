@@ -42,13 +42,13 @@ def adapt(net: nn.Module, images: np.ndarray | Tensor) -> nn.Module:
         ValueError: if `net` has no batch normalisation with running statistics, or the images have another shape or
             type or are too few for a variance.
     """
-    if not _normalisations(net):
+    if not normalisations(net):
         raise ValueError(
             f"{_name(net)} has no batch normalisation with running statistics to adapt; restore its moments instead: "
             "restore_moments(), or statistics='moments' of a sweep"
         )
     adapted = copy.deepcopy(net).eval()
-    momenta = {layer: layer.momentum for layer in _normalisations(adapted)}
+    momenta = {layer: layer.momentum for layer in normalisations(adapted)}
     for layer in momenta:
         layer.reset_running_stats()
         layer.momentum, layer.training = None, True
@@ -144,7 +144,7 @@ def batch_predictor(net: nn.Module) -> Predictor:
         ValueError: if `net` has no batch normalisation; the function itself if the last batch is too small.
     """
     by_batch = copy.deepcopy(net).eval()
-    if not (layers := _normalisations(by_batch)):
+    if not (layers := normalisations(by_batch)):
         raise ValueError(f"{_name(net)} has no batch normalisation, so no statistics of a batch")
     for layer in layers:
         layer.track_running_stats = False
@@ -158,7 +158,8 @@ def batch_predictor(net: nn.Module) -> Predictor:
     return probabilities
 
 
-def _normalisations(net: nn.Module) -> list[nn.Module]:
+def normalisations(net: nn.Module) -> list[nn.Module]:
+    """The layers of batch normalisation with running statistics, which `adapt` re-estimates."""
     return [layer for layer in net.modules() if isinstance(layer, BatchNorm) and layer.running_mean is not None]
 
 
