@@ -294,13 +294,14 @@ def test_in_a_folder_as_tmp_each_user_replaces_what_is_his_own(shared, caplog):
     assert path.read_bytes() == b"again"
 
 
-def test_what_may_not_be_read_is_called_neither_damaged_nor_missing(shared):
+def test_what_may_not_be_read_is_called_neither_damaged_nor_missing(shared, monkeypatch):
+    monkeypatch.setattr(data, "DATA", shared)
     weights = networks.weights_path("fc", 0, shared)
     networks.save_weights(networks.build("fc"), weights, {"recipe": {"model": "fc"}})
     digits = shared / "mnist" / "train-images-idx3-ubyte.gz"
     digits.parent.mkdir()
     shutil.copy(files.ROOT / "data" / "mnist" / digits.name, digits)
-    for path, read in ((weights, lambda: networks.read_record(weights)), (digits, lambda: data.load("mnist", shared))):
+    for path, read in ((weights, lambda: networks.read_record(weights)), (digits, lambda: data.load())):
         path.chmod(0o600)
         if os.geteuid() == 0:
             with a_second_user(), pytest.raises(PermissionError, match=path.name):

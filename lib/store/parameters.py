@@ -41,10 +41,8 @@ def check(kind: type[Settings], namespace: dict[str, Any]) -> Settings:
     """The settings of a notebook, from its variables (`globals()`), as they were typed on papermill's command line.
 
     papermill ignores a misspelt name, passes lists and lower-case true or false on as text, and converts any text that
-    looks like a number. If a parameter is assigned later, each cell prints a reminder until it is checked.
-
-    Raises:
-        ValueError: for an unknown name, or a value of the wrong type or out of its range; it lists what is allowed.
+    looks like a number. If a parameter is assigned later, each cell prints a reminder until it is checked. Raises
+    ValueError, which lists what is allowed, for an unknown name, or a value of the wrong type or out of its range.
     """
     for name in _injected_names(namespace.get("In", [])):
         if name not in kind.model_fields:
@@ -54,7 +52,6 @@ def check(kind: type[Settings], namespace: dict[str, Any]) -> Settings:
     readers, values = {str: _text, Path: _path}, {}
     for name, field in kind.model_fields.items():
         values[name] = readers.get(field.annotation, _read)(name, namespace[name])
-    for name, field in kind.model_fields.items():
         if _has_truth(values[name]) and bool not in (field.annotation, *get_args(field.annotation)):
             raise ValueError(f"{name}: must be no truth value, not {values[name]!r}")
     try:
@@ -163,8 +160,7 @@ def named(stem: str, settings: BaseModel) -> str:
 def imported(reference: str) -> Any:
     """The object `package.module:name`; the module may be a file beside README.md.
 
-    Raises:
-        ValueError: in one line, if it cannot be imported, or another module has its name.
+    Raises ValueError, in one line, if it cannot be imported, or another module has its name.
     """
     module, _, name = reference.partition(":")
     if str(ROOT) not in sys.path:
