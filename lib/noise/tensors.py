@@ -67,19 +67,13 @@ def attack_map(
 ) -> AttackMap:
     """Attack as `perturb` does by default, on the device of the images.
 
-    Nothing waits for the device, so a sweep on a graphics card can queue one level after another::
+    Nothing waits for the device, so a sweep on a graphics card can queue one level after another: take `attacked =
+    attack_map(images, "white_to_black", 200, seed=draw, index=index)`, then `network(attacked.at(level))` for every
+    level.
 
-        attacked = attack_map(images, "white_to_black", 200, seed=draw, index=index)
-        for level in levels:
-            logits = network(attacked.at(level))
-
-    Args:
-        images: (n, H, W) uint8, or (n, H, W, 3) uint8 with red, green and blue; not changed.
-        attacks: the highest level, from 0 to `MOST_ATTACKS`.
-        noise, c, seed, index: as in `perturb`; the values of a tensor `index` are not checked.
-
-    Raises:
-        ValueError: if another argument is not as described.
+    `images` are (n, H, W) uint8, or (n, H, W, 3) uint8 with red, green and blue, and are not changed. `attacks` is the
+    highest level, from 0 to `MOST_ATTACKS`; the rest is as in `perturb`. Raises ValueError if an argument is not as
+    described, but the values of a tensor `index` are not checked.
     """
     shape = tuple(images.shape) if isinstance(images, Tensor) else ()
     if len(shape) not in (3, 4) or shape[3:] not in ((), (3,)) or images.dtype != torch.uint8:
