@@ -167,11 +167,8 @@ def title(model: str) -> str:
 def architecture(model: str) -> Callable[[], nn.Module]:
     """The function that makes the network `model`, a module for 1x56x56 and 10 classes.
 
-    Args:
-        model: a key of `NETS`, `timm:NAME`, or `package.module:function`. `@WORD` at its end names a training recipe.
-
-    Raises:
-        ValueError: if there is no such network, or its name cannot be part of a file's name.
+    `model` is a key of `NETS`, `timm:NAME`, or `package.module:function`; `@WORD` at its end names a training recipe.
+    Raises ValueError if there is no such network, or its name cannot be part of a file's name.
     """
     name, at, word = model.partition("@")
     if (length := len(model.encode())) > LONGEST:

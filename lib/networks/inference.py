@@ -25,15 +25,11 @@ LOG = logging.getLogger(__name__)
 def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int = HEIGHT) -> Predictor:
     """A function from images (n, size, size) uint8 to class probabilities (n, 10) float32.
 
-    Args:
-        net: in eval mode; it stays as it is.
-        engine: "openvino" (CPU), "torch" (GPU where there is one), or "auto": torch on a GPU, else openvino, and torch
-            with a warning where OpenVINO cannot run the network.
-        bfloat16: torch only: autocast, faster on a GPU and slightly different.
-        size: 28, or the network's own for images that are upscaled already.
-
-    Raises:
-        ValueError: if the engine is unknown, cannot do bfloat16, or is "openvino" and differs from torch.
+    `net` is in eval mode and stays as it is; `size` is 28, or the network's own for images that are upscaled already.
+    The engine is "openvino" (CPU), "torch" (GPU where there is one), or "auto": torch on a GPU, else openvino, and
+    torch with a warning where OpenVINO cannot run the network. `bfloat16`, for torch alone, is autocast: faster on a
+    GPU and slightly different. Raises ValueError if the engine is unknown, cannot do bfloat16, or is "openvino" and
+    differs from torch.
     """
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}; choose from {', '.join(ENGINES)}")

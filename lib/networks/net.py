@@ -56,8 +56,7 @@ def build(
 ) -> Net:
     """A network with fresh weights. The same seed gives the same weights; torch's generator keeps its state.
 
-    Raises:
-        ValueError: if `model`, `normalize`, `resize` or `size` is unknown, or the network cannot be made.
+    Raises ValueError if `model`, `normalize`, `resize` or `size` is unknown, or the network cannot be made.
     """
     mean_and_deviation(normalize)
     if resize not in RESIZE:

@@ -25,10 +25,8 @@ def probed(net: Net, model: str) -> Net:
     """The network itself, in eval mode, if its robustness can be measured.
 
     It must give ten finite logits for every digit, clean or noisy; the same ones each time, alone and in a batch; and
-    each of the 28x28 pixels must be able to change them.
-
-    Raises:
-        ValueError: otherwise; a line that names the `model` and says what was found and what is allowed.
+    each of the 28x28 pixels must be able to change them. Otherwise ValueError names the `model`, in a line, and says
+    what was found and what is allowed.
     """
     images = as_read(digits())
     with torch.random.fork_rng(devices=[]), torch.no_grad():
