@@ -58,7 +58,7 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path):
 def recorded(outputs, seed=0) -> Recipe:
     """A training on disk of `tiny:conv_net` that took no time, with predictions and an attack of its weights."""
     recipe = Recipe(model="tiny:conv_net@short", train_images=64, max_epochs=1, seed=seed, outputs=outputs)
-    fit.store(networks.build(recipe.model, seed), recipe.weights, recipe.made_by)
+    fit.store(networks.build(recipe.model, seed), recipe.weights, recipe.in_record)
     made_by = weights_hash(recipe.weights)
     for path in computed(recipe):
         record = {"weights": made_by} if "readings" not in path.parts else {"parts": [{"weights": made_by}]}
@@ -282,7 +282,7 @@ def test_a_record_of_a_later_version_is_not_guessed_at():
 
 def test_weights_load_by_a_record_that_names_only_what_differs(tmp_path):
     chosen = Recipe(model="cnn@bare", normalize="none", outputs=tmp_path)
-    networks.save_weights(networks.build("cnn", normalize="none"), chosen.weights, chosen.made_by)
+    networks.save_weights(networks.build("cnn", normalize="none"), chosen.weights, chosen.in_record)
     loaded = networks.load("cnn@bare", 0, tmp_path)
     assert (loaded.mean, loaded.deviation, loaded.resize) == (0.0, 1.0, "nearest")
 

@@ -17,10 +17,8 @@ UNLIKELY = 8_162_715_431  # a seed that no network sets itself
 def rehearse(recipe: Recipe) -> None:
     """Build a network for this alone, probe it, train it on two images and on a last one alone, store it, and copy it.
 
-    Nothing is written, and torch's generator keeps its state.
-
-    Raises:
-        ValueError: if one of these fails; a line that says what was found and what is allowed.
+    Nothing is written, and torch's generator keeps its state. If one of these fails, ValueError says in a line what was
+    found and what is allowed.
     """
     model = recipe.model
     images, *_ = data.load(recipe.dataset).split()
