@@ -13,9 +13,10 @@ from traitlets import TraitError
 from lib import networks
 from lib.explorer import one_digit
 from lib.explorer.one_digit import LARGEST, STOPS, State
-from lib.explorer.panels import Fail, told
+from lib.explorer.panels import Fail, reported
 from lib.noise import NOISES, default_c
 from lib.report import figures
+from lib.store import data
 
 Show = Callable[[], None]  # puts a finished picture into its widget
 WIDE = Layout(width="390px", max_width="99%")
@@ -26,11 +27,9 @@ IN_TURN = ThreadPoolExecutor(1)  # one step at a time, of all viewers
 class Newest:
     """Works on the newest request only, step by step in a thread, so that the kernel's event loop stays free.
 
-    The viewers take turns. One whose knob was just turned goes first until it has finished.
-
-    Args:
-        steps: the work for one request; each step computes and yields a function that shows its result.
-        fail: shows in one line why a step failed; failures of superseded requests are only logged.
+    The viewers take turns. One whose knob was just turned goes first until it has finished. `steps` is the work for one
+    request: each step computes and yields a function that shows its result. `fail` shows in one line why a step failed;
+    failures of superseded requests are only logged.
     """
 
     _urgent: "Newest | None" = None  # goes first
@@ -87,7 +86,7 @@ class Newest:
                     else:
                         break
             except Exception as error:  # would otherwise end the task unseen, and the viewer would wait for ever
-                line = told(error)
+                line = reported(error)
                 if not self._overtaken:
                     self._fail(line)
 
@@ -118,7 +117,7 @@ def _named_slider(name: str, options: list, **more: Any) -> widgets.SelectionSli
 KNOBS: dict[str, Callable[[State], widgets.ValueWidget]] = {
     "model": lambda state: widgets.Dropdown(options=CHOICES["model"](state), description="Network"),
     "number": lambda state: widgets.BoundedIntText(
-        max=len(one_digit.digits(state.dataset).test_images) - 1, description="Digit number", tooltip="Which test image"
+        max=len(data.load(state.dataset).test_images) - 1, description="Digit number", tooltip="Which test image"
     ),
     "noise": lambda state: widgets.Dropdown(options=CHOICES["noise"](state), description="Noise"),
     "c": lambda state: _named_slider("c", CHOICES["c"](state), tooltip="c of equations (3) and (4): the strength"),
@@ -140,13 +139,10 @@ KNOBS: dict[str, Callable[[State], widgets.ValueWidget]] = {
 
 
 class Knobs:
-    """Some of `KNOBS` and the state that they change.
+    """Some of `KNOBS`, by their names, and the state that they change.
 
-    Args:
-        state: the first state.
-        names: which knobs.
-        changed: called with every new state.
-        fail: shows why a knob could not be turned; the knobs then go back to the state.
+    `changed` is called with every new state, and `fail` shows why a knob could not be turned; the knobs then go back to
+    the state.
     """
 
     def __init__(self, state: State, names: list[str], changed: Callable[[State], None], fail: Fail):
@@ -164,7 +160,7 @@ class Knobs:
             self.turn(name, **{name: change["new"]})
         except Exception as error:  # ipywidgets swallows the exceptions of observers
             self._mirror()
-            self._fail(told(error))
+            self._fail(reported(error))
 
     def turn(self, by: str | None = None, /, **changes) -> None:
         """Change the state and update all knobs except `by`, the one being turned."""
@@ -177,11 +173,10 @@ class Knobs:
         self._mirroring = True
         try:
             for name, widget in self.widgets.items():
-                if name == by:
-                    continue
                 value = getattr(self.state, name)
                 try:
-                    widget.value = value
+                    if name != by:
+                        widget.value = value
                 except TraitError:  # the value is not among the knob's options
                     with widget.hold_sync():
                         widget.options = CHOICES[name](self.state)

@@ -8,13 +8,13 @@ import ipywidgets as widgets
 
 from lib import networks
 from lib.explorer import many_digits, one_digit, pictures
-from lib.explorer.inputs import Names
 from lib.explorer.knobs import KNOB_STYLE, WIDE, Knobs, Newest, Show
 from lib.explorer.many_digits import Fooled, LiveCurves
 from lib.explorer.one_digit import State
 from lib.explorer.panels import Line, Viewer, button, guarded, picture, stack
 from lib.noise import default_c
 from lib.report import figures
+from lib.store import data
 
 MOST_NETWORKS = 3  # in one picture of curves
 AUTO = widgets.Layout(width="auto")
@@ -25,7 +25,7 @@ class AllDigits(Viewer):
     """Accuracy curves at this noise and this c, computed while the reader watches, over the recorded ones."""
 
     def __init__(self, state: State, images: int = 500):
-        images = min(images, len(one_digit.digits(state.dataset).test_images))
+        images = min(images, len(data.load(state.dataset).test_images))
         self.images, self.message, self.picture = images, Line(), picture("curves")
         self.boxes = {
             model: widgets.Checkbox(model == state.model, description=networks.title(model), indent=False, layout=AUTO)
@@ -46,7 +46,7 @@ class AllDigits(Viewer):
         boxes = stack(*self.boxes.values(), kind="boxes")
         knobs = stack(*self.knobs.widgets.values(), stack(self.start, self.stop, kind="row"), self.bar, kind="knobs")
         self.shown = stack(self.message, self.picture, kind="pictures")
-        super().__init__("All digits", stack(Names(), title, boxes, stack(self.shown, knobs, kind="sides")))
+        super().__init__("All digits", title, boxes, stack(self.shown, knobs, kind="sides"))
 
     @property
     def chosen(self) -> list[str]:
@@ -135,7 +135,7 @@ class Gallery(Viewer):
         self.shown = stack(self.message, self.picture, kind="pictures")
         self._changed(state, urgent=False)
         knobs = stack(*self.knobs.widgets.values(), kind="knobs")
-        super().__init__("Gallery", stack(Names(), stack(self.shown, knobs, kind="sides")))
+        super().__init__("Gallery", stack(self.shown, knobs, kind="sides"))
 
     def _changed(self, state: State, urgent: bool = True) -> None:
         self.shown.add_class("working")

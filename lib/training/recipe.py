@@ -86,7 +86,7 @@ class Recipe(BaseModel):
 
     @property
     def stop_at(self) -> float:
-        """The validation accuracy, percent, that ends the training (section 3.3); infinity if only `max_epochs` does."""
+        """The validation accuracy in percent that ends training (section 3.3); infinite if only `max_epochs` does."""
         dense = self.model.partition("@")[0] in (*networks.HIDDEN, *networks.DENSE)
         return (float("inf") if dense else PAPER_TARGET) if self.target is None else self.target
 
