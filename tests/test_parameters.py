@@ -26,12 +26,6 @@ def variables(kind, cell="", **change):
     return defaults | {"model": "fc", "outputs": "outputs", "In": ["", "", cell]} | change
 
 
-@pytest.mark.parametrize("kind", [Plan, Recipe, parameters.Gallery])
-def test_defaults_pass(kind):
-    settings = parameters.check(kind, variables(kind, "# Parameters\noutputs = 'outputs'"))
-    assert str(settings.outputs) == "outputs"
-
-
 @pytest.mark.parametrize(
     ("cell", "change", "message"),
     [
@@ -43,28 +37,20 @@ def test_defaults_pass(kind):
         ("", {"model": "resnt50"}, "^model: unknown model 'resnt50'; choose from fc, resnet18"),
         ("", {"recompute": "perhaps"}, "recompute: Input should be a valid boolean.* not 'perhaps'"),
         ("", {"noises": ["all"]}, "noises: unknown noise 'all'; choose from random_pixel_invert"),
-        ("", {"levels": [0, 1.5]}, "levels: Input should be a valid integer"),
         ("", {"levels": "[0, 5"}, "^levels: cannot read '\\[0, 5': expected ',' or '\\]', but got '<stream end>'$"),
         ("", {"levels": "[0, @scratch]"}, "^levels: cannot read .*: found character '@' that cannot start any token$"),
-        ("", {"images": "2024-05-01"}, "^images: Input should be a valid integer.* not '2024-05-01'$"),
         ("", {"images": "12 # a dozen"}, "^images: Input should be a valid integer.* not '12 # a dozen'$"),
-        ("", {"draws": ""}, "^draws: Input should be a valid integer.* not ''$"),
-        ("", {"outputs": ""}, "^outputs: must be a folder, not ''$"),
         ("", {"outputs": " \n"}, "^outputs: must be a folder, not ' .n'$"),
-        ("", {"outputs": "README.md"}, r"^outputs: must be a folder, but .*README\.md is not one$"),
         ("", {"outputs": "README.md/run"}, r"^outputs: must be a folder, but .*README\.md is not one$"),
         ("", {"outputs": "~nobody-of-this-name/r"}, "^outputs: there is no home folder '~nobody-of-this-name'$"),
         ("", {"outputs": 2024.1}, "^outputs: must be text, not 2024.1; put it in quotes$"),
         ("", {"outputs": True}, "^outputs: must be text, not True; put it in quotes$"),
         ("", {"model": 12}, "^model: unknown model '12'; choose from fc, resnet18"),
-        ("", {"model": "2024-05-01"}, "^model: unknown model '2024-05-01'; choose from fc, resnet18"),
         ("", {"model": "fc@../../x"}, r"^model: the word behind @ must be of letters.* alone, not '../../x'$"),
-        ("", {"model": f"fc@{'x' * 225}"}, r"^model: .* at most 120 bytes, not 228$"),
         ("", {"model": f"fc@{'é' * 60}"}, r"^model: .* at most 120 bytes, not 123$"),
         ("", {"model": "fc@"}, r"^model: the word behind @ must be of letters.* alone, not ''$"),
         ("", {"noises": ["white_to_black", "edge_to_altered", "white_to_black"]}, "^noises: each once, not"),
         ("", {"train_seed": 10**20}, "^train_seed: Input should be less than or equal to 9223372036854775807"),
-        ("", {"draw": 10**30}, "^draw: Input should be less than or equal to 9223372036854775807"),
         ("", {"c": True}, "^c: must be no truth value, not True$"),
         ("", {"levels": [0, True]}, r"^levels: must be no truth value, not \[0, True\]$"),
         ("", {"engine": 1.5}, "^engine: must be text, not 1.5; put it in quotes$"),
@@ -153,18 +139,17 @@ def test_text_from_the_command_line_becomes_what_it_says():
 @pytest.mark.parametrize(
     ("kind", "name", "value"),
     [
-        (Recipe, "seed", 2**63),
-        (Recipe, "seed", -1),
-        (Recipe, "batch_size", 10**20),
-        (Recipe, "train_images", 10**20),
+        *((Recipe, "seed", seed) for seed in (2**63, -1)),
+        *((Recipe, name, 10**20) for name in ("batch_size", "train_images")),
         (Recipe, "learning_rate", float("inf")),
         (Recipe, "target", float("nan")),
-        (parameters.Gallery, "draw", 10**20),
-        (parameters.Gallery, "attacks", 785),
-        (parameters.Gallery, "images", 10**20),
+        *(
+            (parameters.Gallery, name, value)
+            for name, value in (("draw", 10**20), ("attacks", 785), ("images", 10**20))
+        ),
     ],
 )
-def test_a_number_out_of_range_is_told_with_its_bound(kind, name, value):
+def test_a_number_out_of_range_is_reported_with_its_bound(kind, name, value):
     with pytest.raises(ValueError, match=rf"^{name}: Input should be [^\n]*, not [^\n]*$"):
         parameters.check(kind, variables(kind, **{name: value}))
 
@@ -275,6 +260,9 @@ def test_a_module_of_ones_own_that_cannot_be_imported_is_told_in_a_line(tmp_path
     assert re.search(f": {message.format(module=module)}", str(told.value))
     with pytest.raises(ValueError, match=f"^model: cannot import '{module}:net'.*; choose from fc, resnet18"):
         parameters.check(Plan, variables(Plan, model=f"{module}:net"))
+    (tmp_path / f"{module}.py").write_text("net = str.upper  # mended")
+    sys.modules.pop(module, None)  # where its import succeeded
+    assert parameters.imported(f"{module}:net") is str.upper
 
 
 @pytest.mark.parametrize("reference", [":net", ".mine:net", "..:net", "no_such_module:net", "lib.noise:", "a b:c"])
@@ -290,16 +278,6 @@ def test_a_module_with_the_name_of_pythons_own_is_told(tmp_path, monkeypatch):
     (tmp_path / "test.py").write_text("net = str.upper")
     with pytest.raises(ValueError, match=r"test\.py has the name of another module, .*test/__init__.py; rename it"):
         parameters.imported("test:net")
-
-
-def test_a_module_that_was_mended_is_imported(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(tmp_path)
-    module = tmp_path / "mine_mended.py"
-    module.write_text("net = (")
-    with pytest.raises(ValueError, match="SyntaxError"):
-        parameters.imported("mine_mended:net")
-    module.write_text("net = str.upper")
-    assert parameters.imported("mine_mended:net") is str.upper
 
 
 def test_only_the_usual_parameters_give_the_usual_name():
