@@ -37,32 +37,26 @@ def probed(net: Net, model: str) -> Net:
                 f"{model} gives other logits for the same digits the second time; allowed is a network without "
                 "randomness in eval mode: give F.dropout its training=self.training"
             )
+        own = "allowed are logits that depend on one image each"
         alone = torch.cat([logits(net, model, image[None]) for image in images[SOME]])
         if not alike(alone, found[SOME]):
             raise ValueError(
-                f"{model} gives a digit alone other logits than in a batch; allowed are logits that depend on one "
-                "image each: no statistics of the batch in eval mode, as of BatchNorm2d(track_running_stats=False)"
+                f"{model} gives a digit alone other logits than in a batch; {own}: no statistics of the batch in eval "
+                "mode, as of BatchNorm2d(track_running_stats=False)"
             )
         many = images.repeat(TOGETHER // len(images) + 1, 1, 1, 1)[:TOGETHER]
         if not alike(logits(net, model, many)[: len(images)], found):
-            raise ValueError(
-                f"{model} gives digits other logits in a batch of {TOGETHER} than of {len(images)}; allowed are logits "
-                "that depend on one image each"
-            )
+            raise ValueError(f"{model} gives digits other logits in a batch of {TOGETHER} than of {len(images)}; {own}")
         _check_logits(net, model, found)
         unread = unread_pixels(net, model, images)
-    if unread.all():
-        raise ValueError(
-            f"{model} gives the same logits whatever pixels are changed; allowed is a network that every pixel can "
-            "change: if it is trained, its training has failed, and a lower learning rate may help"
-        )
     if unread.any():
         row, column = np.argwhere(unread)[0]
-        raise ValueError(
-            f"{model} reads {unread.size - unread.sum()} of {unread.size} pixels: the one in row {row}, column "
-            f"{column} changes no logit; allowed is a network that every pixel can change: let its patches and "
-            f"strides cover {net.reads}"
-        )
+        reads = f"reads {unread.size - unread.sum()} of {unread.size} pixels: the one in row {row}, column {column}"
+        problem, hint = f"{reads} changes no logit", f"let its patches and strides cover {net.reads}"
+        if unread.all():
+            problem = "gives the same logits whatever pixels are changed"
+            hint = "if it is trained, its training has failed, and a lower learning rate may help"
+        raise ValueError(f"{model} {problem}; allowed is a network that every pixel can change: {hint}")
     return net
 
 
@@ -99,6 +93,7 @@ def kept_logits(net: Net, model: str) -> list[list[float]]:
 def logits(net: Net, model: str, images: Tensor) -> Tensor:
     """The network's logits (n, 10) for images (n, 1, 28, 28). Raises ValueError if it returns anything else."""
     number = len(images)
+    allowed = f"allowed is one tensor of logits, ({number}, {CLASSES})"
     try:
         found = net(images)
     except (Exception, SystemExit) as error:  # of anyone's code
@@ -106,7 +101,6 @@ def logits(net: Net, model: str, images: Tensor) -> Tensor:
             f"{model} cannot evaluate {number} image{'s' * (number > 1)}: {in_a_line(error)}; allowed is a network for "
             f"any number of images, float32 of {net.reads}"
         ) from None
-    allowed = f"allowed is one tensor of logits, ({number}, {CLASSES})"
     if not isinstance(found, Tensor):
         raise ValueError(f"{model} returns a {type(found).__name__} for {number} images; {allowed}")
     if found.shape != (number, CLASSES) or not found.is_floating_point():
@@ -179,7 +173,14 @@ def unread_pixels(net: Net, model: str, images: Tensor) -> np.ndarray:
     a ReLU whose inputs are all negative, the pixel is changed, black to white or back, first with all others like it.
     """
     images = images[SOME]
-    left = torch.from_numpy(np.flatnonzero(~_has_gradient(net, model, images)))
+    with torch.enable_grad():
+        inputs = images.clone().requires_grad_()
+        found = logits(net, model, inputs)
+        try:
+            (slopes,) = torch.autograd.grad((found * torch.randn_like(found)).sum(), inputs)
+        except RuntimeError:  # it has none: a forward pass under no_grad, say
+            slopes = torch.zeros_like(images)
+    left = (~(slopes.isfinite() & (slopes != 0)).any(dim=0).flatten()).nonzero()[:, 0]
     for base in images:
         if not len(left):
             break
@@ -191,18 +192,6 @@ def unread_pixels(net: Net, model: str, images: Tensor) -> np.ndarray:
     unread = np.zeros(images.shape[-2:], bool)
     unread.flat[left.numpy()] = True
     return unread
-
-
-def _has_gradient(net: Net, model: str, images: Tensor) -> np.ndarray:
-    """(784,) bool."""
-    with torch.enable_grad():
-        inputs = images.clone().requires_grad_()
-        found = logits(net, model, inputs)
-        try:
-            (slopes,) = torch.autograd.grad((found * torch.randn_like(found)).sum(), inputs)
-        except RuntimeError:  # it has none: a forward pass under no_grad, say
-            slopes = torch.zeros_like(images)
-    return (slopes.isfinite() & (slopes != 0)).any(dim=0).flatten().numpy()
 
 
 def _matter(net: Net, model: str, image: Tensor, pixels: Tensor) -> Tensor:
