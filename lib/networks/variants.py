@@ -64,10 +64,8 @@ class Dense:
 
 
 DENSE = {
-    **{f"fc{end}": Dense("relu", norm) for end, norm in (("_bn", "before"), ("_bn_after", "after"))},
-    **{
-        f"fc_{activation}{end}": Dense(activation, norm)
-        for activation in ("tanh", "sigmoid")
-        for end, norm in (("", "none"), ("_bn", "before"), ("_bn_after", "after"))
-    },
+    f"fc{activation and '_'}{activation}{end}": Dense(activation or "relu", norm)
+    for activation in ("", "tanh", "sigmoid")
+    for end, norm in (("", "none"), ("_bn", "before"), ("_bn_after", "after"))
+    if activation or end  # the paper's own is `fc`
 }
