@@ -246,10 +246,7 @@ def _bars(pieces: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def _without_lines(inked: np.ndarray) -> np.ndarray:
-    """Ink (bool) without straight lines across the picture that are thinner than its strokes: ruled paper, a fold.
-
-    One or two lines as thick as the strokes stay: in a picture cropped to its ink they are the bars of a 4 or 7.
-    """
+    """Ink (bool) without thin lines across the picture. One or two as thick as its strokes stay: the bars of a 4."""
     rest, level, height = _without_level_lines(inked)
     rest, upright, width = _without_level_lines(rest.T)
     across = max(height, width)

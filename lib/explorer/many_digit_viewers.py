@@ -17,7 +17,6 @@ from lib.report import figures
 from lib.store import data
 
 MOST_NETWORKS = 3  # in one picture of curves
-AUTO = widgets.Layout(width="auto")
 REDRAWN = 0.3  # seconds between two drawings of the live curves
 
 
@@ -27,19 +26,18 @@ class AllDigits(Viewer):
     def __init__(self, state: State, images: int = 500):
         images = min(images, len(data.load(state.dataset).test_images))
         self.images, self.message, self.picture = images, Line(), picture("curves")
-        self.boxes = {
-            model: widgets.Checkbox(model == state.model, description=networks.title(model), indent=False, layout=AUTO)
-            for model in one_digit.choices(state)
-        }
-        for box in self.boxes.values():
+        self.boxes = {}
+        for model in one_digit.choices(state):
+            title, layout = networks.title(model), widgets.Layout(width="auto")
+            box = widgets.Checkbox(model == state.model, description=title, indent=False, layout=layout)
             box.observe(guarded(lambda _: self._ticked(), self._failed), "value")
+            self.boxes[model] = box
         self.knobs = Knobs(state, ["noise", "c"], lambda _: self._changed(), self._failed)
         self.newest = Newest(self._steps, self._failed)
         colours = {"bar_color": figures.CLEAN} | KNOB_STYLE
         self.bar = widgets.IntProgress(description="Progress", layout=WIDE, style=colours)
-        self.start = button(
-            f"Compute on {images:,} digits", "Level by level", self._start, self._failed, button_style="primary"
-        )
+        compute = f"Compute on {images:,} digits"
+        self.start = button(compute, "Level by level", self._start, self._failed, button_style="primary")
         self.stop = button("Cancel", "Stop, and keep what is drawn", self._stop, self._failed, disabled=True)
         self.newest.ask(([], state))
         title = widgets.HTML(f"Networks (at most {MOST_NETWORKS}; untick one to choose another):")

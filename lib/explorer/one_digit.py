@@ -224,22 +224,17 @@ def strips(state: State) -> Iterator[Strip]:
     probability = np.full(MOST_ATTACKS + 1, np.nan, np.float32)
     predicted = np.full(MOST_ATTACKS + 1, -1)
     truth = state.label
-    for chosen in _coarse_first():
-        found = probabilities(state, noisy[chosen])
-        truth = int(found[0].argmax()) if truth is None else truth  # the first level chosen is 0
-        probability[chosen], predicted[chosen] = found[:, truth], found.argmax(axis=1)
-        strip = Strip(probability.copy(), predicted.copy(), truth)
-        yield strip
+    for start, step in ((0, 8), (4, 8), (2, 4), (1, 2)):
+        for first in range(start, MOST_ATTACKS + 1, step * LEVELS_A_STEP):
+            chosen = slice(first, first + step * LEVELS_A_STEP, step)
+            found = probabilities(state, noisy[chosen])
+            truth = int(found[0].argmax()) if truth is None else truth  # the first level chosen is 0
+            probability[chosen], predicted[chosen] = found[:, truth], found.argmax(axis=1)
+            strip = Strip(probability.copy(), predicted.copy(), truth)
+            yield strip
     while len(_strips) >= 64:
         _strips.pop(next(iter(_strips)), None)
     _strips[key] = strip
-
-
-def _coarse_first() -> Iterator[np.ndarray]:
-    """0..200 in blocks: first every eighth level, then those between."""
-    for start, step in ((0, 8), (4, 8), (2, 4), (1, 2)):
-        levels = np.arange(start, MOST_ATTACKS + 1, step)
-        yield from (levels[i : i + LEVELS_A_STEP] for i in range(0, len(levels), LEVELS_A_STEP))
 
 
 class Network:
@@ -249,19 +244,16 @@ class Network:
         self._net, self._model = networks.load(model, train_seed, outputs, dataset), model
         if model.partition("@")[0] not in networks.NETS:  # these pass, and the probe doubles the wait
             networks.probed(self._net, model)
+        self._torch: networks.Predictor | None = networks.predictor(self._net, engine="torch")
 
     @cached_property
     def fast(self) -> networks.Predictor:
-        vars(self).pop("_torch", None)  # no longer needed
+        self._torch = None  # no longer needed
         return networks.predictor(self._net)
 
     def at_once(self, images: np.ndarray) -> np.ndarray:
         """Class probabilities (n, 10) of a few images (n, 28, 28), without the wait for the compiler."""
-        return (self.fast if "fast" in vars(self) else self._torch)(images)
-
-    @cached_property
-    def _torch(self) -> networks.Predictor:
-        return networks.predictor(self._net, engine="torch")
+        return (self._torch or self.fast)(images)
 
     @cached_property
     def cut(self) -> Cut | None:

@@ -77,10 +77,7 @@ def guarded(act: Callable[..., None], fail: Fail) -> Callable[..., None]:
 
 
 def reported(error: Exception) -> str:
-    """An exception in one line for the reader; its traceback goes to the log.
-
-    The texts of `ValueError` and `OSError` are written for readers; other exceptions are shown with their type.
-    """
+    """An exception in one line, with its type unless its text is meant for readers; the traceback goes to the log."""
     foreseen = isinstance(error, (ValueError, OSError)) and str(error)
     level = logging.INFO if foreseen else logging.ERROR
     logging.getLogger(__name__).log(level, "a viewer could not do what was asked", exc_info=error)
@@ -114,10 +111,7 @@ class Upload(anywidget.AnyWidget):
 
 
 class Drawing(anywidget.AnyWidget):
-    """A square to draw on with a mouse, a finger or the keyboard: arrow keys move the pen, space lowers and lifts it.
-
-    `strokes` are lists of points [x, y] in units of the canvas; the browser adds each stroke once it is complete.
-    """
+    """A square to draw on; the browser adds each complete stroke, points [x, y] in units of the canvas."""
 
     _esm = HERE / "drawing.js"
     strokes = traitlets.List().tag(sync=True)

@@ -1,7 +1,4 @@
-"""The pictures that a viewer redraws while a knob turns: pure functions that take a few milliseconds.
-
-Pillow draws them, because Matplotlib is too slow for that. The colours are those of the figures.
-"""
+"""The pictures that a viewer redraws while a knob turns, drawn by Pillow within a few milliseconds."""
 
 import io
 from functools import lru_cache

@@ -1,8 +1,4 @@
-"""The viewers of one digit in `explore.ipynb`, for JupyterLab and Voilà.
-
-Each viewer has one `State`. `one_digit` and `many_digits` compute what it shows; `pictures` and the report's figures
-draw it into image widgets. `many_digit_viewers` has the viewers of many digits.
-"""
+"""The viewers of one digit in `explore.ipynb`, for JupyterLab and Voilà; each has one `State`."""
 
 from collections.abc import Iterator
 from functools import partial

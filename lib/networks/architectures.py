@@ -1,9 +1,6 @@
-"""The networks by name: the paper's eight (section 3.3), the CNN of Table 2, variants of them, timm's, and your own.
+"""The networks by name: the paper's eight (section 3.3), the CNN of Table 2, variants of them, timm's, and your own."""
 
-torch, torchvision and timm are imported where a network is made, not here: a name is checked without them.
-"""
-
-from __future__ import annotations
+from __future__ import annotations  # torch, torchvision and timm are imported where a network is made
 
 import re
 from collections.abc import Callable, Sequence
@@ -37,10 +34,7 @@ Predictor = Callable[[np.ndarray], np.ndarray]  # images (n, size, size) uint8 -
 
 
 def fully_connected(hidden: int = PIXELS, activation: str = "relu", norm: str = "none", channels: int = 1) -> nn.Module:
-    """3136 -> hidden -> 10, with an activation and perhaps batch normalisation before or after it.
-
-    The paper has one hidden unit for each pixel of 56x56, and ReLU.
-    """
+    """3136 -> hidden -> 10 with an activation and perhaps batch normalisation; in the paper one hidden unit a pixel."""
     from torch import nn
 
     layers = [{"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}[activation]()]

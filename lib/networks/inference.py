@@ -55,10 +55,7 @@ def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int 
 
 
 class _Watch(TorchFunctionMode):
-    """Notes whether a forward pass reads a value out of a tensor, or makes a shape that depends on values.
-
-    Python code that depends on such a value is not part of a translation: it holds for the example image alone.
-    """
+    """Notes whether a forward pass reads values out of tensors, which a translation would hold constant."""
 
     OUT = {"__bool__", "__float__", "__int__", "__index__", "__array__", "item", "tolist", "numpy", "equal", "allclose"}
     OUT |= {"is_nonzero", "__contains__", "__format__", "nonzero", "argwhere", "masked_select", "unique", "bincount"}
@@ -93,10 +90,7 @@ def _openvino_as_torch(small: nn.Module, net: Net, size: int) -> Forward:
 
 
 def _collapsed(net: Net) -> nn.Module:
-    """A fully connected net that reads 28x28 directly, with a quarter of the products; any other network unchanged.
-
-    Normalisation and upscaling are linear, and so become part of the first dense layer.
-    """
+    """A fully connected net that reads 28x28 directly, with a quarter of the products; any other network unchanged."""
     body = net.body
     if type(body) is not nn.Sequential or [type(part) for part in body[:2]] != [nn.Flatten, nn.Linear]:
         return net
@@ -104,6 +98,7 @@ def _collapsed(net: Net) -> nn.Module:
     hooked = any(part._forward_pre_hooks or part._forward_hooks for part in (net, body, flatten, dense))
     if hooked or dense.in_features != net.size**2 or flatten.start_dim != 1:
         return net
+    # normalisation and upscaling are linear, and so become part of the first dense layer
     pixels = torch.eye(HEIGHT * HEIGHT, dtype=torch.float64).unflatten(1, (1, HEIGHT, HEIGHT))
     upscaled = functional.interpolate(pixels, size=(net.size, net.size), mode=net.resize).flatten(1)  # (784, 3136)
     weights = dense.weight.detach().double()

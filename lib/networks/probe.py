@@ -79,11 +79,8 @@ def as_read(images: np.ndarray) -> Tensor:
 
 
 def kept_logits(net: Net, model: str) -> list[list[float]]:
-    """The logits (10, 10) that the record of a training keeps, to six digits, by which changed code is noticed.
-
-    Of the first training image of each class, every second one inverted: no noise, whose code may change.
-    """
-    images = _clean_digits().copy()
+    """The logits (10, 10) that the record of a training keeps, to six digits, by which changed code is noticed."""
+    images = _clean_digits().copy()  # without noise, whose code may change
     images[1::2] = 255 - images[1::2]
     with torch.no_grad():
         found = logits(net, model, as_read(images)).double()
@@ -117,10 +114,7 @@ def alike(some: Tensor, other: Tensor) -> bool:
 
 
 def _check_logits(net: Net, model: str, found: Tensor) -> None:
-    """Raises ValueError if no weights would make these outputs (n, 10) logits of every sign, or one class certain.
-
-    After a sigmoid, tanh or softmax no class can be certain; after a ReLU, softplus or softmax no output is negative.
-    """
+    """Raises ValueError if no weights would make these outputs (n, 10) logits of every sign, or one class certain."""
     image = as_read(digits())[:1]
     top = int(found[0].argmax())
 
@@ -195,10 +189,7 @@ def unread_pixels(net: Net, model: str, images: Tensor) -> np.ndarray:
 
 
 def _matter(net: Net, model: str, image: Tensor, pixels: Tensor) -> Tensor:
-    """(n,) bool: whether the logits of this image change with each of the pixels, one at a time.
-
-    All batches have one size, so that logits are compared with those computed at the same place of a batch.
-    """
+    """(n,) bool: whether the logits of this image change with each pixel; in batches of one size, which round alike."""
     size = min(len(pixels), 100)
     same = image.expand(size, *image.shape)
     before = logits(net, model, same)

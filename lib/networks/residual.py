@@ -29,17 +29,14 @@ class Block(nn.Module):
 
 
 class PreActivationBlock(nn.Module):
-    """Normalisation and ReLU first, nothing behind the addition (He et al. 2016b, Figure 4 (e)).
-
-    A projection reads what they give, a shortcut without one what came in, as in its authors' code.
-    """
+    """Normalisation and ReLU first, nothing behind the addition (He et al. 2016b, Figure 4 (e))."""
 
     def __init__(self, activation: nn.Module, branch: nn.Module, shortcut: nn.Module):
         super().__init__()
         self.activation, self.branch, self.shortcut = activation, branch, shortcut
 
     def forward(self, images: Tensor) -> Tensor:
-        active = self.activation(images)
+        active = self.activation(images)  # what a projection reads, as in the authors' code
         return self.branch(active) + self.shortcut(images if isinstance(self.shortcut, nn.Identity) else active)
 
 

@@ -1,7 +1,4 @@
-"""Networks of which one part is changed at a time, as data: ResNets (section 6) and the fully connected net.
-
-Nothing here imports torch: `residual.py` and `architectures.py` make the modules.
-"""
+"""Networks of which one part is changed at a time, as data: ResNets (section 6) and the fully connected net."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -141,10 +141,7 @@ def default_c(noise: str | Noise, c: float | None = None) -> float:
 
 
 def altered_table(noise: str | Noise, c: float | None = None) -> np.ndarray:
-    """The brightness after one attack on each brightness 0..255, truncated and clamped (equations (3) and (4)).
-
-    (256,) uint8; of a random noise (OUTCOMES, 256). Raises ValueError as `tabulated` does.
-    """
+    """(256,) uint8, of a random noise (OUTCOMES, 256): each brightness after one attack (equations (3) and (4))."""
     table = tabulated(find(noise), default_c(noise, c)).altered.copy()
     return table if len(table) > 1 else table[0]
 

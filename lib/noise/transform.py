@@ -77,14 +77,11 @@ class PixelNoise(v2.Transform):
 
     def _on_cpu(self, images: Tensor, levels: Tensor, seed: int) -> Tensor:
         """The images (n, H, W) or (n, H, W, 3), each after its own number of attacks, `levels` (n,)."""
-        clean, attacks = images.cpu().numpy(), levels.numpy()
+        clean, attacks, how = images.cpu().numpy(), levels.numpy(), (self.replacement, self.source)
         noisy = np.empty(clean.shape, np.uint8)
         for number in np.unique(attacks):
             index = np.flatnonzero(attacks == number)
-            found, *_ = attack_tabulated(
-                clean[index], self.tables, np.array(number), seed, index, self.replacement, self.source
-            )
-            noisy[index] = found
+            noisy[index], *_ = attack_tabulated(clean[index], self.tables, np.array(number), seed, index, *how)
         return torch.from_numpy(noisy)
 
     def _on_device(self, images: Tensor, levels: Tensor, seed: int) -> Tensor:

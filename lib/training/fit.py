@@ -90,10 +90,7 @@ def _recorded(recipe: Recipe) -> dict | None:
 
 
 def store(net: networks.Net, weights: Path, record: dict) -> None:
-    """Write a weights file and its record, which is also kept beside it, and remove what other weights gave.
-
-    If the recorded weights are the same ones, all stays as it is, and a missing weights file is written as it was.
-    """
+    """Write weights and their record, and remove what was computed from others; the same weights stay as they are."""
     tensors = networks.tensors_hash(networks.as_stored(net))
     kept = weights.with_suffix(".json")
     if networks.recorded_tensors(weights) == tensors:
