@@ -151,15 +151,13 @@ def test_turning_the_noise_brings_its_own_c():
     [
         ({"model": "resnt18"}, "'resnt18'; choose from fc"),
         ({"noise": "white"}, "'white'; choose from random_pixel_invert"),
+        ({"noise": NOISES["white_to_black"]}, "noise must be a name"),
         ({"c": 0.05}, "0.1 to 10 .*not 0.05"),
         ({"number": 10_000}, "number must be .* 0 to 9999, not 10000"),
-        ({"attacks": 201}, "attacks must be .* 0 to 200, not 201"),
-        ({"attacks": 1.5}, "attacks must be an integer"),
-        ({"draw": -1}, "draw must be an integer"),
-        ({"draw": 2**31 + 1}, "draw must be .* 2147483648, not 2147483649"),
+        *(({"attacks": attacks}, f"attacks must be an integer from 0 to 200, not {attacks}") for attacks in (201, 1.5)),
+        *(({"draw": draw}, f"draw must be an integer from 0 to 2147483648, not {draw}") for draw in (-1, 2**31 + 1)),
         ({"replacement": "yes"}, "replacement must be .*'yes'"),
         ({"source": "later"}, "'later'; choose from clean, "),
-        ({"noise": NOISES["white_to_black"]}, "noise must be a name"),
         ({"dataset": "fashion"}, "'fashion'; choose from mnist, fashion-mnist"),
         ({"own": b"abc"}, "28 x 28 .*not 3"),
     ],
@@ -323,15 +321,13 @@ def test_viewers_take_turns_but_one_just_turned_goes_first(urgent, order):
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (KeyError("recipe"), "KeyError: 'recipe'"),
         (RuntimeError("size mismatch:\n\tbody.1.weight"), "RuntimeError: size mismatch: body.1.weight"),
-        (AssertionError(), "AssertionError"),
         (ValueError(), "ValueError"),
         (FileNotFoundError("not trained;\nmake train"), "not trained; make train"),
     ],
 )
 def test_any_exception_is_shown_in_one_line_and_logged(error, line, caplog):
-    told, shown = [], []
+    failures, shown = [], []
 
     def steps(wanted):
         yield lambda: shown.append(wanted)
@@ -341,14 +337,14 @@ def test_any_exception_is_shown_in_one_line_and_logged(error, line, caplog):
             yield lambda: [][1]
 
     async def ask():
-        newest = Newest(steps, told.append)
+        newest = Newest(steps, failures.append)
         for wanted in ("bad", "bad to show", "good"):
             newest.ask(wanted)
             await newest.settled()
 
     with caplog.at_level(logging.INFO):
         asyncio.run(ask())
-    assert told == [line, "IndexError: list index out of range"] and shown == ["bad", "bad to show", "good"]
+    assert failures == [line, "IndexError: list index out of range"] and shown == ["bad", "bad to show", "good"]
     assert [record.exc_info[0] for record in caplog.records] == [type(error), IndexError]
     assert caplog.text.count("Traceback") == 2
 

@@ -369,18 +369,6 @@ def test_digits_of_mnist_itself_stay_as_they_are():
     assert not handwriting.like_mnist(np.roll(images[0], 3, axis=0)) and not handwriting.like_mnist(images[0] // 2)
 
 
-@pytest.mark.parametrize(("paper", "ink"), [(255, 0), (0, 255), (110, 20), (140, 250)])
-def test_digits_of_mnist_on_paper_are_read_as_before(fits, readers, paper, ink):
-    images, labels = data.load().test_images[:4], data.load().test_labels[:4]
-    pages = [Image.fromarray(image).resize((280, 280), Image.Resampling.BICUBIC) for image in images]
-    pages = [Image.fromarray(np.uint8(paper + (ink - paper) * (np.asarray(page) / 255))) for page in pages]
-    digits = np.stack([taken(ImageOps.expand(page, 60, paper)) for page in pages])
-    for digit in digits:
-        fits(digit)
-    for reader in readers.values():
-        assert (reader(digits).argmax(1) == labels).sum() >= (reader(images).argmax(1) == labels).sum() - 1
-
-
 @pytest.mark.parametrize("mode", ["1", "P", "LA", "RGB", "RGBA", "CMYK", "I;16", "I", "F"])
 def test_pictures_of_any_depth(fits, mode):
     page = drawn(7, 120, 10)

@@ -170,23 +170,22 @@ MUST = r"attacks must be an integer from 0 to 100,000,000, or \(low, high\), not
 
 
 @pytest.mark.parametrize(
-    ("arguments", "options", "error", "message"),
+    ("change", "error", "message"),
     [
-        (("snow", 1), {}, ValueError, "unknown noise 'snow'; choose from random_pixel_invert"),
+        ({"noise": "snow"}, ValueError, "unknown noise 'snow'; choose from random_pixel_invert"),
         *(
-            (("white_to_black", attacks), {}, ValueError, MUST + re.escape(repr(attacks)))
+            ({"attacks": attacks}, ValueError, MUST + re.escape(repr(attacks)))
             for attacks in (-1, True, "5", (5, 3), (0, 2**63), (0, 1.5), [0, 5, 10])
         ),
-        (("white_to_black", 1, 0), {}, ValueError, "c must be a finite number above 0, not 0"),
-        (("white_to_black", 1), {"source": "later"}, ValueError, "unknown source 'later'"),
-        (("white_to_black", 1), {"replacement": "no"}, ValueError, "replacement must be True or False, not 'no'"),
-        (("white_to_black", 1), {"seed": 3}, TypeError, "unexpected keyword argument 'seed'"),
-        (("white_to_black", 1, None, False), {}, TypeError, "positional arguments"),
+        ({"c": 0}, ValueError, "c must be a finite number above 0, not 0"),
+        ({"source": "later"}, ValueError, "unknown source 'later'"),
+        ({"replacement": "no"}, ValueError, "replacement must be True or False, not 'no'"),
+        ({"seed": 3}, TypeError, "unexpected keyword argument 'seed'"),
     ],
 )
-def test_wrong_arguments_are_told_at_once(arguments, options, error, message):
+def test_wrong_arguments_are_refused_at_once(change, error, message):
     with pytest.raises(error, match=message):
-        PixelNoise(*arguments, **options)
+        PixelNoise(**{"noise": "white_to_black", "attacks": 1} | change)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +193,7 @@ def test_wrong_arguments_are_told_at_once(arguments, options, error, message):
     [
         *(
             ((torch.zeros(1, 4, 4, dtype=kind),), TypeError, f"uint8 tensor, not {kind}; put it before v2.ToDtype")
-            for kind in (torch.float32, torch.int64, torch.bool)
+            for kind in (torch.float32, torch.bool)
         ),
         ((tv_tensors.Image(torch.zeros(3, 4, 4)),), TypeError, "needs a uint8 tensor, not torch.float32"),
         ((Image.new("RGB", (4, 4)),), TypeError, "needs a uint8 tensor, not Image; put v2.ToImage.. before it"),
@@ -202,14 +201,14 @@ def test_wrong_arguments_are_told_at_once(arguments, options, error, message):
         (([],), TypeError, "not nothing"),
         *(
             ((digits(*shape),), ValueError, rf"\(..., C, H, W\) .* not {re.escape(str(shape))}")
-            for shape in ((4, 4), (2, 4, 4), (4, 4, 3), (2, 4, 4, 4), (1, 1, 0, 4))
+            for shape in ((4, 4), (2, 4, 4), (1, 1, 0, 4))
         ),
     ],
 )
-def test_what_is_no_image_of_bytes_is_told(given, error, message):
-    with pytest.raises(error, match=message) as told:
+def test_what_is_not_an_image_of_bytes_is_refused(given, error, message):
+    with pytest.raises(error, match=message) as refused:
         PixelNoise("white_to_black", (0, 3))(*given)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(refused.value)
 
 
 def test_the_room_imports_no_torch_until_it_is_asked_for():
