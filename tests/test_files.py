@@ -103,7 +103,7 @@ DAMAGE = {  # of content at some place
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_file_reads_as_it_was_written_or_is_told_in_a_line(tmp_path, damage):
+def test_a_damaged_file_reads_as_it_was_written_or_is_reported_in_a_line(tmp_path, damage):
     path = tmp_path / "x.npz"
     files.write_arrays(path, RECORD, ARRAYS)
     assert is_as_written(path)
@@ -288,7 +288,7 @@ def test_what_is_missing_or_may_not_be_read_is_not_called_damaged(shared, monkey
                 read()
 
 
-def test_who_may_only_read_is_told_so_and_leaves_nothing(shared, caplog):
+def test_who_may_only_read_gets_an_error_and_leaves_nothing(shared, caplog):
     (shared / "outputs").mkdir()
     to_be_read(shared)
     for path in (shared / "x.npz", shared / "outputs" / "x.npz", shared / "not" / "yet" / "x.npz"):

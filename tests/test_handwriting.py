@@ -335,7 +335,7 @@ def test_what_is_beside_or_between_the_strokes_changes_nothing(fits, name, page,
 
 
 @pytest.mark.parametrize("side", [24, 48])
-def test_small_pictures_in_a_border_are_read_or_told(side):
+def test_small_pictures_in_a_border_are_read_or_refused(side):
     for number, border in itertools.product((None, 4, 7), (1, 2, 4)):
         page = Image.new("L", (side, side), 255) if number is None else drawn(number, side, side / 12)
         try:
@@ -420,7 +420,7 @@ def test_a_scan_with_ink_along_three_edges_is_not_turned_round(fits, pen):
     st.lists(st.lists(st.tuples(st.floats(0, 280), st.floats(0, 280)), min_size=1, max_size=5), min_size=1, max_size=4)
 )
 @settings(max_examples=20, deadline=None)
-def test_whatever_is_drawn_is_as_mnist_has_it_or_told(strokes):
+def test_whatever_is_drawn_is_as_mnist_has_it_or_refused(strokes):
     try:
         digit = handwriting.from_strokes(strokes, CANVAS, PEN)
     except ValueError as error:
@@ -468,7 +468,7 @@ def blank_pages():
 
 
 @pytest.mark.parametrize(("name", "page"), [*blank_pages()])
-def test_a_page_without_a_digit_is_told(name, page):
+def test_a_page_without_a_digit_is_reported(name, page):
     said = "^x: there is no digit on it" + (", only a blot$" if "dot" in name else "$")
     with warnings.catch_warnings(action="error"), pytest.raises(ValueError, match=said):
         taken(page)
@@ -483,7 +483,7 @@ def test_a_page_without_a_digit_is_told(name, page):
         (as_file(Image.new("L", (11_000, 10))), "x.png is too large, 11,000 x 10; at most 10,000 a side"),
     ],
 )
-def test_what_is_no_picture_is_told_in_one_line(content, message):
+def test_what_is_no_picture_is_reported_in_one_line(content, message):
     with pytest.raises(ValueError, match=rf"^{message}[^\n]*$"):
         handwriting.from_file(content, "x.png")
 
@@ -500,6 +500,6 @@ def test_what_is_no_picture_is_told_in_one_line(content, message):
         ([[(140, 140), (141, 140)]], "only a blot$"),
     ],
 )
-def test_what_is_no_drawing_of_a_digit_is_told(strokes, message):
+def test_what_is_no_drawing_of_a_digit_is_reported(strokes, message):
     with pytest.raises(ValueError, match=message):
         handwriting.from_strokes(strokes, CANVAS, 8)

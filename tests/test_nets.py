@@ -127,9 +127,9 @@ def test_what_is_unknown_lists_the_choices(chosen, message):
 def test_a_network_without_weights_names_the_command(tmp_path):
     with pytest.raises(
         FileNotFoundError, match=r"resnet34 .* is not trained.*make train MODEL=resnet34 SEED=3"
-    ) as told:
+    ) as raised:
         networks.load("resnet34", 3, outputs=tmp_path / "a b")
-    assert shlex.split(str(told.value).partition("with: ")[2])[-1] == f"ARGS=-p outputs '{tmp_path / 'a b'}'"
+    assert shlex.split(str(raised.value).partition("with: ")[2])[-1] == f"ARGS=-p outputs '{tmp_path / 'a b'}'"
     with pytest.raises(ValueError, match="unknown model"):
         networks.load("resnet33", outputs=tmp_path)
 
@@ -206,6 +206,6 @@ def test_memory_format_follows_network_and_processor(monkeypatch, capability, ef
         ({"lr": 0.1}, "Extra inputs are not permitted"),
     ],
 )
-def test_a_wrong_recipe_is_told(change, message):
+def test_a_wrong_recipe_is_reported(change, message):
     with pytest.raises(ValidationError, match=message):
         Recipe(**{"model": "fc"} | change)

@@ -145,11 +145,11 @@ def test_what_does_not_decide_changes_no_pixel(noise, image, c, seed, replacemen
     """`deciding` gives another name only where all states and counts stay the same, and settles on it."""
     needed = deciding(noise, c, replacement, source)
     assert deciding(noise, c, *needed) == needed
-    asked, told = (
+    given, canonical = (
         perturb_and_count(image[None], noise, range(image.size + 9), c=c, seed=seed, replacement=r, source=s)
         for r, s in ((replacement, source), needed)
     )
-    for one, other in zip(asked, told, strict=True):
+    for one, other in zip(given, canonical, strict=True):
         np.testing.assert_array_equal(one, other)
 
 

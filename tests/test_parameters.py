@@ -56,7 +56,7 @@ def variables(kind, cell="", **change):
         ("", {"engine": 1.5}, "^engine: must be text, not 1.5; put it in quotes$"),
     ],
 )
-def test_a_wrong_parameter_is_told_in_a_line(cell, change, message):
+def test_a_wrong_parameter_is_reported_in_a_line(cell, change, message):
     with pytest.raises(ValueError, match=message):
         parameters.check(Plan, variables(Plan, cell, **change))
 
@@ -250,14 +250,14 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("number", range(len(BROKEN)))
-def test_a_module_of_ones_own_that_cannot_be_imported_is_told_in_a_line(tmp_path, monkeypatch, number):
+def test_a_module_of_ones_own_that_cannot_be_imported_is_reported_in_a_line(tmp_path, monkeypatch, number):
     content, message = list(BROKEN.items())[number]
     module = f"mine_{number}"
     (tmp_path / f"{module}.py").write_text(content)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ValueError, match=rf"^cannot import '{module}:net': [^\n]*$") as told:
+    with pytest.raises(ValueError, match=rf"^cannot import '{module}:net': [^\n]*$") as raised:
         parameters.imported(f"{module}:net")
-    assert re.search(f": {message.format(module=module)}", str(told.value))
+    assert re.search(f": {message.format(module=module)}", str(raised.value))
     with pytest.raises(ValueError, match=f"^model: cannot import '{module}:net'.*; choose from fc, resnet18"):
         parameters.check(Plan, variables(Plan, model=f"{module}:net"))
     (tmp_path / f"{module}.py").write_text("net = str.upper  # mended")
@@ -266,12 +266,12 @@ def test_a_module_of_ones_own_that_cannot_be_imported_is_told_in_a_line(tmp_path
 
 
 @pytest.mark.parametrize("reference", [":net", ".mine:net", "..:net", "no_such_module:net", "lib.noise:", "a b:c"])
-def test_what_names_no_module_is_told_in_a_line(reference):
+def test_what_names_no_module_is_reported_in_a_line(reference):
     with pytest.raises(ValueError, match=f"^cannot import '{re.escape(reference)}': [^\n]*$"):
         parameters.imported(reference)
 
 
-def test_a_module_with_the_name_of_pythons_own_is_told(tmp_path, monkeypatch):
+def test_a_module_with_the_name_of_pythons_own_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(parameters, "ROOT", tmp_path)
     with pytest.raises(ValueError, match=r"cannot import 'test:net': AttributeError: .*test/__init__.py has no 'net'"):
         parameters.imported("test:net")

@@ -50,10 +50,10 @@ def test_a_network_that_can_be_measured_passes(name):
 
 
 @pytest.mark.parametrize("name", strange.UNFIT)
-def test_a_network_that_cannot_is_told_in_a_line_before_anything_is_written(name, tmp_path):
-    with pytest.raises(ValueError, match=strange.UNFIT[name][1]) as told:
+def test_a_network_that_cannot_is_reported_in_a_line_before_anything_is_written(name, tmp_path):
+    with pytest.raises(ValueError, match=strange.UNFIT[name][1]) as raised:
         train(Recipe(model=f"strange:{name}", outputs=tmp_path))
-    assert "\n" not in str(told.value) and str(told.value).startswith(f"strange:{name} ")
+    assert "\n" not in str(raised.value) and str(raised.value).startswith(f"strange:{name} ")
     assert not list(tmp_path.iterdir())
 
 
@@ -66,10 +66,10 @@ def test_a_network_that_cannot_is_told_in_a_line_before_anything_is_written(name
         ("timm:botnet26t_256", r"cannot .*: AssertionError \(\w+.py, line \d+: _assert"),
     ],
 )
-def test_a_timm_name_that_cannot_read_the_whole_image_is_told(model, message):
-    with pytest.raises(ValueError, match=message) as told:
+def test_a_timm_name_that_cannot_read_the_whole_image_is_reported(model, message):
+    with pytest.raises(ValueError, match=message) as raised:
         rehearse(Recipe(model=model))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)
 
 
 # One network of each kind; their tables are tested in test_nets.py and test_residual.py.
@@ -120,7 +120,7 @@ def test_no_random_number_is_taken_and_a_probed_network_is_left_as_it_was(name):
 @pytest.mark.parametrize("name", ["skipping", "cropping_in_the_dark", "leaving_an_edge"])
 def test_unread_pixels_are_those_that_change_nothing_one_by_one(name):
     net = built(name)
-    images = probe.as_read(probe.digits()[::3])
+    images = probe.as_read(probe.probe_digits()[::3])
     with torch.no_grad():
         expected = net(images)
         changing = np.zeros((28, 28), bool)
@@ -133,7 +133,7 @@ def test_unread_pixels_are_those_that_change_nothing_one_by_one(name):
 
 
 def test_the_digits_are_of_every_class_and_of_every_noise():
-    digits, found = probe.digits(), data.load()
+    digits, found = probe.probe_digits(), data.load()
     classes = [found.train_labels[(found.train_images == digit).all(axis=(1, 2))][0] for digit in digits[:10]]
     assert classes == list(range(10))
     altered = (digits[10:].reshape(4, 5, 28, 28) != digits[:5]).sum(axis=(2, 3))
@@ -187,8 +187,10 @@ def test_where_openvino_cannot_follow_torch_is_used_and_it_is_said(body, message
 @pytest.mark.parametrize("engine", ["auto", "torch"])
 def test_a_network_in_bfloat16_is_evaluated(engine):
     net = networks.Net(strange.Inside(strange.in_bfloat16)).eval()
-    found = predictor(net, engine)(probe.digits())
-    np.testing.assert_allclose(found, plain_predictions(networks.Net(net.body.inner).eval(), probe.digits()), atol=0.02)
+    found = predictor(net, engine)(probe.probe_digits())
+    np.testing.assert_allclose(
+        found, plain_predictions(networks.Net(net.body.inner).eval(), probe.probe_digits()), atol=0.02
+    )
 
 
 def stored(name: str, outputs) -> str:

@@ -58,7 +58,7 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path):
 def recorded(outputs, seed=0) -> Recipe:
     """A training on disk of `tiny:conv_net` that took no time, with predictions and an attack of its weights."""
     recipe = Recipe(model="tiny:conv_net@short", train_images=64, max_epochs=1, seed=seed, outputs=outputs)
-    fit.store(networks.build(recipe.model, seed), recipe.weights, recipe.in_record)
+    fit.record_weights(networks.build(recipe.model, seed), recipe.weights, recipe.in_record)
     made_by = weights_hash(recipe.weights)
     for path in computed(recipe):
         record = {"weights": made_by} if "readings" not in path.parts else {"parts": [{"weights": made_by}]}
@@ -83,7 +83,7 @@ def test_the_same_weights_again_leave_all_as_it_was_and_others_replace_it(tmp_pa
             train(recipe)
         with pytest.raises(FileNotFoundError, match=r"not kept.*outputs FOLDER.*recompute True"):
             networks.load(recipe.model, 0, tmp_path)
-    fit.store(networks.build(recipe.model, 0), recipe.weights, {"recipe": recipe.recorded, "seconds": 1})
+    fit.record_weights(networks.build(recipe.model, 0), recipe.weights, {"recipe": recipe.recorded, "seconds": 1})
     assert {path: path.read_bytes() for path in before} == before and all(path.is_file() for path in computed(recipe))
     if dropped:
         recipe.weights.unlink()
@@ -129,7 +129,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_code_that_is_not_that_of_the_training_is_told(tmp_path, monkeypatch, change):
+def test_code_that_is_not_that_of_the_training_is_reported(tmp_path, monkeypatch, change):
     recipe = recorded(tmp_path)
     networks.load(recipe.model, 0, tmp_path)
     body = tiny.conv_net()
@@ -179,7 +179,7 @@ def test_weights_trained_elsewhere_are_imported(tmp_path, name, capsys):
         (lambda file: None, "no file"),
     ],
 )
-def test_what_cannot_be_imported_is_told(tmp_path, content, message, capsys):
+def test_what_cannot_be_imported_is_reported(tmp_path, content, message, capsys):
     content(tmp_path / "net.pt")
     with pytest.raises(SystemExit):
         imported.main(["tiny:conv_net", str(tmp_path / "net.pt"), "--outputs", str(tmp_path)])
@@ -272,7 +272,7 @@ def test_a_field_more_leaves_recorded_weights_found():
             train(other)
 
 
-def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(tmp_path):
+def test_a_full_disk_is_reported_in_one_line_and_leaves_nothing(tmp_path):
     """Every write to /dev/full fails as one to a full disk does."""
     with pytest.raises(OSError, match=r"the disk is full; free some space.*weights\.bin"):
         write_atomically(tmp_path / "weights.bin", lambda _: Path("/dev/full").write_bytes(b"x"))

@@ -16,7 +16,7 @@ LEAST_INK, MOST_INK = 5_000, 79_500  # the sum of all brightnesses
 THINNEST, USUAL, THICKEST = 2.0, 3.0, 6.0  # mean width of a stroke in pixels; the outer two for almost all images
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
 KINDS = f"choose a picture ({', '.join(FORMATS)})"
-LARGEST = 10_000  # pixels a side of an uploaded picture
+LARGEST_SIDE = 10_000  # pixels a side of an uploaded picture
 WORKED = 1_000  # pixels of the longer side to which a picture is reduced
 FINE = 400  # pixels of the longer side of a digit's stencil
 NOTHING = "there is no digit on it"
@@ -81,9 +81,11 @@ def _greys(content: bytes, name: str) -> list[np.ndarray]:
     except (OSError, SyntaxError, ValueError):
         raise ValueError(f"{name} is not an image; {KINDS}") from None
     except Image.DecompressionBombError:
-        raise ValueError(f"{name} is too large; at most {LARGEST:,} pixels a side") from None
-    if max(picture.size) > LARGEST:
-        raise ValueError(f"{name} is too large, {picture.width:,} x {picture.height:,}; at most {LARGEST:,} a side")
+        raise ValueError(f"{name} is too large; at most {LARGEST_SIDE:,} pixels a side") from None
+    if max(picture.size) > LARGEST_SIDE:
+        raise ValueError(
+            f"{name} is too large, {picture.width:,} x {picture.height:,}; at most {LARGEST_SIDE:,} a side"
+        )
     try:
         picture = ImageOps.exif_transpose(picture)
         if picture.mode.startswith(("I", "F")):  # more than 8 bits a pixel; `convert` would keep the lowest 8

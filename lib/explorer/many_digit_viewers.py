@@ -82,9 +82,9 @@ class AllDigits(Viewer):
         self._idle()
         self.message.warn(text)
 
-    def _steps(self, asked: tuple[list[str], State]) -> Iterator[Show]:
-        """The recorded curves, then the live ones of the networks in `asked`, redrawn as levels are completed."""
-        models, state = asked
+    def _steps(self, request: tuple[list[str], State]) -> Iterator[Show]:
+        """The recorded curves, then the live ones of the networks in `request`, redrawn as levels are completed."""
+        models, state = request
         recorded = {model: many_digits.recorded_curve(state, model) for model in self.chosen}
         drawn, last = {}, 0.0
         yield partial(self._show_curves, curves_png(state, recorded, {}, self.images), missing(state, recorded))

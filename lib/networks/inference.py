@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from lib.networks.architectures import CLASSES, ENGINES, Predictor
 from lib.networks.net import Net, device, folded, in_a_line, memory_format, upscale
-from lib.networks.probe import digits
+from lib.networks.probe import probe_digits
 
 HEIGHT = 28  # pixels a side before the upscaling
 BATCH = 2_000 if device().type == "cuda" else 100  # images a forward pass; larger ones are not faster on a CPU
@@ -73,7 +73,7 @@ class _Watch(TorchFunctionMode):
 
 def _openvino_as_torch(small: nn.Module, net: Net, size: int) -> Forward:
     """`small` in OpenVINO. Raises ValueError unless it gives digits, alone and together, the probabilities of `net`."""
-    images = upscale(digits(), size, net.resize)[:, None] / np.float32(255)
+    images = upscale(probe_digits(), size, net.resize)[:, None] / np.float32(255)
     with torch.no_grad(), _Watch() as watch:
         expected = net(torch.from_numpy(images)).float().softmax(dim=1)  # numpy has no bfloat16
     if watch.seen:

@@ -74,8 +74,8 @@ def build(
                     body.eval()(torch.zeros(2, 1, size, size))  # lazy layers take their shapes from the first images
                 body.train()
         except (Exception, SystemExit) as error:  # of anyone's code
-            told = in_a_line(error)
-            raise ValueError(f"{model} cannot be made for 1x{size}x{size} and {CLASSES} classes: {told}") from None
+            problem = in_a_line(error)
+            raise ValueError(f"{model} cannot be made for 1x{size}x{size} and {CLASSES} classes: {problem}") from None
     if not isinstance(body, nn.Module):
         raise ValueError(f"{model} gives a {type(body).__name__}; allowed is a function that returns a torch module")
     return Net(body, normalize, resize, size)

@@ -28,7 +28,7 @@ def probed(net: Net, model: str) -> Net:
     each of the 28x28 pixels must be able to change them. Otherwise ValueError names the `model`, in a line, and says
     what was found and what is allowed.
     """
-    images = as_read(digits())
+    images = as_read(probe_digits())
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         found = logits(net, model, images)
@@ -61,7 +61,7 @@ def probed(net: Net, model: str) -> Net:
 
 
 @cache
-def digits() -> np.ndarray:
+def probe_digits() -> np.ndarray:
     """(30, 28, 28) uint8: the first training image of each class; then five of them after 200 attacks of each noise."""
     clean = _clean_digits()
     return np.concatenate([clean, *(perturb(clean[:5], noise, 200) for noise in PAPER_NOISES)])
@@ -115,7 +115,7 @@ def alike(some: Tensor, other: Tensor) -> bool:
 
 def _check_logits(net: Net, model: str, found: Tensor) -> None:
     """Raises ValueError if no weights would make these outputs (n, 10) logits of every sign, or one class certain."""
-    image = as_read(digits())[:1]
+    image = as_read(probe_digits())[:1]
     top = int(found[0].argmax())
 
     def odds(outputs: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from lib.noise import colour
 from lib.noise.perturbation import MOST_ATTACKS, beside, check_seed, checked_index, stream_keys
 from lib.noise.rules import Noise, Tables, default_c, find, is_whole, tabulated
 
-MOST_PIXELS = 2**26  # of an image; above, too many random numbers would have to be rejected
+MOST_MAP_PIXELS = 2**26  # of an image; above, too many random numbers would have to be rejected
 WORDS_AT_ONCE = 2**24  # random numbers that are drawn at once, over all images
 
 
@@ -80,7 +80,7 @@ def attack_map(
         given = f"{images.dtype} {shape}" if isinstance(images, Tensor) else type(images).__name__
         raise ValueError(f"images must be a uint8 tensor (n, H, W) or (n, H, W, 3), not {given}")
     n, height, width = shape[:3]
-    if not 0 < height * width <= MOST_PIXELS:
+    if not 0 < height * width <= MOST_MAP_PIXELS:
         raise ValueError(f"an image must have 1 to 2**26 pixels here, not {height} x {width}")
     if not is_whole(attacks, MOST_ATTACKS):
         raise ValueError(f"attacks must be an integer from 0 to {MOST_ATTACKS:,}, not {attacks!r}")

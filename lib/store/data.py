@@ -118,10 +118,10 @@ def brightness(name: str) -> tuple[float, float]:
     return round(float(mean), 4), round(float(np.sqrt(shares @ (values - mean) ** 2)), 4)
 
 
-def check_count(asked: int, images: np.ndarray, parameter: str, dataset: str) -> None:
+def check_count(wanted: int, images: np.ndarray, parameter: str, dataset: str) -> None:
     """Raises ValueError if a parameter exceeds the number of images; it names both."""
-    if asked > len(images):
-        raise ValueError(f"{parameter}={asked}: {dataset} has {len(images):,} of them; choose {parameter} up to that")
+    if wanted > len(images):
+        raise ValueError(f"{parameter}={wanted}: {dataset} has {len(images):,} of them; choose {parameter} up to that")
 
 
 def known_set(name: str) -> str:

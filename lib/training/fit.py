@@ -60,7 +60,7 @@ def train(recipe: Recipe, then: Recipe | None = None) -> dict:
             return found
         maker = provenance()  # of the code as it is when the run begins
         net, history = _fit(recipe, checkpoint)
-        store(net, recipe.weights, recipe.in_record | history | maker)
+        record_weights(net, recipe.weights, recipe.in_record | history | maker)
         if then is None or then.weights.is_file():
             checkpoint.unlink()
         else:
@@ -89,7 +89,7 @@ def _recorded(recipe: Recipe) -> dict | None:
     return record
 
 
-def store(net: networks.Net, weights: Path, record: dict) -> None:
+def record_weights(net: networks.Net, weights: Path, record: dict) -> None:
     """Write weights and their record, and remove what was computed from others; the same weights stay as they are."""
     tensors = networks.tensors_hash(networks.as_stored(net))
     kept = weights.with_suffix(".json")

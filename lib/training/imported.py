@@ -13,7 +13,7 @@ from torch import Tensor
 from lib import networks
 from lib.store import data
 from lib.store.files import file_hash, lock, provenance
-from lib.training.fit import store
+from lib.training.fit import record_weights
 from lib.training.recipe import Recipe
 
 WORD = "imported"  # after the @ of a network's name that has none: never the name of a training by the rule
@@ -85,7 +85,7 @@ def import_weights(recipe: Recipe, file: Path) -> dict:
             "imported": {"file": file.name, "sha256": file_hash(file)},
             "stored_accuracy": round(100 * float(correct.mean()), 4),
         }
-        store(net, recipe.weights, recipe.in_record | outcome | provenance())
+        record_weights(net, recipe.weights, recipe.in_record | outcome | provenance())
     return networks.read_record(recipe.weights)
 
 
