@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lib.networks.architectures import STATISTICS_BATCH, Predictor
+from lib.networks.architectures import RESTORED, STATISTICS_BATCH, Predictor
 from lib.networks.net import memory_format
 
 CONSTANT = 1e-6  # a unit with less than this share of its clean variance counts as constant
@@ -45,11 +45,11 @@ def adapt(net: nn.Module, images: np.ndarray | Tensor) -> nn.Module:
 
 
 def moments(net: nn.Module, images: np.ndarray | Tensor) -> dict[str, Moments]:
-    """Mean and variance over `images` (as for `adapt`) of the pre-activations of every unit but the logits.
+    """Mean and variance over `images` (as for `adapt`) of the pre-activations of every unit, and of the logits.
 
     A unit is an output channel of a convolution, over all its places, or an output of a dense layer. Layers come by
-    their names, in the order in which they are computed. Raises ValueError if `net` has no such layer before its last
-    or uses one twice, or the images have another shape or type or are too few for a variance.
+    their names, in the order in which they are computed. Raises ValueError if `net` has no such layer or uses one
+    twice, or the images have another shape or type or are too few for a variance.
     """
     net = copy.deepcopy(net).eval()
     names = {layer: name for name, layer in net.named_modules() if isinstance(layer, Weighted)}
@@ -63,27 +63,37 @@ def moments(net: nn.Module, images: np.ndarray | Tensor) -> dict[str, Moments]:
     for layer in names:
         layer.register_forward_hook(note)
     _forward(net, images)
-    if len(found) < 2:
-        raise ValueError(f"{_name(net)} has no convolution or dense layer before its last, so no moments to restore")
-    return dict(list(found.items())[:-1])
+    return found
 
 
-def restore_moments(net: nn.Module, images: np.ndarray | Tensor, wanted: dict[str, Moments]) -> nn.Module:
+def restore_moments(
+    net: nn.Module, images: np.ndarray | Tensor, wanted: dict[str, Moments], restored: str = "all"
+) -> nn.Module:
     """A copy of `net` whose units have the moments `wanted` on `images`: the control for `adapt`, for any network.
 
     Each unit gets a factor and an offset, layer by layer in one pass, given that the layers before it have theirs. They
     are folded into the layer's weight and bias, so that the copy is as fast as `net`. A unit that is constant on
     `images` gets the offset alone.
 
-    `images` are as for `adapt`; `wanted` is `moments(net, clean)`, best of the same images without noise. Raises
-    ValueError as `moments` does, or if a layer's output does not follow its weights (weight standardisation).
+    `images` are as for `adapt`; `wanted` is `moments(net, clean)`, best of the same images without noise; `restored` is
+    one of `RESTORED`, by default every layer's but the last one's. Raises ValueError as `moments` does, if there is no
+    such layer, or if a layer's output does not follow its weights (weight standardisation).
     """
-    restored = copy.deepcopy(net).eval()
-    layers = {restored.get_submodule(name): name for name in wanted}
+    choices = {"first": slice(0, 1), "rest": slice(1, -1), "logits": slice(-1, None)}
+    chosen = list(wanted)[choices.get(restored, slice(0, -1))]
+    if restored not in RESTORED or not chosen or len(wanted) < 2:
+        layers = f"{len(wanted)} convolutions and dense layers"
+        raise ValueError(f"{_name(net)} has {layers}, so no moments {restored!r}; choose from {', '.join(RESTORED)}")
+    fitted = copy.deepcopy(net).eval()
+    layers = {fitted.get_submodule(name): name for name in chosen}
 
     def restore(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         mean, variance = _moments(layer, output)
         wanted_mean, wanted_variance = (values.to(mean) for values in wanted[layers[layer]])
+        if restored == "variances":
+            wanted_mean = mean
+        if restored in ("means", "logits"):
+            wanted_variance = variance
         constant = (variance <= CONSTANT * wanted_variance) | (variance == 0)
         factor = torch.where(constant, 1, wanted_variance / variance).sqrt()
         offset = wanted_mean - factor * mean
@@ -98,10 +108,10 @@ def restore_moments(net: nn.Module, images: np.ndarray | Tensor, wanted: dict[st
         return output
 
     hooks = [layer.register_forward_hook(restore) for layer in layers]
-    _forward(restored, images)
+    _forward(fitted, images)
     for hook in hooks:
         hook.remove()
-    return restored
+    return fitted
 
 
 def batch_predictor(net: nn.Module) -> Predictor:
