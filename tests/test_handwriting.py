@@ -1,7 +1,6 @@
 """One's own digits against MNIST's training images: brightness, size, centre and thickness, and what networks read."""
 
 import io
-import itertools
 import warnings
 
 import numpy as np
@@ -214,7 +213,6 @@ BOXES = [(0.1, 0.1, 0.15), (0.7, 0.6, 0.25), (0.0, 0.5, 0.45), (-0.2, -0.15, 1.3
 TINY = [(200, 55, (0.1, 0.2, 0.7)), (55, 250, (0.3, 0.0, 0.7)), (0, 90, (0, 0, 1)), (255, 0, (0, 0, 1))]  # in 28 pixels
 INKS = [0, 90, 128, 170, 200, 240, 250, 255, (255, 240, 0), (200, 230, 255)]  # brightness, or red, green and blue
 COLOURS = [((0, 130, 0), (255, 0, 0)), ((200, 30, 30), (40, 60, 255)), ((255, 255, 255), (255, 240, 0))]  # paper, ink
-CORNERS = [(250, 20), (255, 0), (20, 240)]  # paper, ink
 
 
 def scan(number: int, *drawing) -> bytes:
@@ -253,19 +251,6 @@ def coloured(_: int, paper, ink) -> bytes:
     return as_file(Image.fromarray(np.uint8(np.multiply(mask, ink) + np.multiply(1 - mask, paper))))
 
 
-def without_corners(_: int, paper: int, ink: int) -> bytes:
-    page, shape = drawn(2, 240, 14, paper, ink).convert("RGBA"), Image.new("L", (240, 240))
-    ImageDraw.Draw(shape).rounded_rectangle((0, 0, 239, 239), 32, fill=255)
-    page.putalpha(shape)
-    return as_file(page)
-
-
-def boxed(number: int, *_) -> bytes:
-    page = drawn(number, 500, 16)
-    ImageDraw.Draw(page).rectangle((60, 30, 430, 470), outline=0, width=6)
-    return as_file(page)
-
-
 FC, RESNET, BOTH = ("fc",), ("resnet18",), ("fc", "resnet18")
 FILES = [  # what makes the file, which digit, its other arguments, who reads it
     *((scan, case % 10, row, BOTH) for case, row in enumerate(SCANS)),
@@ -277,8 +262,6 @@ FILES = [  # what makes the file, which digit, its other arguments, who reads it
     *((inside, case, row, RESNET) for case, row in enumerate(SHEETS)),
     *((transparent, case, (ink, opacity), FC) for opacity in (255, 120) for case, ink in enumerate(INKS)),
     *((coloured, 4, row, FC) for row in COLOURS),
-    *((without_corners, 2, row, FC) for row in CORNERS),
-    *((boxed, number, (), RESNET) for number in (0, 4, 8)),
 ]
 
 
@@ -332,18 +315,6 @@ def test_what_is_beside_or_between_the_strokes_changes_nothing(fits, name, page,
     digit, expected = taken(page), other if isinstance(other, np.ndarray) else taken(other)
     fits(digit, number, thick="edge" not in name and "hair" not in name)
     assert np.abs(digit.astype(int) - expected).mean() < apart
-
-
-@pytest.mark.parametrize("side", [24, 48])
-def test_small_pictures_in_a_border_are_read_or_refused(side):
-    for number, border in itertools.product((None, 4, 7), (1, 2, 4)):
-        page = Image.new("L", (side, side), 255) if number is None else drawn(number, side, side / 12)
-        try:
-            digit = taken(ImageOps.expand(page, border, 0))
-        except ValueError as error:
-            assert "there is no digit on it" in str(error)
-        else:
-            assert number is not None and digit.shape == (28, 28)
 
 
 UPRIGHT = [*(("JPEG", n) for n in range(1, 9)), ("PNG", 6), ("WEBP", 5), ("TIFF", 8)]
@@ -406,14 +377,6 @@ def test_every_digit_drawn_on_the_canvas(fits, number):
         size = CANVAS * scale
         strokes = [[(move + size * x, move + size * y) for x, y in stroke] for stroke in DIGITS[number]]
         fits(handwriting.from_strokes(strokes, CANVAS, pen), number)
-
-
-@pytest.mark.parametrize("pen", [10, PEN])
-def test_a_scan_with_ink_along_three_edges_is_not_turned_round(fits, pen):
-    page = Image.new("L", (300, 300), 255)
-    ImageDraw.Draw(page).line([(2, 298), (2, 2), (298, 2), (298, 298)], fill=0, width=pen)
-    fits(digit := taken(page))
-    assert digit[14, 14] == 0, "paper in its middle"
 
 
 @given(

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import papermill_parameters, run_papermill, run_python, texts
+from conftest import papermill_parameters, run_python
 from IPython.core.interactiveshell import InteractiveShell
-from nbformat.v4 import new_code_cell, new_notebook
 
 from lib import networks
 from lib.evaluation.plan import Plan
@@ -109,21 +108,6 @@ def test_text_that_papermill_has_made_a_number_is_read_where_it_was_typed():
     assert all(f'"{name}": {value}' in KERNEL or value != value for name, value in given.items())
     run = subprocess.run([sys.executable, "-c", PARENT, KERNEL, *arguments], capture_output=True, text=True)
     assert (run.stdout, run.returncode) == (f"{typed}\n", 0), run.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("typed", ["007", "/tmp/run #2"])
-def test_a_path_arrives_as_it_was_typed_at_a_notebook(tmp_path, typed):
-    notebook, executed = tmp_path / "notebook.ipynb", tmp_path / "executed.ipynb"
-    defaults = {name: field.get_default() for name, field in parameters.Gallery.model_fields.items()}
-    lines = [f"{name} = {default!r}" for name, default in (defaults | {"outputs": "outputs"}).items()]
-    given = new_code_cell("\n".join(lines), metadata={"tags": ["parameters"]})
-    code = "from lib.store.parameters import Gallery, check\nprint(repr(str(check(Gallery, globals()).outputs)))"
-    nbformat.write(new_notebook(cells=[given, new_code_cell(code)]), notebook)
-    options = ["-p", "images", "007", "-p", "outputs", typed, "-k", "python3", "-l", "python"]
-    run = run_papermill(notebook, executed, *options)
-    assert run.returncode == 0, run.stderr
-    assert texts(executed).strip() == repr(typed)
 
 
 def test_text_from_the_command_line_becomes_what_it_says():
