@@ -27,9 +27,8 @@ IN_TURN = ThreadPoolExecutor(1)  # one step at a time, of all viewers
 class Newest:
     """Works on the newest request only, step by step in a thread, so that the kernel's event loop stays free.
 
-    The viewers take turns. One whose knob was just turned goes first until it has finished. `steps` is the work for one
-    request: each step computes and yields a function that shows its result. `fail` shows in one line why a step failed;
-    failures of superseded requests are only logged.
+    Viewers take turns; one whose knob was just turned goes first. Each of the `steps` of a request computes and yields
+    a function that shows its result; `fail` shows in one line why a step failed, unless its request was superseded.
     """
 
     _urgent: "Newest | None" = None  # goes first
@@ -130,10 +129,8 @@ def knob(name: str, state: State) -> widgets.ValueWidget:
 
 
 class Knobs:
-    """Some of `KNOBS`, by their names, and the state that they change.
-
-    `changed` is called with every new state, and `fail` shows why a knob could not be turned; the knobs then go back to
-    the state.
+    """Some of `KNOBS` and the state that they change; if one cannot be turned, `fail` shows why, and they go back to
+    it.
     """
 
     def __init__(self, state: State, names: list[str], changed: Callable[[State], None], fail: Fail):

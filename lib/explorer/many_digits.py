@@ -39,8 +39,7 @@ class LiveCurves:
 def fooled(state: State, wanted: int = 24, most: int = 2_000, first: int = 0) -> Iterator[Fooled]:
     """Test images that the network reads correctly at 0 attacks and wrongly at the state's level (Figure 1), so far.
 
-    The search begins at digit `first`, goes on around the end of the test set, and ends after `wanted` finds or `most`
-    digits.
+    The search goes from digit `first` around the end of the test set, to `wanted` finds or `most` digits.
     """
     labels = data.load(state.dataset).test_labels
     order = (first + np.arange(min(most, len(labels)))) % len(labels)
@@ -56,10 +55,7 @@ def fooled(state: State, wanted: int = 24, most: int = 2_000, first: int = 0) ->
 
 
 def live_curves(state: State, models: list[str], images: int = 500) -> Iterator[LiveCurves]:
-    """Accuracy of `models` on the first test images under the state's noise and c, level by level (Figures 7 and 8).
-
-    What was computed once is remembered, so a cancelled run continues where it stopped.
-    """
+    """Accuracy of `models` on the first test images, level by level (Figures 7 and 8); what is computed is kept."""
     labels = data.load(state.dataset).test_labels[:images]
     images = len(labels)
     states = {model: replace(state, model=model, number=0, own=None) for model in models}

@@ -155,9 +155,8 @@ class Strip:
 
 
 def trained(outputs: Path = OUTPUTS, train_seed: int = 0, dataset: str = "mnist") -> list[str]:
-    """The networks of a data set with weights on disk: the paper's in its order, then all others.
-
-    A file that does not name its network, or is a copy under another name, is skipped, with a warning in the log.
+    """The networks of a data set with weights on disk, the paper's first; files without a record are skipped and
+    logged.
     """
     found = set()
     for path in visible(outputs / "weights", f"*-seed{train_seed}.safetensors"):

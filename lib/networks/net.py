@@ -54,9 +54,8 @@ class Net(nn.Module):
 def build(
     model: str, seed: int = 0, *, normalize: str | Sequence[float] = "mnist", resize: str = "nearest", size: int = SIZE
 ) -> Net:
-    """A network with fresh weights. The same seed gives the same weights; torch's generator keeps its state.
-
-    Raises ValueError if `model`, `normalize`, `resize` or `size` is unknown, or the network cannot be made.
+    """A network with fresh weights, the same for the same seed. ValueError if an argument is unknown, or making it
+    fails.
     """
     mean_and_deviation(normalize)
     if resize not in RESIZE:
@@ -164,10 +163,8 @@ def folded(net: Net) -> Net:
 
 
 def repeats_of(net: Net) -> int:
-    """How often VGG's pooling repeats each feature; 0 for other networks.
-
-    At 56x56 the last map is 1x1, which 7x7 pooling copies 49 times. Only the sum of the copies' weights then matters;
-    restored weights are that sum divided by 49.
+    """How often VGG's pooling repeats each feature: 49 times the 1x1 map of 56x56. Only the sum of their weights
+    matters.
     """
     body = net.body
     if type(body) is not tv.VGG or not isinstance(body.avgpool, nn.AdaptiveAvgPool2d):

@@ -16,8 +16,8 @@ def weights_path(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Pa
 def read_record(path: Path) -> dict:
     """What made a weights file (`training.fit.train`), from its header, or from the record kept in its place.
 
-    Raises FileNotFoundError, which names the command that trains the network, if there is neither, and ValueError,
-    which names the file, if it is damaged, or of another network or seed than its name.
+    Raises FileNotFoundError, with the command that trains it, if there is neither, and ValueError if the file is
+    damaged.
     """
     import safetensors
 

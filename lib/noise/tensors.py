@@ -121,16 +121,13 @@ def map_tabulated(images: Tensor, tables: Tables, attacks: int, seed: int, index
 
 
 def _first_attacks(stream: Tensor, count: Tensor, pixels: int, attacks: int) -> Tensor:
-    """The number of the first attack on each eligible pixel, (n, pixels) int64 by rank; `attacks` where there is none.
-
-    A random number is rejected with a probability below pixels / 2**32. So many more numbers are drawn than attacks
-    that there are too few in less than one of 10**20.
-    """
+    """The number of the first attack on each eligible pixel, (n, pixels) int64 by rank; `attacks` without one."""
     n = len(stream)
     first = torch.full((n, pixels), attacks, device=stream.device)
     choices = count.clamp(min=1)[:, None]
     threshold = 2**32 % choices
     taken = torch.zeros((n, 1), dtype=torch.int64, device=stream.device)  # words accepted so far
+    # A word is rejected with a probability below pixels / 2**32; these are too few in less than one case of 10**20.
     words = attacks + 16 + 8 * attacks * pixels // 2**32
     step = max(1, WORDS_AT_ONCE // max(n, 1))
     for begin in range(0, words, step):

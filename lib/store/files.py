@@ -34,10 +34,9 @@ LIBRARIES = ("torch", "torchvision", "fastai", "timm", "openvino", "numba", "num
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Call `write` with an open binary file that becomes `path` once it is complete.
+    """Call `write` with an open binary file that becomes `path` once it is complete; a reader never sees a part of it.
 
-    A reader sees the old file or the new one, never a part, even if this run is killed. Raises PermissionError, which
-    names the folder, if this user may not write there, and OSError, which names the file, if the disk is full.
+    Raises PermissionError, which names the folder, without the right to write, and OSError if the disk is full.
     """
     _make_folder(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".partial")

@@ -152,9 +152,8 @@ def named(stem: str, settings: BaseModel) -> str:
 
 
 def imported(reference: str) -> Any:
-    """The object `package.module:name`; the module may be a file beside README.md.
-
-    Raises ValueError, in one line, if it cannot be imported, or another module has its name.
+    """The object `package.module:name`, also of a file beside README.md; ValueError in one line if it cannot be
+    imported.
     """
     module, _, name = reference.partition(":")
     if str(ROOT) not in sys.path:

@@ -61,10 +61,7 @@ def weights_hash(weights: Path) -> str | None:
 
 
 def kept_record(weights: Path) -> dict | None:
-    """The record of a training that is kept beside its weights file, or in its place; None if there is none.
-
-    Raises ValueError, which names the file, if it is damaged, or of another network or seed than its name.
-    """
+    """The record of a training beside its weights, or in their place; None without one, ValueError if it is damaged."""
     path = weights.with_suffix(".json")
     if not path.is_file():
         return None

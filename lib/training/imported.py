@@ -20,10 +20,7 @@ WORD = "imported"  # after the @ of a network's name that has none: never the na
 
 
 def read_weights(file: Path) -> dict:
-    """What a `.safetensors` file, or a file of torch's, holds; no code in it is run.
-
-    Raises FileNotFoundError if there is no such file, and ValueError if it holds no weights, or a whole module.
-    """
+    """What a `.safetensors` file, or one of torch's, holds; no code in it is run. ValueError if it holds no weights."""
     if not file.is_file():
         raise FileNotFoundError(f"no file {file}")
     try:

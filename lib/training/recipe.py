@@ -15,10 +15,7 @@ from lib.store.parameters import LARGEST_SEED
 
 
 class Recipe(BaseModel):
-    """All that decides the weights of one network; the defaults are the paper's rule as we read it.
-
-    A recipe that differs from them needs a name of its own, `MODEL@WORD`.
-    """
+    """All that decides the weights of one network. The defaults are the paper's rule; others are named `MODEL@WORD`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -15,10 +15,10 @@ UNLIKELY = 8_162_715_431  # a seed that no network sets itself
 
 
 def rehearse(recipe: Recipe) -> None:
-    """Build a network for this alone, probe it, train it on two images and on a last one alone, store it, and copy it.
+    """Build a network for this alone, probe it, train it on two images and on one, store and copy it; nothing is
+    written.
 
-    Nothing is written, and torch's generator keeps its state. If one of these fails, ValueError says in a line what was
-    found and what is allowed.
+    ValueError says in a line what failed and what is allowed. torch's generator keeps its state.
     """
     model = recipe.model
     images, *_ = data.load(recipe.dataset).split()
