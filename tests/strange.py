@@ -92,19 +92,6 @@ def permuted(order: np.ndarray) -> nn.Module:
     return Around(lambda images: images.flatten(1)[:, order])
 
 
-class RememberingMeans(nn.Module):
-    """A mean of the training images of its own, in no buffer."""
-
-    def __init__(self):
-        super().__init__()
-        self.mean, self.inner = torch.zeros(1), dense()
-
-    def forward(self, images: Tensor) -> Tensor:
-        if self.training:
-            self.mean = 0.5 * self.mean + 0.5 * images.detach().mean()
-        return self.inner(images - self.mean)
-
-
 SHARED = nn.Linear(PIXELS, 10)
 
 
@@ -171,10 +158,6 @@ class Prototypes(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return -torch.cdist(self.first(images.flatten(1)), self.points).square()
-
-
-def holding(held: Tensor) -> nn.Module:
-    return changed(lambda body: body.register_buffer("held", held))
 
 
 class Noting(nn.Identity):
@@ -289,7 +272,6 @@ UNFIT = {
         lambda: permuted(np.random.default_rng().permutation(PIXELS)),
         "other logits once its weights are stored and read back; allowed is a network all of",
     ),
-    "remembering_means": (RememberingMeans, "other logits once its weights are stored and read back"),
     "seeding_itself": (
         lambda: changed(lambda body: torch.manual_seed(0) and body[1].reset_parameters()),
         "same weights whatever the seed, so its trainings are not independent",
@@ -300,7 +282,6 @@ UNFIT = {
     ),
     "extra_state": (lambda: nn.Sequential(*dense(), Noting()), r"state_dict holds body.4._extra_state \(dict\)"),
     "quantised": (quantised, r"its state_dict holds .*\(dtype\).*allowed are tensors that are not quantised"),
-    "quantised_tensor": (lambda: holding(torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)), "body.held"),
 } | {
     name: (functools.partial(ending, end), f"outputs that cannot {problem}.*leave out the softmax")
     for name, (end, problem) in ENDS.items()
