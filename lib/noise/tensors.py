@@ -21,21 +21,13 @@ WORDS_AT_ONCE = 2**24  # random numbers that are drawn at once, over all images
 
 @dataclass(frozen=True)
 class AttackMap:
-    """Which attack alters which pixel, and to what.
+    """Which attack alters which pixel, and to what."""
 
-    Attributes:
-        images: (n, H, W) or (n, H, W, 3) uint8, clean.
-        altered: as `images`; each pixel after an attack on it.
-        first: (n, H, W) int32, the number of the first attack on each pixel, from 0; `attacks` where there is none.
-        eligible: (n,) int64, eligible pixels.
-        attacks: the highest level.
-    """
-
-    images: Tensor
-    altered: Tensor
-    first: Tensor
-    eligible: Tensor
-    attacks: int
+    images: Tensor  # (n, H, W) or (n, H, W, 3) uint8, clean
+    altered: Tensor  # as `images`; each pixel after an attack on it
+    first: Tensor  # (n, H, W) int32, the number of the first attack on each pixel, from 0; `attacks` without one
+    eligible: Tensor  # (n,) int64, eligible pixels
+    attacks: int  # the highest level
 
     def at(self, level: int | Tensor) -> Tensor:
         """The images after `level` attacks, 0 to `attacks`; a tensor (n,), not checked, gives each image its own."""
