@@ -14,7 +14,7 @@ from lib.adversarial.searches import search
 from lib.networks import predictor
 from lib.store import data
 from lib.store.files import file_hash
-from lib.training.fit import store
+from lib.training.fit import record_weights
 
 MODEL = "tiny:conv_net@quick"
 STEPS = {"deepfool": 20, "basic_iterative": 10, "boundary": 6_000, "pointwise": 50, "salt_and_pepper": 50}
@@ -155,7 +155,7 @@ def test_records_of_other_weights_are_computed_again(outputs):
     one = small(outputs, attacks=["deepfool"])
     runs.run(one)
     path = networks.weights_path(MODEL, 0, outputs)
-    store(networks.build(MODEL, 7), path, networks.read_record(path))
+    record_weights(networks.build(MODEL, 7), path, networks.read_record(path))
     with pytest.raises(FileNotFoundError, match=r"no .*deepfool.*make attacks MODEL=tiny:conv_net@quick"):
         list(runs.findings(one))
     assert runs.run(one) == {"computed": 1, "reused": 0, "checked": 0}

@@ -23,7 +23,7 @@ from lib.noise import NOISES, Noise, perturb
 from lib.store import data, parts
 from lib.store.files import file_hash
 from lib.store.parts import in_turn
-from lib.training.fit import store, train
+from lib.training.fit import record_weights, train
 from lib.training.recipe import Recipe
 
 MODEL = "tiny:conv_net@quick"
@@ -173,7 +173,7 @@ def test_recompute_ignores_what_is_recorded(swept):
 def test_new_weights_make_recorded_predictions_void(swept):
     small = plan(swept, noises=["white_to_black"], draws=1)
     path = networks.weights_path(MODEL, 0, swept)
-    store(networks.build(MODEL, 7), path, networks.read_record(path))
+    record_weights(networks.build(MODEL, 7), path, networks.read_record(path))
     assert results.accuracies(swept).empty, "what the weights before predicted is gone"
     assert sweep(small) == {"computed": 2, "reused": 0, "checked": 0}
 

@@ -52,7 +52,7 @@ class Cut:
             ValueError: if its logits are not the output of its last linear layer or convolution.
         """
         net = networks.folded(copy.deepcopy(net)).to(memory_format=networks.memory_format(net))
-        digits = torch.from_numpy(networks.digits())[:, None] / 255
+        digits = torch.from_numpy(networks.probe_digits())[:, None] / 255
         with torch.inference_mode():
             logits, (name, shape) = net(digits.clone()), _last_layer(net, digits.clone())  # in-place operations
             layer = net.get_submodule(name)

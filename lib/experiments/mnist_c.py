@@ -15,6 +15,7 @@ import pandas as pd
 
 from lib import networks
 from lib.evaluation.plan import SweepPart
+from lib.experiments.declaration import load
 from lib.paper import NETWORKS
 from lib.store import data
 from lib.store.files import OUTPUTS, write_atomically
@@ -54,7 +55,7 @@ def evaluate(model: str, outputs: Path = OUTPUTS, images: int = IMAGES) -> pd.Da
         clean = training[chosen]
         noisy = corrupt(clean, np.random.default_rng(1))
         fitted = {"frozen": net, "moments": networks.restore_moments(net, noisy, networks.moments(net, clean))}
-        if networks.normalisations(net):
+        if model not in load("normalisation").without_normalisation:
             fitted["adapted"] = networks.adapt(net, noisy)
         for statistics, adapted in fitted.items():
             predicted = networks.predictor(adapted, "torch")(test).argmax(axis=1)
