@@ -87,7 +87,7 @@ def test_contrasts_are_what_they_are_called():
         ({"questions": {"q": {"plus": ["fc"], "minus": ["vgg19"]}}}, "vgg19.*not among the networks"),
         ({"questions": {"q": {"weights": {"fc": 1}}}}, "add up to 0"),
         ({"questions": {"q": {"doubling": {"fc": 2}}}}, "two or more different values"),
-        ({"more_seeds": {"vgg19": [1]}}, "vgg19 is not among"),
+        ({"more_seeds": {"vgg19": [1]}}, "more_seeds needs vgg19"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_line(change, told, tmp_path):

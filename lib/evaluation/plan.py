@@ -1,7 +1,7 @@
 """What a sweep is to measure (section 3.4), cut into the parts that lie in one file each."""
 
 from collections.abc import Collection
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -152,10 +152,8 @@ class Plan(BaseModel):
 
     def recorded_draws(self) -> int:
         """How many draws, counted from 0, are on disk for all the noises."""
-        draw = 0
-        while all(self.part(noise, draw).path.is_file() for noise in self.noises):
-            draw += 1
-        return draw
+        recorded = (all(self.part(noise, draw).path.is_file() for noise in self.noises) for draw in count())
+        return next(draw for draw, there in enumerate(recorded) if not there)
 
     def parts(self) -> list["SweepPart"]:
         """All the files of this plan, draw by draw."""

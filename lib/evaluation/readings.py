@@ -48,4 +48,11 @@ class Reading(BaseModel):
 DEFAULT = Reading()
 FIRST = Reading(replacement=False, source="current")  # what this companion began with
 SECOND = Reading(source="current")  # the way of drawing that is second nearest to the paper's Table 1
-DRAWING = ((False, "current"), (False, "clean"), (True, "current"), (True, "clean"), (True, "list"))
+WAYS = {  # replacement, source -> how pixels are drawn
+    (False, "current"): "without replacement, current image",
+    (False, "clean"): "without replacement, clean image",
+    (True, "current"): "with replacement, current image",
+    (True, "clean"): "with replacement, clean image",
+    (True, "list"): "with replacement, listed in the clean image",
+}
+DRAWING = tuple(WAYS)

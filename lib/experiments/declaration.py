@@ -119,12 +119,11 @@ class Experiment(BaseModel):
         each_once(list(self.models))
         for model in self.models:
             self.training(model, self.seeds[0])
-        for name, question in self.questions.items():
-            if unknown := [model for model in question.contrast if model not in self.models]:
-                raise ValueError(f"question {name!r} needs {unknown[0]}, which is not among the networks")
-        for model in [*self.more_seeds, *self.labels, *self.without_normalisation]:
-            if model not in self.models:
-                raise ValueError(f"{model} is not among the networks")
+        needed = {f"question {name!r}": [*question.contrast] for name, question in self.questions.items()}
+        needed |= {name: [*getattr(self, name)] for name in ("more_seeds", "labels", "without_normalisation")}
+        for what, models in needed.items():
+            if unknown := [model for model in models if model not in self.models]:
+                raise ValueError(f"{what} needs {unknown[0]}, which is not among the networks")
         return self
 
     @property

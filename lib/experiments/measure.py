@@ -162,7 +162,7 @@ def on_each(score: str = "area") -> dict[str, Score]:
 
 
 def measure(experiment: Experiment, outputs: Path = OUTPUTS, images: int | None = None) -> Result:
-    """What is recorded of an experiment, under its first reading, on as many images as it says unless told otherwise.
+    """What is recorded of an experiment, under its first reading, on these images or as many as it says.
 
     Raises:
         FileNotFoundError: if nothing is recorded; it names the command that records it.

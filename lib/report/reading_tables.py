@@ -7,20 +7,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib import networks
-from lib.evaluation.readings import DEFAULT, Reading
+from lib.evaluation.readings import DEFAULT, WAYS, Reading
 from lib.experiments.table1 import ALL, NEAR, OPTIONS, by_training, losses, nearest, under
 from lib.paper import FIGURE_7
 from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, DASHES, PAPER, in_style, noise_panels
 from lib.report.tables import SHORT, interval
 from lib.statistics.curves import CLEAN
 
-WAYS = {  # replacement, source -> how pixels are drawn
-    (False, "current"): "without replacement, current image",
-    (False, "clean"): "without replacement, clean image",
-    (True, "current"): "with replacement, current image",
-    (True, "clean"): "with replacement, clean image",
-    (True, "list"): "with replacement, listed in the clean image",
-}
 SHARE = "nearest in % of resamplings"
 
 
