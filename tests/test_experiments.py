@@ -99,18 +99,20 @@ def test_what_cannot_be_is_said_in_a_line(change, told, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("networks: [fc", "not YAML"), ("- fc", "must hold names"), ("", "must hold")]
+    ("name", "text", "told"),
+    [
+        ("mine.yaml", "networks: [fc", "not YAML"),
+        ("mine.yaml", "- fc", "must hold names"),
+        ("mine.yaml", "", "must hold"),
+        ("gone.yaml", "", r"choose from .*components.*paper"),
+    ],
 )
-def test_a_file_that_is_no_declaration_is_named(text, told, tmp_path):
+def test_a_file_that_is_no_declaration_is_named(name, text, told, tmp_path):
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(ValueError, match=told):
-        load(tmp_path / "mine.yaml")
-
-
-@pytest.mark.parametrize("name", ["component", "mine.yaml"])
-def test_an_unknown_experiment_lists_the_choices(name):
-    with pytest.raises(ValueError, match=r"choose from .*components.*paper"):
-        load(name)
+        load(tmp_path / name)
+    with pytest.raises(ValueError, match=r"did you mean 'components'\? choose from .*paper"):
+        load("component")
 
 
 def test_ones_own_networks_may_stand_beside_recorded_ones():
