@@ -47,6 +47,8 @@ def _one_of(what: str, choices: Collection[str]) -> AfterValidator:
 
 
 Source = Annotated[str, _one_of("source", SOURCES)]
+Statistics = Annotated[str, _one_of("statistics", STATISTICS)]
+Engine = Annotated[str, _one_of("engine", ENGINES)]
 Noises = Annotated[
     list[str],
     BeforeValidator(lambda noises: list(USUAL_NOISES) if noises is None else noises),
@@ -74,11 +76,9 @@ class Plan(BaseModel):
     source: Source = "clean"  # the image that says which pixels are eligible and how bright: before all attacks, or now
     space: Literal[28, 56] = 28  # pixels a side where the noise falls: before or after the upscaling
     white_above: int = Field(0, ge=0, le=254)  # White to Black takes b > this; the paper tried 100 before
-    statistics: Annotated[str, _one_of("statistics", STATISTICS)] = "frozen"
+    statistics: Statistics = "frozen"
     adapted_on: int = Field(1_000, ge=1, le=5_000)  # training images, for statistics "adapted" and "moments"
-    engine: Annotated[str, _one_of("engine", ENGINES)] = (
-        "auto"  # OpenVINO cannot compute statistics: torch for all but frozen ones
-    )
+    engine: Engine = "auto"  # OpenVINO cannot compute statistics: torch for all but frozen ones
     bfloat16: bool = False
     outputs: Path = Path("outputs")  # from the repository's root
     recompute: bool = False

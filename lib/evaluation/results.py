@@ -135,8 +135,7 @@ def write_accuracy(outputs: Path = OUTPUTS) -> Path:
     """Derive `accuracy.csv` from all recorded predictions, where this user may write it; its path."""
     path = outputs / "accuracy.csv"
     with lock(path) if may_write(path) else contextlib.nullcontext():
-        table = accuracies(outputs).to_csv(index=False, lineterminator="\n")
-        write_derived(path, lambda file: file.write(table.encode()))
+        write_derived(path, lambda file: accuracies(outputs).to_csv(file, index=False, lineterminator="\n"))
     return path
 
 

@@ -15,7 +15,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from lib.evaluation.plan import CLEAN, USUAL_NOISES, SweepPart
+from lib.evaluation.plan import CLEAN, USUAL_NOISES, Statistics, SweepPart
 from lib.evaluation.readings import Reading
 from lib.networks import Known
 from lib.paper import LEVELS
@@ -105,7 +105,7 @@ class Experiment(BaseModel):
     levels: list[int] = Field(list(LEVELS), min_length=2)  # attacks
     noises: list[str] = list(USUAL_NOISES)
     draw: int | None = 0  # of the noise; None: each training has a draw of its own, numbered by its seed
-    statistics: list[Literal["frozen", "batch", "adapted", "moments"]] = Field(["frozen"], min_length=1)  # as in `Plan`
+    statistics: list[Statistics] = Field(["frozen"], min_length=1)
     adapted_on: int = Field(1_000, ge=1, le=5_000)  # training images, for statistics "adapted" and "moments"
     without_normalisation: list[Known] = []  # networks that have no batch normalisation to adapt
     folder: str = ""  # under outputs; where the results lie if not among all others
