@@ -159,7 +159,8 @@ def _acquire(held: BaseFileLock, timeout: float, file: Path) -> None:
 
 def visible(folder: Path, pattern: str) -> list[Path]:
     """The files under `folder` that match a glob pattern, sorted; neither hidden ones (`._NAME`) nor broken links."""
-    return sorted(path for name in glob.glob(pattern, root_dir=folder) if (path := folder / name).is_file())
+    found = (folder / name for name in glob.glob(pattern, root_dir=folder, recursive=True))
+    return sorted(path for path in found if path.is_file())
 
 
 def file_hash(path: Path) -> str:
