@@ -1,0 +1,74 @@
+"""Appended to the `lib/__init__.py` of the small paper's copy (`workflow/quick`): few images, one epoch, tiny networks.
+
+Everything else of the copy is as it is here: notebooks, declarations, rules. Its numbers mean nothing.
+"""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel
+
+from lib import paper
+
+IMAGES = 20  # test images
+paper.PAPER_TARGET = 0  # percent: a training ends after its first epoch, and none is short
+
+from lib.store import data, parameters  # noqa: E402
+
+data.VALIDATION_IMAGES = 100
+
+
+def _default(kind: type[BaseModel], **values: Any) -> None:
+    for name, value in values.items():
+        kind.model_fields[name].default = value
+    kind.model_rebuild(force=True)
+
+
+_default(parameters.Gallery, images=IMAGES, train_images=200)
+
+from lib.networks import NETS, Variant  # noqa: E402
+
+# The convolutional networks, but for Table 2's, are one ResNet of 10 layers; their names and recipes stay.
+TINY = Variant(10, width=1 / 16)
+for _name in NETS:
+    if not _name.startswith("fc") and _name != "cnn":
+        NETS[_name] = partial(NETS["half_resnet10"].func, replace(TINY, norm="nobn" not in _name and _name != "vgg19"))
+
+from lib.training.recipe import Recipe  # noqa: E402
+
+_default(Recipe, train_images=128, max_epochs=2)
+
+from lib.evaluation import plan, results  # noqa: E402
+
+_default(plan.Plan, images=IMAGES, adapted_on=IMAGES)
+results.COUNTS = (IMAGES,)
+
+from lib.adversarial import attacks  # noqa: E402
+from lib.adversarial.runs import AttackPlan  # noqa: E402
+
+_default(AttackPlan, images=IMAGES, fewer={"boundary": 3})
+for _name, _attack in attacks.ATTACKS.items():
+    attacks.ATTACKS[_name] = replace(_attack, steps=min(_attack.steps, 10))
+
+from lib.experiments import augmentation, declaration, measure  # noqa: E402
+
+declaration.WHOLE = IMAGES
+augmentation.TESTED = IMAGES
+_load = declaration.load
+
+
+def _small(name: str) -> declaration.Experiment:
+    whole = _load(name)
+    fewer = {"seeds": whole.seeds[:2], "more_seeds": {}, "images": IMAGES, "adapted_on": IMAGES}
+    recipes = {word: recipe | {"max_epochs": 1} for word, recipe in whole.recipes.items()}
+    return whole.model_copy(update=fewer | {"recipes": recipes})
+
+
+declaration.load = _small
+for _kind in (measure.Measured, measure.Varied, measure.Compared):
+    _default(_kind, images=IMAGES)
+
+from lib.experiments.confidence import Confidence  # noqa: E402
+
+_default(Confidence, images=IMAGES)
