@@ -250,7 +250,7 @@ def test_what_make_does_not_know_is_told(checkout):
         run = refused(["make", "-n", "sweep", wrong], env=own)
         assert (
             run.returncode
-            and f"unknown: {wrong.partition('=')[0]}; choose from PYTHON MODEL SEED EXPERIMENT ARGS WEIGHTS"
+            and f"unknown: {wrong.partition('=')[0]}; choose from PYTHON MODEL SEED EXPERIMENT ARGS WEIGHTS OLD NEW"
             in run.stderr
         )
     for empty in ("MODEL=", "SEED= "):

@@ -27,13 +27,22 @@ def _default(kind: type[BaseModel], **values: Any) -> None:
 
 _default(parameters.Gallery, images=IMAGES, train_images=200)
 
-from lib.networks import NETS, Variant  # noqa: E402
+from lib.networks import HIDDEN, NETS  # noqa: E402
 
-# The convolutional networks, but for Table 2's, are one ResNet of 10 layers; their names and recipes stay.
-TINY = Variant(10, width=1 / 16)
-for _name in NETS:
-    if not _name.startswith("fc") and _name != "cnn":
-        NETS[_name] = partial(NETS["half_resnet10"].func, replace(TINY, norm="nobn" not in _name and _name != "vgg19"))
+
+def _tiny(norm: bool) -> Any:
+    """One convolution for images of any size, and a linear layer."""
+    from torch import nn
+
+    first = [nn.Conv2d(1, 8, 7, stride=4, padding=3), nn.BatchNorm2d(8) if norm else nn.Identity(), nn.ReLU()]
+    return nn.Sequential(*first, nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(128, 10))
+
+
+for _name in NETS:  # names and recipes stay
+    if _name in HIDDEN:
+        NETS[_name] = partial(NETS["fc98"].func, 16)
+    elif not _name.startswith("fc") and _name != "cnn":
+        NETS[_name] = partial(_tiny, "nobn" not in _name and _name != "vgg19")
 
 from lib.training.recipe import Recipe  # noqa: E402
 
