@@ -23,8 +23,8 @@ from lib import networks
 from lib.adversarial.runs import AttackPlan
 from lib.evaluation.plan import CLEAN, Plan
 from lib.experiments import augmentation, confidence
-from lib.experiments.declaration import packaged
-from lib.paper import NETWORKS as EIGHT
+from lib.experiments.declaration import WHOLE, packaged
+from lib.paper import NETWORKS as EIGHT, PAPER_TARGET
 from lib.store.files import ROOT
 from lib.training.recipe import Recipe
 
@@ -36,7 +36,8 @@ if "networks" not in config:
 
 LIB = [path for path in glob("lib/**/*.*", recursive=True) if "__pycache__" not in path]
 SOURCES = ["workflow/execute", *LIB, *glob("data/*/*")]
-GPU, THREADS = config.get("gpu", 0), config.get("threads", 8)  # of a training or an evaluation
+THREADS = config.get("threads", 8)  # of a training or an evaluation, and its resource
+CARD = {"gpu": config["gpu"]} if config.get("gpu") else {}
 USUAL = {"draws": 1, "attacks": False, "recipe": {}, "steps": {}}
 NETWORKS = {
     networks.file_stem(model, seed): {"model": model, "seed": seed} | USUAL | choices
@@ -116,19 +117,47 @@ NAMED = {part for _, part in PARTS}
 MADE = {path for stem in NETWORKS for path in [*predictions(stem), f"outputs/weights/{stem}.json"]}
 # What experiments declare besides: (experiment, seed, networks) -> the files of trainings that no rule above makes.
 DECLARED, TOGETHER = {}, config.get("trainings_a_job", 1)
+WORK = [  # (how a network is trained, its files, the images on which it is evaluated)
+    (Recipe(model=own["model"], seed=own["seed"], **own["recipe"]), [f"outputs/weights/{stem}.safetensors"], 0)
+    for stem, own in NETWORKS.items()
+]
+WORK += [(work[0], files_of([part]), part.size) for work, stem in zip(WORK, NETWORKS) for part in PLANS[stem].parts()]
 for experiment in packaged().values():
     missing = {}
     for recipe in experiment.trainings():
-        bundle = experiment.bundle_path(recipe)
-        paths = [bundle] if bundle else [recipe.weights.with_suffix(".json"), *(p.path for p in experiment.parts(recipe))]
+        bundle, parts = experiment.bundle_path(recipe), experiment.parts(recipe)
+        parts = [part for part in parts if not {*files_of([part.on(WHOLE)])} & MADE]  # of all test images, so of these too
+        paths = [bundle] if bundle else [recipe.weights.with_suffix(".json"), *(part.path for part in parts)]
         files = [path for path in (str(path.relative_to(ROOT)) for path in paths) if path not in MADE]
         MADE |= set(files)
         if files:
             missing.setdefault(recipe.seed, []).append((recipe, files))
+            WORK.append((recipe, files, sum(part.size for part in parts)))
     for seed, own in missing.items():
         for some in (own[first : first + TOGETHER] for first in range(0, len(own), TOGETHER)):
             recipes, files = zip(*some)
             DECLARED[experiment.name, seed, tuple(recipe.model for recipe in recipes)] = sum(files, [])
+
+
+def outlook():
+    """How much is to be made, and about how long it takes, from measured seconds for 1,000 images."""
+    trained, evaluated, hours = set(), 0, 0
+    for recipe, files, images in WORK:
+        if all(os.path.exists(path) for path in files):
+            continue
+        second = config.get("seconds", {}).get(recipe.model.partition("@")[0], 2) / 1000 * (recipe.size / 56) ** 2
+        evaluated += images > 0
+        hours += images * second / 10 / 3600
+        if not recipe.weights.is_file() and recipe.weights not in trained:
+            trained.add(recipe.weights)
+            epochs = 2 if recipe.stop_at <= PAPER_TARGET else recipe.max_epochs
+            hours += epochs * recipe.train_images * second / 3600
+    files = f"{len(trained)} trainings, {evaluated} files or groups of predictions, {len(STUDIES) + 1} notebooks about all"
+    return f"{files}: about {hours:.1f} hours in two threads, besides attacks. What is recorded is not made again."
+
+
+if workflow.is_main_process:
+    print("To be made:", outlook(), file=sys.stderr)
 ANSWERED = [path for files in DECLARED.values() for path in files]
 ATTACKED = [file for stem in ATTACK_PLANS for file in blocks(stem)]
 NETWORK_BY_NETWORK = [
@@ -208,7 +237,7 @@ rule train:
         "outputs/logs/benchmarks/train-{stem}.tsv"
     threads: THREADS
     resources:
-        gpu=GPU,
+        **CARD,
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
     retries: 2
@@ -233,7 +262,7 @@ rule predict:
         "outputs/logs/benchmarks/predict-{stem}-{part}.tsv"
     threads: THREADS
     resources:
-        gpu=GPU,
+        **CARD,
         mem_mb=lambda wildcards, attempt: 6000 * attempt,
         runtime=lambda wildcards, attempt: 180 * attempt,
     retries: 2
@@ -293,7 +322,7 @@ for number, (stem, attack_plan) in enumerate(ATTACK_PLANS.items()):
             f"outputs/logs/benchmarks/attacks-{stem}.tsv"
         threads: THREADS
         resources:
-            gpu=GPU,
+            **CARD,
             mem_mb=lambda wildcards, attempt: 6000 * attempt,
             runtime=lambda wildcards, attempt: 360 * attempt,
         retries: 2
@@ -320,7 +349,7 @@ for number, (stem, attack_plan) in enumerate(LONGER):
             f"outputs/logs/benchmarks/longer-{number}-{stem}.tsv"
         threads: THREADS
         resources:
-            gpu=GPU,
+            **CARD,
             mem_mb=lambda wildcards, attempt: 6000 * attempt,
             runtime=lambda wildcards, attempt: 360 * attempt,
         retries: 2
@@ -348,7 +377,7 @@ for number, ((experiment, seed, models), files) in enumerate(DECLARED.items()):
             f"outputs/logs/benchmarks/experiment-{experiment}-{stems[0]}.tsv"
         threads: THREADS
         resources:
-            gpu=GPU,
+            **CARD,
             mem_mb=lambda wildcards, attempt: 8000 * attempt,
             runtime=lambda wildcards, attempt: 360 * attempt,
         retries: 2
@@ -376,7 +405,7 @@ for notebook, drawn in STUDIES.items():
         benchmark:
             f"outputs/logs/benchmarks/{notebook}.tsv"
         resources:
-            gpu=GPU if notebook in RECORDED else 0,
+            **(CARD if notebook in RECORDED else {}),
             mem_mb=4000,
             runtime=60,
         retries: 2
