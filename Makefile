@@ -89,7 +89,7 @@ help:
 
 # Every recorded file has a lock of its own; Snakemake's would outlive a run that is killed.
 paper: $(READY)
-	$(BIN)/snakemake --cores all --rerun-incomplete --nolock $(ARGS)
+	$(BIN)/snakemake --cores all --rerun-incomplete --keep-incomplete --nolock $(ARGS)
 	@echo "The companion as one page: outputs/paper.html. Next: $(NEXT)"
 
 quick: $(READY)

@@ -66,7 +66,7 @@ def jobs(printed: str) -> dict[str, int]:
     return {rule: int(count) for rule, count in counts.items() if rule not in ("all", "measured", "total")}
 
 
-RUN = ("--cores", "2", "--rerun-incomplete", "--nolock", "measured")
+RUN = ("--cores", "2", "--rerun-incomplete", "--keep-incomplete", "--nolock", "measured")
 
 
 @pytest.fixture(scope="module")
