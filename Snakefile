@@ -22,7 +22,7 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # pa
 from lib import networks
 from lib.adversarial.runs import AttackPlan
 from lib.evaluation.plan import CLEAN, Plan
-from lib.experiments import augmentation, confidence
+from lib.experiments import augmentation, confidence, drift
 from lib.experiments.declaration import WHOLE, packaged
 from lib.paper import NETWORKS as EIGHT, PAPER_TARGET
 from lib.store.files import ROOT
@@ -57,6 +57,7 @@ STUDIES = {
     "claims": [],
     "components": ["components-depth", "components-effects", "components-hidden"],
     "resolution": ["resolution-size", "resolution-effects"],
+    "normalisation": ["normalisation"],
     "complexity": ["complexity-area", "complexity-relative", "complexity-initial"],
     "confidence": ["confidence-auroc", "confidence-calibration", "confidence-refusal"],
     "readings": ["readings-noise"],
@@ -128,6 +129,7 @@ for experiment in packaged().values():
         bundle, parts = experiment.bundle_path(recipe), experiment.parts(recipe)
         parts = [part for part in parts if not {*files_of([part.on(WHOLE)])} & MADE]  # of all test images, so of these too
         paths = [bundle] if bundle else [recipe.weights.with_suffix(".json"), *(part.path for part in parts)]
+        paths += [drift.path(recipe)] if experiment.drift else []
         files = [path for path in (str(path.relative_to(ROOT)) for path in paths) if path not in MADE]
         MADE |= set(files)
         if files:

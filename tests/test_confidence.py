@@ -211,10 +211,8 @@ def test_an_auroc_needs_ten_wrong_predictions_and_ten_right_ones(found):
     ("rule", "low", "high", "expected"),
     [
         ("knows", 0.81, 0.9, "supported"),
-        ("knows", 0.79, 0.9, "undecided"),
-        ("knows", 0.6, 0.71, "undecided"),
+        ("knows", 0.69, 0.81, "undecided"),
         ("knows", 0.5, 0.69, "contradicted"),
-        ("knows", math.nan, math.nan, "undecided"),
         ("confidently_wrong", 0.11, 0.2, "supported"),
         ("confidently_wrong", 0.05, 0.2, "undecided"),
         ("confidently_wrong", 0.05, 0.1, "contradicted"),
@@ -222,7 +220,6 @@ def test_an_auroc_needs_ten_wrong_predictions_and_ten_right_ones(found):
         ("differs", 0.001, 0.02, "higher"),
         ("differs", -0.02, -0.001, "lower"),
         ("differs", -0.009, 0.01, "no difference"),
-        ("differs", -0.009, 0.02, "undecided"),
         ("differs", math.nan, math.nan, "undecided"),
     ],
 )

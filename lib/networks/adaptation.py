@@ -6,15 +6,13 @@ does the same for any network, and `batch_predictor` uses those of each batch (N
 """
 
 import copy
-from collections.abc import Generator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lib.networks.architectures import STATISTICS_BATCH, Predictor
+from lib.networks.architectures import RESTORED, STATISTICS_BATCH, Predictor
 from lib.networks.net import memory_format
 
 CONSTANT = 1e-6  # a unit with less than this share of its clean variance counts as constant
@@ -25,28 +23,16 @@ Weighted = nn.Conv1d | nn.Conv2d | nn.Linear
 
 
 def adapt(net: nn.Module, images: np.ndarray | Tensor) -> nn.Module:
-    """A copy of `net` whose batch normalisation has the statistics of `images`.
+    """A copy of `net` in eval mode, on its device, whose batch normalisation has the statistics of `images`.
 
     All images pass through the network together, with batch normalisation alone as in training: every layer gets the
     exact mean and unbiased variance over all images, given that the layers before it have theirs. The pass needs memory
     for the largest activations: ResNet-50 about 1 MB an image, VGG-19 (`restore_moments`) about 3 MB.
 
-    Args:
-        images: (n, H, W) uint8, which become (n, 1, H, W) in [0, 1]; or a float tensor as `net` reads it. Use training
-            images under the noise to come, never test images. About 1,000 are enough, 32 help.
-
-    Returns:
-        The copy in eval mode, on the device of `net`.
-
-    Raises:
-        ValueError: if `net` has no batch normalisation with running statistics, or the images have another shape or
-            type or are too few for a variance.
+    `images` are (n, H, W) uint8, which become (n, 1, H, W) in [0, 1], or a float tensor as `net` reads it: training
+    images under the noise to come, never test images. About 1,000 are enough, 32 help. Raises ValueError if `net` has
+    no batch normalisation with running statistics, or the images have another shape or type or are too few.
     """
-    if not _normalisations(net):
-        raise ValueError(
-            f"{_name(net)} has no batch normalisation with running statistics to adapt; restore its moments instead: "
-            "restore_moments(), or statistics='moments' of a sweep"
-        )
     adapted = copy.deepcopy(net).eval()
     momenta = {layer: layer.momentum for layer in _normalisations(adapted)}
     for layer in momenta:
@@ -59,16 +45,11 @@ def adapt(net: nn.Module, images: np.ndarray | Tensor) -> nn.Module:
 
 
 def moments(net: nn.Module, images: np.ndarray | Tensor) -> dict[str, Moments]:
-    """Mean and variance over `images` (as for `adapt`) of the pre-activations of every unit but the logits.
+    """Mean and variance over `images` (as for `adapt`) of the pre-activations of every unit, and of the logits.
 
-    A unit is an output channel of a convolution, over all its places, or an output of a dense layer.
-
-    Returns:
-        layer's name -> mean (units,) and unbiased variance (units,), in the order in which the layers are computed.
-
-    Raises:
-        ValueError: if `net` has no such layer before its last or uses one twice, the images have another shape or
-            type, or they are too few for a variance.
+    A unit is an output channel of a convolution, over all its places, or an output of a dense layer. Layers come by
+    their names, in the order in which they are computed. Raises ValueError if `net` has no such layer or uses one
+    twice, or the images have another shape or type or are too few for a variance.
     """
     net = copy.deepcopy(net).eval()
     names = {layer: name for name, layer in net.named_modules() if isinstance(layer, Weighted)}
@@ -79,33 +60,40 @@ def moments(net: nn.Module, images: np.ndarray | Tensor) -> dict[str, Moments]:
             raise ValueError(f"{_name(net)} uses its layer {names[layer]} twice; allowed is once")
         found[names[layer]] = _moments(layer, output)
 
-    with _hooked(names, note):
-        _forward(net, images)
-    if len(found) < 2:
-        raise ValueError(f"{_name(net)} has no convolution or dense layer before its last, so no moments to restore")
-    return dict(list(found.items())[:-1])
+    for layer in names:
+        layer.register_forward_hook(note)
+    _forward(net, images)
+    return found
 
 
-def restore_moments(net: nn.Module, images: np.ndarray | Tensor, wanted: dict[str, Moments]) -> nn.Module:
+def restore_moments(
+    net: nn.Module, images: np.ndarray | Tensor, wanted: dict[str, Moments], restored: str = "all"
+) -> nn.Module:
     """A copy of `net` whose units have the moments `wanted` on `images`: the control for `adapt`, for any network.
 
     Each unit gets a factor and an offset, layer by layer in one pass, given that the layers before it have theirs. They
     are folded into the layer's weight and bias, so that the copy is as fast as `net`. A unit that is constant on
     `images` gets the offset alone.
 
-    Args:
-        images: as for `adapt`.
-        wanted: `moments(net, clean)`, best of the same images without noise.
-
-    Raises:
-        ValueError: as `moments`, or if a layer's output does not follow its weights (weight standardisation).
+    `images` are as for `adapt`; `wanted` is `moments(net, clean)`, best of the same images without noise; `restored` is
+    one of `RESTORED`, by default every layer's but the last one's. Raises ValueError as `moments` does, if there is no
+    such layer, or if a layer's output does not follow its weights (weight standardisation).
     """
-    restored = copy.deepcopy(net).eval()
-    layers = {restored.get_submodule(name): name for name in wanted}
+    choices = {"first": slice(0, 1), "rest": slice(1, -1), "logits": slice(-1, None)}
+    chosen = list(wanted)[choices.get(restored, slice(0, -1))]
+    if restored not in RESTORED or not chosen or len(wanted) < 2:
+        layers = f"{len(wanted)} convolutions and dense layers"
+        raise ValueError(f"{_name(net)} has {layers}, so no moments {restored!r}; choose from {', '.join(RESTORED)}")
+    fitted = copy.deepcopy(net).eval()
+    layers = {fitted.get_submodule(name): name for name in chosen}
 
     def restore(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         mean, variance = _moments(layer, output)
         wanted_mean, wanted_variance = (values.to(mean) for values in wanted[layers[layer]])
+        if restored == "variances":
+            wanted_mean = mean
+        if restored in ("means", "logits"):
+            wanted_variance = variance
         constant = (variance <= CONSTANT * wanted_variance) | (variance == 0)
         factor = torch.where(constant, 1, wanted_variance / variance).sqrt()
         offset = wanted_mean - factor * mean
@@ -119,23 +107,21 @@ def restore_moments(net: nn.Module, images: np.ndarray | Tensor, wanted: dict[st
             raise ValueError(f"the output of {layers[layer]} ({type(layer).__name__}) does not follow its weights")
         return output
 
-    with _hooked(layers, restore):
-        _forward(restored, images)
-    return restored
+    hooks = [layer.register_forward_hook(restore) for layer in layers]
+    _forward(fitted, images)
+    for hook in hooks:
+        hook.remove()
+    return fitted
 
 
 def batch_predictor(net: nn.Module) -> Predictor:
     """A function from images (n, H, W) uint8 to class probabilities (n, 10) by the statistics of each batch.
 
-    Batches are `STATISTICS_BATCH` images in their order; the last one may be smaller.
-
-    Raises:
-        ValueError: if `net` has no batch normalisation; the function itself if the last batch is too small.
+    Batches are `STATISTICS_BATCH` images in their order; the last one may be smaller. Raises ValueError if `net` has no
+    batch normalisation, and the function itself if the last batch is too small.
     """
     by_batch = copy.deepcopy(net).eval()
-    if not (layers := _normalisations(by_batch)):
-        raise ValueError(f"{_name(net)} has no batch normalisation, so no statistics of a batch")
-    for layer in layers:
+    for layer in _normalisations(by_batch):
         layer.track_running_stats = False
         layer.running_mean = layer.running_var = None
 
@@ -148,7 +134,13 @@ def batch_predictor(net: nn.Module) -> Predictor:
 
 
 def _normalisations(net: nn.Module) -> list[nn.Module]:
-    return [layer for layer in net.modules() if isinstance(layer, BatchNorm) and layer.running_mean is not None]
+    found = [layer for layer in net.modules() if isinstance(layer, BatchNorm) and layer.running_mean is not None]
+    if not found:
+        raise ValueError(
+            f"{_name(net)} has no batch normalisation with running statistics to adapt; restore its moments instead: "
+            "restore_moments(), or statistics='moments' of a sweep"
+        )
+    return found
 
 
 def _name(net: nn.Module) -> str:
@@ -175,16 +167,6 @@ def _forward(net: nn.Module, images: np.ndarray | Tensor) -> Tensor:
         raise ValueError(f"{len(images)} images are too few for the variance of a channel ({error})") from None
     finally:
         net.to(own)
-
-
-@contextmanager
-def _hooked(layers, hook) -> Generator[None]:
-    handles = [layer.register_forward_hook(hook) for layer in layers]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _moments(layer: nn.Module, output: Tensor) -> Moments:

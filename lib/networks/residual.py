@@ -29,17 +29,14 @@ class Block(nn.Module):
 
 
 class PreActivationBlock(nn.Module):
-    """Normalisation and ReLU first, nothing behind the addition (He et al. 2016b, Figure 4 (e)).
-
-    A projection reads what they give, a shortcut without one what came in, as in its authors' code.
-    """
+    """Normalisation and ReLU first, nothing behind the addition (He et al. 2016b, Figure 4 (e))."""
 
     def __init__(self, activation: nn.Module, branch: nn.Module, shortcut: nn.Module):
         super().__init__()
         self.activation, self.branch, self.shortcut = activation, branch, shortcut
 
     def forward(self, images: Tensor) -> Tensor:
-        active = self.activation(images)
+        active = self.activation(images)  # what a projection reads, as in the authors' code
         return self.branch(active) + self.shortcut(images if isinstance(self.shortcut, nn.Identity) else active)
 
 
@@ -79,7 +76,7 @@ def _layers(variant: Variant) -> Iterator[nn.Module]:
             block, before = _block(variant, before, channels * 2**stage, stride, first=stage == number == 0)
             yield block
     if variant.skips == "preact":
-        yield _activation(variant, before)
+        yield nn.Sequential(_norm(variant, before), nn.ReLU())
     yield from (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, CLASSES))
 
 
@@ -97,8 +94,8 @@ def _block(variant: Variant, before: int, channels: int, stride: int, first: boo
     if stride > 1 or before != after:
         projection = _convolution(variant, before, after, 1, stride)
         shortcut = projection if preact else nn.Sequential(projection, _norm(variant, after))
-    if preact:
-        activation = nn.Identity() if first else _activation(variant, before)
+    if preact:  # its activation is not in place: the shortcut reads the same images
+        activation = nn.Identity() if first else nn.Sequential(_norm(variant, before), nn.ReLU())
         return PreActivationBlock(activation, branch[:-1], shortcut), after
     return Block(branch, None if variant.skips == "none" else shortcut), after
 
@@ -112,8 +109,3 @@ def _norm(variant: Variant, channels: int) -> nn.Module:
     if variant.norm in ("group", "layer"):
         return nn.GroupNorm(32 if variant.norm == "group" else 1, channels)
     return nn.BatchNorm2d(channels) if variant.norm else nn.Identity()
-
-
-def _activation(variant: Variant, channels: int) -> nn.Module:
-    """Not in place: the shortcut reads the same images."""
-    return nn.Sequential(_norm(variant, channels), nn.ReLU())

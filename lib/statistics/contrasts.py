@@ -4,7 +4,7 @@ A number of a training (an area under a curve, an accuracy) varies from training
 varies is estimated for each family of networks (the mean square within groups of a one-way analysis of variance), from
 all trainings of the family that are recorded, whichever of them are shown. A network that varies more than its family
 keeps its own variance: the pooled one alone tells equal networks apart too often (`tests/test_contrasts.py`). The test
-images are the same for every training; these intervals do not say what other images would give.
+images are the same for every training: these intervals do not say what other images would give.
 """
 
 import math
@@ -153,8 +153,7 @@ def estimate(trainings: Trainings, score: Score, weights: Weights) -> Estimate:
 
 def need(trainings: Trainings, models: Iterable[str]) -> None:
     """Raises ValueError if a network is not among those shown; it names those that are."""
-    missing = [model for model in models if model not in trainings.models]
-    if missing:
+    if missing := [model for model in models if model not in trainings.models]:
         raise ValueError(f"this needs {', '.join(missing)}; recorded are {', '.join(trainings.models)}")
 
 
@@ -168,38 +167,21 @@ def mean_of(values: np.ndarray, trainings: Mapping[str, int] | None = None) -> E
 def contrasts(
     trainings: Trainings, questions: Mapping[str, Weights], scores: Mapping[str, Score], together: Mapping[str, int]
 ) -> pd.DataFrame:
-    """Each contrast by each score, a row each.
+    """Each contrast (name -> weights) by each score (name -> score), a row each.
 
-    Args:
-        questions: name -> the weights of its networks.
-        scores: name -> score, such as one for each noise.
-        together: name of a score -> the number of scores whose intervals hold together with 95 % (Bonferroni).
-
-    Returns:
-        Columns: question, score, estimate, error, freedom, low, high, trainings (the fewest of a network), verdict.
-        The estimate is nan if a network has no training, the ends if one has a single training.
+    Columns: question, score, estimate, error, freedom, low, high, trainings (the fewest of a network), verdict. The
+    estimate is nan if a network has no training, the ends if one has a single training. `together`: name of a score ->
+    the number of scores whose intervals hold together with 95 % (Bonferroni).
     """
     rows = []
     for name, score in scores.items():
         found, _ = spread(trainings, score)
+        counts = dict(zip(found.models, found.trainings.tolist(), strict=True))
         for question, weights in questions.items():
-            counts = [dict(zip(found.models, found.trainings, strict=True)).get(model, 0) for model in weights]
-            value, error, freedom = found.contrast(weights) if min(counts) else (math.nan, math.nan, 0.0)
-            own = Estimate(float(value), float(error), float(freedom))
-            low, high = own.ends(0.025 / together.get(name, 1))
-            rows.append(
-                (
-                    question,
-                    name,
-                    own.value,
-                    own.error,
-                    own.freedom,
-                    low,
-                    high,
-                    int(min(counts)),
-                    verdict(low, high, MARGIN),
-                )
-            )
+            fewest = min(counts.get(model, 0) for model in weights)
+            value, error, freedom = map(float, found.contrast(weights) if fewest else (math.nan, math.nan, 0.0))
+            low, high = Estimate(value, error, freedom).ends(0.025 / together.get(name, 1))
+            rows.append((question, name, value, error, freedom, low, high, fewest, verdict(low, high, MARGIN)))
     columns = ["question", "score", "estimate", "error", "freedom", "low", "high", "trainings", "verdict"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -221,26 +203,18 @@ def mean_curves(trainings: Trainings) -> pd.DataFrame:
     for model in trainings.models:
         mean, error, freedom = found.contrast({model: 1})  # (columns,)
         half = error * t.isf(0.025, np.where(freedom > 0, freedom, np.nan))
-        table = trainings.curves.columns.to_frame(index=False).assign(
-            model=model,
-            trainings=int(found.trainings[found.models.index(model)]),
-            mean=mean,
-            low=np.maximum(mean - half, 0),
-            high=np.minimum(mean + half, 100),
-        )
-        tables.append(table)
+        ends = {"mean": mean, "low": np.maximum(mean - half, 0), "high": np.minimum(mean + half, 100)}
+        count = int(found.trainings[found.models.index(model)])
+        tables.append(trainings.curves.columns.to_frame(index=False).assign(model=model, trainings=count, **ends))
     columns = ["noise", "model", "attacks", "trainings", "mean", "low", "high"]
     return pd.concat(tables, ignore_index=True)[columns]
 
 
 def pairs(trainings: Trainings, scores: Mapping[str, Score]) -> pd.DataFrame:
-    """Every network minus every one before it, by each score.
+    """Every network minus every one before it: score, first, second, gain (second minus first), low, high, verdict.
 
     The intervals of all pairs by one score hold together with 95 %: Tukey and Kramer's, with each pair's own error and
     degrees of freedom (Games and Howell). A network with one training is compared with no other.
-
-    Returns:
-        Columns: score, first, second, gain (second minus first), low, high, verdict.
     """
     rows = []
     for name, score in scores.items():
@@ -256,11 +230,8 @@ def pairs(trainings: Trainings, scores: Mapping[str, Score]) -> pd.DataFrame:
 def ranking(trainings: Trainings, apart: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
     """The networks by their mean score, the best first: score, model, rank, best, worst.
 
-    The rank can be any from `best` to `worst`: below all networks that are surely higher, above all surely lower.
-
-    Args:
-        apart: `pairs`.
-        means: `means` of the same scores.
+    The rank can be any from `best` to `worst`: below all networks that are surely higher by `apart` (`pairs`), above
+    all that are surely lower.
     """
     rows = []
     for score, order in means.groupby("score", sort=False):
@@ -274,11 +245,9 @@ def ranking(trainings: Trainings, apart: pd.DataFrame, means: pd.DataFrame) -> p
 
 
 def trainings_needed(difference: float, deviation: float, power: float = 0.8) -> int:
-    """The trainings of each of two networks that tell a difference apart with this power, at 95 %.
+    """The trainings of each of two networks that tell a difference (points, not 0) apart with this power, at 95 %.
 
-    Args:
-        difference: points, not 0.
-        deviation: the standard deviation between trainings of one network, points.
+    `deviation` is the standard deviation between trainings of one network, points.
     """
     from statsmodels.stats.power import TTestIndPower  # slow to import
 

@@ -49,7 +49,7 @@ class Rule(Callback):
     def before_train(self):
         recipe, done = self.recipe, self.state["batch"]
         order = torch.randperm(recipe.train_images, generator=torch.Generator().manual_seed(self.stream())).tolist()
-        self.dls.train.order = order[done * recipe.batch_size :]
+        self.dls.train.get_idxs = lambda: order[done * recipe.batch_size :]
         what = f"{recipe.model} epoch {len(self.state['epochs']) + 1} of at most {recipe.max_epochs}"
         self.bar = progress_bar(-(-recipe.train_images // recipe.batch_size), what, "batch", done=done)
         self.started = self.shown = time.monotonic()

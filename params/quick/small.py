@@ -3,6 +3,7 @@
 Everything else of the copy is as it is here: notebooks, declarations, rules. Its numbers mean nothing.
 """
 
+import re
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -27,7 +28,9 @@ def _default(kind: type[BaseModel], **values: Any) -> None:
 
 _default(parameters.Gallery, images=IMAGES, train_images=200)
 
-from lib.networks import HIDDEN, NETS  # noqa: E402
+from lib.networks import DENSE, HIDDEN, NETS  # noqa: E402
+from lib.networks.architectures import fully_connected  # noqa: E402
+from lib.store.files import ROOT  # noqa: E402
 
 
 def _tiny(norm: bool) -> Any:
@@ -38,11 +41,12 @@ def _tiny(norm: bool) -> Any:
     return nn.Sequential(*first, nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(128, 10))
 
 
-for _name in NETS:  # names and recipes stay
-    if _name in HIDDEN:
-        NETS[_name] = partial(NETS["fc98"].func, 16)
-    elif not _name.startswith("fc") and _name != "cnn":
-        NETS[_name] = partial(_tiny, "nobn" not in _name and _name != "vgg19")
+_declared = "".join(path.read_text() for path in (ROOT / "params" / "experiments").glob("*.yaml"))
+for _name in {*NETS, *re.findall(r"timm:\w+", _declared)}:  # names and recipes stay
+    if _name in (*HIDDEN, *DENSE):
+        NETS[_name] = partial(fully_connected, 16, **getattr(NETS[_name], "keywords", {}))
+    elif _name not in ("cnn", "fc_rgb"):
+        NETS[_name] = partial(_tiny, not re.search("_(nobn|gn|ln)$|^vgg19$", _name))
 
 from lib.training.recipe import Recipe  # noqa: E402
 
