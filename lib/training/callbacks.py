@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from fastai.callback.core import Callback, CancelFitException
-from fastai.learner import Recorder
+from fastai.learner import AvgSmoothLoss, Recorder
 from torch import Tensor
 
 from lib.store.files import write_atomically
@@ -15,6 +15,13 @@ from lib.training.recipe import Recipe
 
 CHECKPOINT_SECONDS = 60
 SHOWN_SECONDS = 1  # between two losses beside the bar
+
+
+class Uncounted(AvgSmoothLoss):
+    """In place of fastai's smoothed loss, which is not shown: its reading would make a GPU wait for every batch."""
+
+    def accumulate(self, learn: object) -> None:
+        self.count += 1
 
 
 class Rule(Callback):

@@ -19,7 +19,7 @@ from lib import networks
 from lib.store import data
 from lib.store.files import ROOT, file_hash, lock, provenance, read_arrays, recipe_hash, write_atomically
 from lib.store.parts import kept_record, weights_hash
-from lib.training.callbacks import Rule
+from lib.training.callbacks import Rule, Uncounted
 from lib.training.recipe import Recipe
 from lib.training.rehearsal import rehearse
 
@@ -138,7 +138,7 @@ def _fit(recipe: Recipe, checkpoint: Path) -> tuple[networks.Net, dict]:
     torchs = {"sgd": partial(torch.optim.SGD, momentum=recipe.momentum), "adam": torch.optim.Adam}[recipe.optimizer]
     optimizer = partial(OptimWrapper, opt=torchs)  # its learning rate is set before each epoch
     learner = Learner(loaders, net, loss_func=CrossEntropyLossFlat(), opt_func=optimizer, metrics=accuracy)
-    learner.recorder.add_time = False
+    learner.recorder.add_time, learner.recorder.smooth_loss = False, Uncounted()
     learner.create_opt()
     state: dict[str, Any] = {"epochs": [], "losses": [], "batch": 0, "seconds": 0.0}
     if checkpoint.is_file():
