@@ -33,8 +33,13 @@ def adapt(net: nn.Module, images: np.ndarray | Tensor) -> nn.Module:
     images under the noise to come, never test images. About 1,000 are enough, 32 help. Raises ValueError if `net` has
     no batch normalisation with running statistics, or the images have another shape or type or are too few.
     """
+    if not normalisations(net):
+        raise ValueError(
+            f"{_name(net)} has no batch normalisation with running statistics to adapt; restore its moments instead: "
+            "restore_moments(), or statistics='moments' of a sweep"
+        )
     adapted = copy.deepcopy(net).eval()
-    momenta = {layer: layer.momentum for layer in _normalisations(adapted)}
+    momenta = {layer: layer.momentum for layer in normalisations(adapted)}
     for layer in momenta:
         layer.reset_running_stats()
         layer.momentum, layer.training = None, True
@@ -121,7 +126,9 @@ def batch_predictor(net: nn.Module) -> Predictor:
     batch normalisation, and the function itself if the last batch is too small.
     """
     by_batch = copy.deepcopy(net).eval()
-    for layer in _normalisations(by_batch):
+    if not (layers := normalisations(by_batch)):
+        raise ValueError(f"{_name(net)} has no batch normalisation, so no statistics of a batch")
+    for layer in layers:
         layer.track_running_stats = False
         layer.running_mean = layer.running_var = None
 
@@ -133,14 +140,9 @@ def batch_predictor(net: nn.Module) -> Predictor:
     return probabilities
 
 
-def _normalisations(net: nn.Module) -> list[nn.Module]:
-    found = [layer for layer in net.modules() if isinstance(layer, BatchNorm) and layer.running_mean is not None]
-    if not found:
-        raise ValueError(
-            f"{_name(net)} has no batch normalisation with running statistics to adapt; restore its moments instead: "
-            "restore_moments(), or statistics='moments' of a sweep"
-        )
-    return found
+def normalisations(net: nn.Module) -> list[nn.Module]:
+    """The layers of batch normalisation with running statistics, which `adapt` re-estimates."""
+    return [layer for layer in net.modules() if isinstance(layer, BatchNorm) and layer.running_mean is not None]
 
 
 def _name(net: nn.Module) -> str:
