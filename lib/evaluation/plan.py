@@ -1,7 +1,7 @@
 """What a sweep is to measure (section 3.4), cut into the parts that lie in one file each."""
 
 from collections.abc import Collection
-from itertools import count, pairwise
+from itertools import chain, count, pairwise, product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from lib import networks
-from lib.networks import ENGINES, STATISTICS_BATCH, Known
+from lib.networks import ENGINES, RESTORED, STATISTICS_BATCH, Known
 from lib.noise import NOISES, SOURCES, Noise, deciding, default_c, find, perturb_and_count, white_to_black
 from lib.paper import LEVELS, PAPER_NOISES
 from lib.store.data import KnownSet
@@ -20,6 +20,11 @@ from lib.store.parts import Part
 CLEAN = "none"  # the noise of level 0, which is measured once
 WHITE = "white_to_black"  # the noise whose threshold may be chosen
 USUAL_NOISES = tuple(noise for noise in NOISES if noise in PAPER_NOISES)  # of a sweep that names none, in its order
+# Where the mean and variance of activations come from: batch normalisation's running averages of the training; each
+# batch; training images under the same noise and level (`networks.adapt`); those, for every layer (`restore_moments`).
+STATISTICS = ("frozen", "batch", "adapted", "moments")
+SAME, MIXTURE = "same", "mixture"  # what statistics are adapted to: the noise they are used on, or all at all levels
+MIXED_LEVELS = (0, 10, 20, 50, 100, 150, 200)
 # What the paper leaves open about an attack, and the data set, each as a recipe means it that does not name it:
 # whatever `Plan` takes by default, a file that is recorded keeps its meaning.
 UNNAMED: dict[str, Any] = {
@@ -29,25 +34,26 @@ UNNAMED: dict[str, Any] = {
     "white_above": 0,
     "dataset": "mnist",
     "statistics": "frozen",
+    "adapted_to": SAME,
+    "restored": "all",
 }
-# Where the mean and variance of activations come from: batch normalisation's running averages of the training; each
-# batch; training images under the same noise and level (`networks.adapt`); those, for every layer (`restore_moments`).
-STATISTICS = ("frozen", "batch", "adapted", "moments")
 
 
-def _one_of(what: str, choices: Collection[str]) -> AfterValidator:
+def _one_of(what: str, *choices: Collection[str]) -> AfterValidator:
     """Checks that a value is among the choices, which the error lists."""
 
     def check(value: str) -> str:
-        if value not in choices:
-            raise ValueError(f"unknown {what} {value!r}; choose from {', '.join(choices)}")
+        if not any(value in some for some in choices):
+            raise ValueError(f"unknown {what} {value!r}; choose from {', '.join(chain(*choices))}")
         return value
 
     return AfterValidator(check)
 
 
 Source = Annotated[str, _one_of("source", SOURCES)]
-Statistics = Annotated[str, _one_of("statistics", STATISTICS)]
+StatisticsKind = Annotated[str, _one_of("statistics", STATISTICS)]
+AdaptedTo = Annotated[str, _one_of("adapted_to", (SAME, MIXTURE), NOISES)]
+Restored = Annotated[str, _one_of("restored", RESTORED)]
 Engine = Annotated[str, _one_of("engine", ENGINES)]
 Noises = Annotated[
     list[str],
@@ -76,8 +82,10 @@ class Plan(BaseModel):
     source: Source = "clean"  # the image that says which pixels are eligible and how bright: before all attacks, or now
     space: Literal[28, 56] = 28  # pixels a side where the noise falls: before or after the upscaling
     white_above: int = Field(0, ge=0, le=254)  # White to Black takes b > this; the paper tried 100 before
-    statistics: Statistics = "frozen"
+    statistics: StatisticsKind = "frozen"
     adapted_on: int = Field(1_000, ge=1, le=5_000)  # training images, for statistics "adapted" and "moments"
+    adapted_to: AdaptedTo = SAME  # the noise on them at the level that is evaluated, or MIXTURE
+    restored: Restored = "all"  # for statistics "moments"
     engine: Engine = "auto"  # OpenVINO cannot compute statistics: torch for all but frozen ones
     bfloat16: bool = False
     outputs: Path = Path("outputs")  # from the repository's root
@@ -121,7 +129,7 @@ class Plan(BaseModel):
         """The part of this plan that one file holds, of its first draw by default; `CLEAN`: the images as they are."""
         draw = (self.draw or 0) if draw is None else draw
         recipe = {"noise": noise, "images": self.images, "bfloat16": self.bfloat16}
-        recipe |= self._reading(noise) | self._statistics()
+        recipe |= self._reading(noise) | self._statistics(noise)
         if noise == CLEAN:
             return SweepPart(self.folder, recipe | {"levels": [0]})
         attacked = [level for level in self.levels if level > 0]
@@ -142,13 +150,16 @@ class Plan(BaseModel):
             return chosen
         return chosen | dict(zip(("replacement", "source"), drawn, strict=True))
 
-    def _statistics(self) -> dict:
-        """What of the statistics is not `UNNAMED`."""
+    def _statistics(self, noise: str = "") -> dict:
+        """What of the statistics is not `UNNAMED`; those adapted to this noise at this level are the same."""
         if self.statistics == UNNAMED["statistics"]:
             return {}
         if self.statistics == "batch":
             return {"batch_statistics": STATISTICS_BATCH}
-        return {"statistics": self.statistics, "adapted_on": self.adapted_on}
+        same = self.adapted_to == noise or (noise == CLEAN and self.adapted_to != MIXTURE)
+        chosen = {"adapted_to": SAME if same else self.adapted_to, "restored": self.restored}
+        named = {name: value for name, value in chosen.items() if value != UNNAMED[name]}
+        return {"statistics": self.statistics, "adapted_on": self.adapted_on} | named
 
     def recorded_draws(self) -> int:
         """How many draws, counted from 0, are on disk for all the noises."""
@@ -188,6 +199,24 @@ class SweepPart(Part):
         A random sample by the part's draw, 0 for the clean images; a smaller sample is the start of a larger one.
         """
         return np.random.default_rng(self.recipe.get("draw", 0)).permutation(number)[: self.recipe["adapted_on"]]
+
+    def adapting(self, images: np.ndarray, index: np.ndarray, level: int) -> np.ndarray:
+        """The images (n, H, W) from which the statistics for this level are estimated, under their noise.
+
+        A mixture deals the images out to the paper's noises at `MIXED_LEVELS` in turn; noises other than this part's
+        are those of the default plan.
+        """
+        wanted, draw = self.recipe.get("adapted_to", SAME), self.recipe.get("draw", 0)
+        if wanted == SAME:
+            return self.attack(images, index, [level])[0][0]
+        usual = Plan(model="fc", draw=draw)
+        mixed = product(USUAL_NOISES, MIXED_LEVELS) if wanted == MIXTURE else [(wanted, level)]
+        dealt = list(mixed)
+        noisy = np.empty_like(images)
+        for place, (noise, attacks) in enumerate(dealt):
+            share = slice(place, None, len(dealt))
+            noisy[share] = usual.part(noise).attack(images[share], index[share], [attacks])[0][0]
+        return noisy
 
     @property
     def drawing(self) -> tuple[bool, str]:

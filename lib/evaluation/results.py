@@ -19,7 +19,17 @@ from lib.store.files import OUTPUTS, lock, may_write, visible, write_derived
 from lib.store.parts import weights_hash
 
 COUNTS = (2_000, 10_000)  # the test images, counted from the first, of the accuracies that are published
-READING = ["replacement", "source", "white_above", "space", "statistics", "adapted_on", "bfloat16"]
+READING = [
+    "replacement",
+    "source",
+    "white_above",
+    "space",
+    "statistics",
+    "adapted_on",
+    "adapted_to",
+    "restored",
+    "bfloat16",
+]
 KEYS = ["model", "seed", "dataset", *READING, "noise", "c", "attacks", "draw", "images"]
 COLUMNS = ["model", "recipe", *KEYS[1:], "correct", "pixels_altered"]  # described in outputs/README.md
 
@@ -124,6 +134,8 @@ def about(record: dict) -> dict:
         "space": recipe["space"],
         "statistics": part.statistics,
         "adapted_on": recipe.get("adapted_on", np.nan),
+        "adapted_to": recipe["adapted_to"] if "adapted_on" in recipe else None,
+        "restored": recipe["restored"] if part.statistics == "moments" else None,
         "bfloat16": recipe.get("bfloat16", False),
         "noise": recipe["noise"],
         "c": recipe.get("c"),
