@@ -22,7 +22,7 @@ from lib.evaluation.plan import Plan, SweepPart
 from lib.evaluation.sweep import TOLERANCE
 from lib.paper import PAPER_NOISES
 from lib.store import data, parts
-from lib.store.files import OUTPUTS, read_arrays, write_arrays
+from lib.store.files import OUTPUTS, read_arrays, sampling, write_arrays
 
 PASSES = 30
 RATE = 0.5  # share of the features that a pass drops
@@ -202,12 +202,12 @@ def record(model: str, outputs: Path = OUTPUTS, images: int = 2_000, recompute: 
 
 
 def _check(part: Doubts, cut: Cut) -> int:
-    """Recompute a random sample of a recorded file from the weights, and return the number of predictions.
+    """Recompute a sample of a recorded file from the weights, and return the number of predictions.
 
     Raises:
         ValueError: if one differs by more than rounding.
     """
-    index = np.random.default_rng().integers(part.recipe["images"], size=CHECKED_IMAGES)
+    index = sampling(part.path).integers(part.recipe["images"], size=CHECKED_IMAGES)
     recorded = {name: values[:, index].ravel() for name, values in part.read().items()}
     plain, passes = cut.evaluate(part.attacked(index).reshape(-1, 28, 28))
     found = doubts(plain, passes)
