@@ -1,18 +1,24 @@
 """Recorded results stand up to the checks, and a forgery of each kind does not."""
 
+import base64
 import hashlib
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pictures
 import pytest
+from PIL import Image
 
 from lib.experiments import audit
 from lib.experiments.checks import CHECKS
-from lib.store.files import OUTPUTS, read_arrays, write_arrays
+from lib.store.files import OUTPUTS, ROOT, read_arrays, write_arrays
 
 COPIED = [  # a few trainings, with and without weights: FC with its bundle, attacks and dropout, and another one swept
     *("weights/fc-seed0.*", "weights/fc-seed1.json", "predictions/fc-seed1/*", "readings/matrix/fc-seed0.npz"),
@@ -100,9 +106,9 @@ def more_accurate(record: dict, arrays: Arrays) -> None:
     )
 
 
-def every(change: Callable[[np.ndarray], object]) -> Callable[[dict, Arrays], None]:
-    """Of all arrays of a bundle, or of the predictions of a file."""
-    return lambda record, arrays: [change(array) for array in arrays.values()] and None
+def in_bundle(record: dict, arrays: Arrays) -> None:
+    for array in arrays.values():
+        other(array, at_random(array.shape, 20))
 
 
 def epoch(**values) -> Callable[[dict, Arrays], None]:
@@ -149,7 +155,7 @@ FORGERIES = {  # what is forged -> where, how, and the check that finds it
     "pixels attacked": (f"{SWEPT}/edge*", scaled("attacked", 0.9), "pixels"),
     "pixels altered": (f"{SWEPT}/random*", scaled("altered", 0.9), "pixels"),
     "pixels of a bundle": ("readings/matrix/*", altered_in_bundle, "pixels"),
-    "classes of a bundle": ("readings/matrix/*", every(lambda a: other(a, at_random(a.shape, 20))), "same_images"),
+    "classes of a bundle": ("readings/matrix/*", in_bundle, "same_images"),
     "weights of a file": (f"{SWEPT}/white*", sets(weights="0123456789abcdef"), "names"),
     "seed of a file": (f"{SWEPT}/white*", sets(train_seed=2), "names"),
     "weights of a record": (ONE, sets(weights="0123456789abcdef"), "names"),
@@ -195,3 +201,49 @@ def test_a_forgery_is_found(few, tmp_path, forgery):
     (outputs / "SHA256SUMS").write_text(listed)
     problems = list(CHECKS[check](outputs))
     assert any(word in problem for problem in problems for word in (found[0].stem, found[0].parent.name)), problems
+
+
+FORGED_PICTURES = {
+    "a number": lambda pixels: pixels.__setitem__((slice(20, 32), slice(20, 28), slice(3)), 128),
+    "a line": lambda pixels: pixels.__setitem__((slice(200, 202), slice(None), slice(3)), 0),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGED_PICTURES)
+@pytest.mark.parametrize("name", ["depth", "architectures"])
+def test_a_forged_figure_is_found_and_rounding_is_not(tmp_path, name, forgery):
+    path = OUTPUTS / "figures" / f"{name}.png"
+    pixels = np.array(Image.open(path).convert("RGBA"))
+    forged, rounded = pixels.copy(), np.clip(pixels + RANDOM.integers(-3, 4, pixels.shape), 0, 255).astype(np.uint8)
+    FORGED_PICTURES[forgery](forged)
+    for content, wrong in ((rounded, False), (forged, True)):
+        (tmp_path / "before").mkdir(exist_ok=True)
+        (tmp_path / "after").mkdir(exist_ok=True)
+        Image.fromarray(content).save(tmp_path / "before" / path.name)
+        shutil.copy(path, tmp_path / "after")
+        assert bool(pictures.main(tmp_path / "before", tmp_path / "after")) == wrong
+        assert (tmp_path / "after" / path.name).read_bytes() == (tmp_path / "before" / path.name).read_bytes()
+        shown = [
+            [{"data": {"image/png": base64.b64encode(file.read_bytes()).decode()}}]
+            for file in (tmp_path / "before" / path.name, path)
+        ]
+        assert pictures.unlike(*shown) == wrong
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wrong"), [("M 1.2500", "M 1.2501", False), ("L 90.5", "L 97.5", True), ("ours", "0urs", True)]
+)
+def test_a_forged_drawing_is_found_and_rounding_is_not(old, new, wrong):
+    svg = "<svg><path d='M 1.2500 2.5 L 90.5 3.0'/><text>ours</text></svg>"
+    assert pictures.differ(svg.encode(), svg.replace(old, new).encode()) == wrong
+
+
+def test_the_page_is_made_of_the_executed_notebook(tmp_path):
+    shutil.copy(OUTPUTS / "paper.ipynb", tmp_path)
+    run = subprocess.run(
+        [ROOT / "workflow" / "page", tmp_path / "paper.ipynb"],
+        cwd=ROOT,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+    )
+    assert run.returncode == 0
+    assert (tmp_path / "paper.html").read_bytes() == (OUTPUTS / "paper.html").read_bytes()
