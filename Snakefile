@@ -20,7 +20,7 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # pa
 
 from lib import networks
 from lib.adversarial.runs import AttackPlan
-from lib.experiments import augmentation
+from lib.experiments import augmentation, drift
 from lib.experiments.declaration import packaged
 from lib.evaluation.plan import CLEAN, Plan
 from lib.store.files import ROOT
@@ -88,6 +88,7 @@ for experiment in packaged().values():
     for recipe in experiment.trainings():
         bundle = experiment.bundle_path(recipe)
         paths = [bundle] if bundle else [part.path for part in experiment.parts(recipe)]
+        paths += [drift.path(recipe)] if experiment.drift else []
         files = [path for path in (str(path.relative_to(ROOT)) for path in paths) if path not in MADE]
         MADE |= set(files)
         if files:

@@ -7,9 +7,11 @@ from torch import nn
 from torch.nn import functional
 
 from lib import networks
-from lib.evaluation.plan import CLEAN, Plan
+from lib.evaluation.plan import CLEAN, USUAL_NOISES, Plan
 from lib.evaluation.sweep import Predictions, sweep
-from lib.networks import adapt, as_read, batch_predictor, moments, restore_moments
+from lib.experiments import mnist_c
+from lib.experiments.drift import drift
+from lib.networks import RESTORED, adapt, as_read, batch_predictor, moments, restore_moments
 from lib.noise import perturb
 from lib.store import data
 
@@ -72,25 +74,75 @@ def test_restored_moments_are_those_of_clean_images(model):
     wanted, moved = moments(net, CLEAN_IMAGES), moments(net, NOISY)
     restored = restore_moments(net, NOISY, wanted)
     found = moments(restored, NOISY)
-    assert found.keys() == wanted.keys()
-    for name, (mean, variance) in found.items():
+    layers = [name for name, layer in net.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    assert list(found) == list(wanted) == layers
+    for name in layers[:-1]:  # the logits stay
+        mean, variance = found[name]
         scale = wanted[name][1].sqrt().max() + wanted[name][0].abs().max()
         alive = moved[name][1] > 1e-3 * moved[name][1].max()
         assert (mean - wanted[name][0]).abs().max() < 1e-2 * scale
         assert (variance.sqrt() - wanted[name][1].sqrt()).abs()[alive].max() < 2e-2 * scale
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items()), "the network stays"
-    layers = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
-    assert len(wanted) == len(layers) - 1, "the logits stay"
 
 
-def test_moments_of_a_dense_layer_by_hand():
+@pytest.mark.parametrize("restored", RESTORED)
+def test_moments_of_a_dense_layer_by_hand(restored):
     net = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)).eval()
     clean, noisy = np.random.default_rng(0).integers(0, 256, (2, 50, 2, 2)).astype(np.uint8)
     noisy[:, 0, 0] = 255
     before, after = (net[:2](as_read(images)) for images in (clean, noisy))
-    hidden = (after - after.mean(0)) / after.std(0) * before.std(0) + before.mean(0)
-    found = restore_moments(net, noisy, moments(net, clean))
-    torch.testing.assert_close(found(as_read(noisy)), net[3](hidden.relu()), rtol=1e-4, atol=1e-5)
+    mean = before.mean(0) if restored in ("all", "first", "means") else after.mean(0)
+    deviation = before.std(0) if restored in ("all", "first", "variances") else after.std(0)
+    expected = net[3](((after - after.mean(0)) / after.std(0) * deviation + mean).relu())
+    if restored == "logits":
+        expected += net(as_read(clean)).mean(0) - net(as_read(noisy)).mean(0)
+    wanted = moments(net, clean)
+    if restored == "rest":  # between the first and the last layer there is none
+        with pytest.raises(ValueError, match="no moments 'rest'"):
+            restore_moments(net, noisy, wanted, restored)
+    else:
+        found = restore_moments(net, noisy, wanted, restored)(as_read(noisy))
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_drift_by_hand():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)).eval()
+    clean, noisy = np.random.default_rng(0).integers(0, 256, (2, 50, 2, 2)).astype(np.uint8)
+    assert drift(net, clean, clean) == {"shift": 0, "scale": 0, "margin": 1}
+    before, after = (net[:2](as_read(images)).detach().numpy() for images in (clean, noisy // 2))
+    ratio = after.std(0) / before.std(0)
+    gaps = [np.abs(np.diff(net(as_read(images)).detach().numpy())).mean() for images in (noisy // 2, clean)]
+    expected = {
+        "shift": np.sqrt((((after.mean(0) - before.mean(0)) / before.std(0, ddof=1)) ** 2).mean()),
+        "scale": np.sqrt((np.log(ratio) ** 2).mean()),
+        "margin": gaps[0] / gaps[1],
+    }
+    assert drift(net, clean, noisy // 2) == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_corruptions_of_mnist_c_are_as_published():
+    grey, random = np.full((50, 28, 28), 128, np.uint8), np.random.default_rng(0)
+    impulse = mnist_c.impulse_noise(grey, random)
+    shares = [(impulse == value).mean() for value in (0, 255)]
+    assert shares == pytest.approx([0.085, 0.085], abs=0.01) and set(np.unique(impulse)) == {0, 128, 255}
+    shot, rate = mnist_c.shot_noise(grey, random), 3 * 128 / 255
+    assert {int(255 * count / 3) for count in range(4)} == set(np.unique(shot))
+    for count in (0, 1, 2):
+        expected = rate**count * np.exp(-rate) / (1, 1, 2)[count]
+        assert (shot == int(255 * count / 3)).mean() == pytest.approx(expected, abs=0.01)
+    assert not mnist_c.shot_noise(np.zeros_like(grey), random).any()
+
+
+def test_a_mixture_deals_the_images_out_to_all_noises_and_levels():
+    part = Plan(model="fc", statistics="adapted", adapted_to="mixture").part("black_to_white")
+    digits, index = data.load().train_images[:280], np.arange(280)
+    mixed = part.adapting(digits, index, 50)
+    clean = np.flatnonzero((mixed == digits).all(axis=(1, 2)))
+    assert set(range(0, 280, 7)) <= set(clean) and len(clean) < 60
+    np.testing.assert_array_equal(mixed[1::28], perturb(digits[1::28], USUAL_NOISES[0], 10, index=index[1::28]))
+    other = Plan(model="fc", statistics="adapted", adapted_to="edge_to_altered").part("black_to_white")
+    expected = perturb(digits, "edge_to_altered", 50, index=index)
+    np.testing.assert_array_equal(other.adapting(digits, index, 50), expected)
 
 
 def test_each_batch_is_normalised_by_itself():
@@ -129,7 +181,7 @@ FOUR = np.arange(16, dtype=np.uint8).reshape(4, 2, 2)
         (lambda: adapt(NORM, FOUR / 255), r"float tensor.*not float64 \(4, 2, 2\)"),
         (lambda: adapt(NORM, torch.from_numpy(FOUR)), "float tensor.*not torch.uint8"),
         (lambda: adapt(NORM, [FOUR]), "not list"),
-        (lambda: moments(DENSE, FOUR), "before its last"),
+        (lambda: restore_moments(DENSE, FOUR, moments(DENSE, FOUR)), "1 convolutions.*no moments 'all'"),
         (lambda: moments(nn.Sequential(nn.Flatten(), LAYER, LAYER, nn.Linear(4, 2)), FOUR), "uses its layer 1 twice"),
         (
             lambda: restore_moments(STANDARDISED, FOUR[::-1] * 9, moments(STANDARDISED, FOUR)),
@@ -184,16 +236,24 @@ def test_a_sweep_records_what_the_network_predicts_with_such_statistics(trained,
 
 
 def test_statistics_have_files_of_their_own_and_frozen_ones_keep_their_names(tmp_path):
-    changes = ({}, {"statistics": "batch"}, {"statistics": "adapted"}, {"statistics": "adapted", "adapted_on": 8})
+    adapted = {"statistics": "adapted"}
+    changes = [{}, {"statistics": "batch"}, adapted, adapted | {"adapted_on": 8}, adapted | {"adapted_to": "mixture"}]
+    changes += [{"statistics": "moments"} | change for change in ({}, {"restored": "first"})]
     asked = [plan(tmp_path, **change) for change in changes]
     assert len({one.part(CLEAN).path for one in asked}) == len({one.name for one in asked}) == len(asked)
     assert asked[0].part(CLEAN).recipe.keys() == {"noise", "images", "bfloat16", "levels"}
+    same = plan(tmp_path, **adapted, adapted_to="black_to_white")
+    assert [same.part(noise) for noise in (CLEAN, "black_to_white")] == [
+        asked[2].part(noise) for noise in (CLEAN, "black_to_white")
+    ]
     assert asked[0].part("black_to_white") == plan(tmp_path, adapted_on=8).part("black_to_white")
     few, many = (one.part("black_to_white").trained_on(55_000) for one in (asked[3], asked[2]))
     assert len(set(many)) == 1_000 and many.max() < 55_000 and list(many[:8]) == list(few)
     for change, message in (
         ({"statistics": "frosen"}, "unknown statistics 'frosen'; choose from frozen, batch"),
         ({"statistics": "batch", "bfloat16": True}, "statistics='batch' is for engine='torch'"),
+        ({"adapted_to": "blur"}, "unknown adapted_to 'blur'; choose from same, mixture, "),
+        ({"statistics": "moments", "restored": "last"}, "unknown restored 'last'; choose from all, first"),
         ({"adapted_on": 0}, "greater than or equal to 1"),
     ):
         with pytest.raises(ValueError, match=message):

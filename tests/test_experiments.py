@@ -195,8 +195,7 @@ def test_predictions_by_other_weights_are_an_error(worked):
 def test_readings_and_statistics_are_evaluated_from_the_same_weights(tmp_path):
     declared = DECLARED | {
         "networks": ["tiny:conv_net@few"],
-        "statistics": ["frozen", "batch", "adapted"],
-        "adapted_on": 40,
+        "statistics": ["frozen", "batch", {"statistics": "adapted", "adapted_on": 40}],
     }
     experiment = Experiment(
         name="all", **declared | {"noises": ["black_to_white"], "levels": [0, 100], "keep_weights": True}

@@ -1,6 +1,6 @@
 """What a sweep is to measure (section 3.4), cut into the parts that lie in one file each."""
 
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from lib import networks
-from lib.networks import ENGINES, STATISTICS_BATCH, Known
+from lib.networks import ENGINES, RESTORED, STATISTICS_BATCH, Known
 from lib.noise import NOISES, SOURCES, Noise, deciding, default_c, find, perturb_and_count, white_to_black
 from lib.paper import LEVELS, PAPER_NOISES
 from lib.store.data import KnownSet
@@ -19,6 +19,11 @@ from lib.store.parts import Part
 CLEAN = "none"  # the noise of level 0, which is measured once
 WHITE = "white_to_black"  # the noise whose threshold may be chosen
 USUAL_NOISES = tuple(noise for noise in NOISES if noise in PAPER_NOISES)  # of a sweep that names none, in its order
+# Where the mean and variance of activations come from: batch normalisation's running averages of the training; each
+# batch; training images under the same noise and level (`networks.adapt`); those, for every layer (`restore_moments`).
+STATISTICS = ("frozen", "batch", "adapted", "moments")
+SAME, MIXTURE = "same", "mixture"  # what statistics are adapted to: the noise they are used on, or all at all levels
+MIXED_LEVELS = (0, 10, 20, 50, 100, 150, 200)
 # What the paper leaves open about an attack, and the data set, each as a recipe means it that does not name it:
 # whatever `Plan` takes by default, a file that is recorded keeps its meaning.
 UNNAMED: dict[str, Any] = {
@@ -28,10 +33,9 @@ UNNAMED: dict[str, Any] = {
     "white_above": 0,
     "dataset": "mnist",
     "statistics": "frozen",
+    "adapted_to": SAME,
+    "restored": "all",
 }
-# Where the mean and variance of activations come from: batch normalisation's running averages of the training; each
-# batch; training images under the same noise and level (`networks.adapt`); those, for every layer (`restore_moments`).
-STATISTICS = ("frozen", "batch", "adapted", "moments")
 MOST_ATTACKS = 65_535  # counted in uint16
 MOST_DRAWS = 1_000
 
@@ -56,6 +60,8 @@ class Plan(BaseModel):
     white_above: int = Field(0, ge=0, le=254)  # White to Black takes b > this; the paper tried 100 before
     statistics: str = "frozen"  # one of STATISTICS
     adapted_on: int = Field(1_000, ge=1, le=5_000)  # training images, for statistics "adapted" and "moments"
+    adapted_to: str = SAME  # the noise on them at the level that is evaluated, or MIXTURE
+    restored: str = "all"  # one of RESTORED, for statistics "moments"
     engine: str = "auto"  # OpenVINO cannot compute statistics: torch for all but frozen ones
     bfloat16: bool = False
     outputs: Path = Path("outputs")  # from the repository's root
@@ -71,10 +77,17 @@ class Plan(BaseModel):
     def _known_noises(cls, noises: list[str]) -> list[str]:
         return each_once([find(noise).name for noise in noises])
 
-    @field_validator("engine", "source", "statistics")
+    @field_validator("engine", "source", "statistics", "adapted_to", "restored")
     @classmethod
     def _known(cls, value: str, info: ValidationInfo) -> str:
-        choices = {"engine": ENGINES, "source": SOURCES, "statistics": STATISTICS}[str(info.field_name)]
+        adapted_to = (SAME, MIXTURE, *NOISES)
+        choices = {
+            "engine": ENGINES,
+            "source": SOURCES,
+            "statistics": STATISTICS,
+            "adapted_to": adapted_to,
+            "restored": RESTORED,
+        }[str(info.field_name)]
         if value not in choices:
             raise ValueError(f"unknown {info.field_name} {value!r}; choose from {', '.join(choices)}")
         return value
@@ -124,7 +137,7 @@ class Plan(BaseModel):
         """
         draw = (self.draw or 0) if draw is None else draw
         recipe = {"noise": noise, "images": self.images, "bfloat16": self.bfloat16} | self._reading(noise)
-        recipe |= self._statistics()
+        recipe |= self._statistics(noise)
         if noise == CLEAN:
             return SweepPart(self.folder, recipe | {"levels": [0]})
         attacked = [level for level in self.levels if level > 0]
@@ -147,13 +160,16 @@ class Plan(BaseModel):
             return chosen
         return chosen | dict(zip(("replacement", "source"), drawn, strict=True))
 
-    def _statistics(self) -> dict:
-        """What of the statistics is not `UNNAMED`."""
+    def _statistics(self, noise: str = "") -> dict:
+        """What of the statistics is not `UNNAMED`; those adapted to this noise at this level are the same."""
         if self.statistics == UNNAMED["statistics"]:
             return {}
         if self.statistics == "batch":
             return {"batch_statistics": STATISTICS_BATCH}
-        return {"statistics": self.statistics, "adapted_on": self.adapted_on}
+        same = self.adapted_to == noise or (noise == CLEAN and self.adapted_to != MIXTURE)
+        chosen = {"adapted_to": SAME if same else self.adapted_to, "restored": self.restored}
+        named = {name: value for name, value in chosen.items() if value != UNNAMED[name]}
+        return {"statistics": self.statistics, "adapted_on": self.adapted_on} | named
 
     def recorded_draws(self) -> int:
         """How many draws, counted from 0, are on disk for all the noises."""
@@ -195,6 +211,24 @@ class SweepPart(Part):
         A random sample by the part's draw, 0 for the clean images; a smaller sample is the start of a larger one.
         """
         return np.random.default_rng(self.recipe.get("draw", 0)).permutation(number)[: self.recipe["adapted_on"]]
+
+    def adapting(self, images: np.ndarray, index: np.ndarray, level: int) -> np.ndarray:
+        """The images (n, H, W) from which the statistics for this level are estimated, under their noise.
+
+        A mixture deals the images out to the paper's noises at `MIXED_LEVELS` in turn; noises other than this part's
+        are those of the default plan.
+        """
+        wanted, draw = self.recipe.get("adapted_to", SAME), self.recipe.get("draw", 0)
+        if wanted == SAME:
+            return self.attack(images, index, [level])[0][0]
+        usual = Plan(model="fc", draw=draw)
+        mixed = product(USUAL_NOISES, MIXED_LEVELS) if wanted == MIXTURE else [(wanted, level)]
+        dealt = list(mixed)
+        noisy = np.empty_like(images)
+        for place, (noise, attacks) in enumerate(dealt):
+            share = slice(place, None, len(dealt))
+            noisy[share] = usual.part(noise).attack(images[share], index[share], [attacks])[0][0]
+        return noisy
 
     @property
     def drawing(self) -> tuple[bool, str]:

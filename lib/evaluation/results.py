@@ -20,7 +20,17 @@ from lib.store.files import OUTPUTS, lock, may_write, visible, write_derived
 from lib.store.parts import weights_hash
 
 COUNTS = (2_000, 10_000)  # the test images, counted from the first, of the accuracies that are published
-READING = ["replacement", "source", "white_above", "space", "statistics", "adapted_on", "bfloat16"]
+READING = [
+    "replacement",
+    "source",
+    "white_above",
+    "space",
+    "statistics",
+    "adapted_on",
+    "adapted_to",
+    "restored",
+    "bfloat16",
+]
 KEYS = ["model", "seed", "dataset", *READING, "noise", "c", "attacks", "draw", "images"]
 COLUMNS = ["model", "recipe", *KEYS[1:], "correct", "pixels_altered"]  # described in outputs/README.md
 
@@ -86,7 +96,7 @@ def _labels(dataset: str) -> np.ndarray:
 def about(record: dict) -> dict:
     """The columns of `accuracies` that all levels of a recorded part have in common."""
     recipe = UNNAMED | record["recipe"]
-    noisy = recipe["noise"] != CLEAN
+    noisy, statistics = recipe["noise"] != CLEAN, SweepPart(Path(), recipe).statistics
     replacement, source = SweepPart(Path(), recipe).reading if noisy else (np.nan, np.nan)
     return {
         "model": record["model"],
@@ -97,8 +107,10 @@ def about(record: dict) -> dict:
         "source": source,
         "white_above": recipe["white_above"] if recipe["noise"] == "white_to_black" else None,
         "space": recipe["space"],
-        "statistics": SweepPart(Path(), recipe).statistics,
+        "statistics": statistics,
         "adapted_on": recipe.get("adapted_on", np.nan),
+        "adapted_to": recipe["adapted_to"] if "adapted_on" in recipe else None,
+        "restored": recipe["restored"] if statistics == "moments" else None,
         "bfloat16": recipe.get("bfloat16", False),
         "noise": recipe["noise"],
         "c": recipe.get("c"),

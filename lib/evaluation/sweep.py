@@ -168,8 +168,11 @@ class Evaluator:
         wanted = networks.moments(self.net, clean) if part.statistics == "moments" else None
 
         def at(level: int) -> networks.Predictor:
-            noisy = part.attack(clean, FIRST_TRAINING_IMAGE + chosen, [level])[0][0]
-            fitted = networks.restore_moments(self.net, noisy, wanted) if wanted else networks.adapt(self.net, noisy)
+            noisy = part.adapting(clean, FIRST_TRAINING_IMAGE + chosen, level)
+            if wanted:
+                fitted = networks.restore_moments(self.net, noisy, wanted, (UNNAMED | part.recipe)["restored"])
+            else:
+                fitted = networks.adapt(self.net, noisy)
             return networks.predictor(fitted, engine, self.bfloat16, self.space)
 
         return at

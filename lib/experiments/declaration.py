@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from lib.evaluation.plan import CLEAN, USUAL_NOISES, SweepPart
+from lib.evaluation.plan import CLEAN, SAME, USUAL_NOISES, SweepPart
 from lib.evaluation.readings import Reading
 from lib.networks import Known
 from lib.paper import LEVELS
@@ -93,6 +93,22 @@ class Question(Term):
         return found
 
 
+class Statistics(BaseModel):
+    """Which statistics of activations a network is evaluated with, as in `Plan`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    statistics: Literal["frozen", "batch", "adapted", "moments"] = "frozen"
+    adapted_on: int = Field(1_000, ge=1, le=5_000)
+    adapted_to: str = SAME
+    restored: Literal["all", "first", "rest", "means", "variances", "logits"] = "all"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word(cls, value: Any) -> Any:
+        return {"statistics": value} if isinstance(value, str) else value
+
+
 class Experiment(BaseModel):
     """Which networks are trained, from which seeds, what they are evaluated on, and which contrasts are questions."""
 
@@ -111,9 +127,9 @@ class Experiment(BaseModel):
     levels: list[int] = Field(list(LEVELS), min_length=2)  # attacks
     noises: list[str] = list(USUAL_NOISES)
     draw: int | None = 0  # of the noise; None: each training has a draw of its own, numbered by its seed
-    statistics: list[Literal["frozen", "batch", "adapted", "moments"]] = Field(["frozen"], min_length=1)  # as in `Plan`
-    adapted_on: int = Field(1_000, ge=1, le=5_000)  # training images, for statistics "adapted" and "moments"
+    statistics: list[Statistics] = Field([Statistics()], min_length=1)  # a word for a `kind` of usual choices
     without_normalisation: list[Known] = []  # networks that have no batch normalisation to adapt
+    drift: bool = False  # whether to measure how far noise moves activations, too (`lib.experiments.drift`)
     folder: str = ""  # under outputs; where the results lie if not among all others
     bundle: str = ""  # under that folder; the predictions of a training lie in one file there, not in a file each
     keep_weights: bool = True  # of the trainings that this experiment makes
@@ -191,9 +207,8 @@ class Experiment(BaseModel):
     def parts(self, recipe: Recipe) -> list[SweepPart]:
         """All that one training is evaluated on; what readings of the noise have in common comes once."""
         found = {}
-        kinds = [
-            kind for kind in self.statistics if kind != "adapted" or recipe.model not in self.without_normalisation
-        ]
+        plain = recipe.model in self.without_normalisation
+        kinds = [kind for kind in self.statistics if not (plain and kind.statistics == "adapted")]
         for (place, reading), kind, noise in product(enumerate(self.readings), kinds, (CLEAN, *self.noises)):
             part = reading.part(
                 noise,
@@ -204,8 +219,7 @@ class Experiment(BaseModel):
                 images=WHOLE if place == 0 and recipe.seed in self.all_images else self.images,
                 draw=recipe.seed if self.draw is None else self.draw,
                 dataset=recipe.dataset,
-                statistics=kind,
-                adapted_on=self.adapted_on,
+                **kind.model_dump(),
                 outputs=recipe.outputs,
             )
             found[part.path.stem] = part

@@ -15,7 +15,7 @@ from lib.evaluation.plan import CLEAN, Plan
 from lib.evaluation.readings import DEFAULT, Reading
 from lib.evaluation.results import accuracies
 from lib.evaluation.sweep import Predictions
-from lib.experiments.declaration import WHOLE, Experiment, families, load, packaged
+from lib.experiments.declaration import WHOLE, Experiment, Statistics, families, load, packaged
 from lib.networks import Known
 from lib.paper import LEVELS, PAPER_NOISES, PAPER_TARGET
 from lib.statistics.contrasts import contrasts
@@ -220,3 +220,22 @@ def predictions(model: str, seed: int, images: int, outputs: Path = OUTPUTS) -> 
         ]
         parts[noise] = Predictions.read(next(path for path in found if path.is_file()))
     return parts
+
+
+def by_statistics(experiment: Experiment, outputs: Path = OUTPUTS, images: int | None = None) -> pd.DataFrame:
+    """The accuracies of an experiment's trainings by each of its statistics of activations, and by frozen ones.
+
+    Under its first reading of the noise, at its levels, of all seeds that are declared.
+
+    Returns:
+        Rows of `results.accuracies`, with accuracy (percent).
+    """
+    count = images or experiment.images
+    table = accuracies(experiment.outputs(outputs), [count], experiment.models)
+    kinds = {kind.model_dump_json(): kind for kind in (Statistics(), *experiment.statistics)}.values()
+    first, draw = experiment.readings[0], experiment.draw
+    found = pd.concat([first.select(table, draw, **kind.model_dump()) for kind in kinds]).drop_duplicates()
+    declared = pd.MultiIndex.from_tuples([(recipe.model, recipe.seed) for recipe in experiment.trainings(outputs)])
+    found = found[found["attacks"].isin(experiment.levels)].set_index(["model", "seed"])
+    found = found[found.index.isin(declared)].reset_index()
+    return found.assign(accuracy=100 * found["correct"] / found["images"])

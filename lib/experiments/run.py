@@ -15,6 +15,7 @@ from lib import networks
 from lib.evaluation import bundle, results
 from lib.evaluation.plan import SweepPart
 from lib.evaluation.sweep import Evaluator
+from lib.experiments import drift
 from lib.experiments.declaration import WHOLE, Experiment, load
 from lib.store import parts
 from lib.store.files import OUTPUTS, lock
@@ -80,7 +81,8 @@ def _work(experiment: Experiment, recipe: Recipe, todo: list[Recipe], recompute:
     """Whether something was missing, which is then made."""
     with lock(recipe.weights.with_suffix(".cell"), timeout):  # a second process must not train what this one deletes
         wanted = missing(experiment, recipe)
-        if not wanted:
+        still = experiment.drift and not drift.recorded(recipe)
+        if not wanted and not still:
             return False
         trained = recipe.weights.is_file()
         if not trained:
@@ -93,6 +95,8 @@ def _work(experiment: Experiment, recipe: Recipe, todo: list[Recipe], recompute:
                 experiment, recipe
             )  # other weights than those recorded replace what was computed from them
         _evaluate(experiment, recipe, wanted)
+        if still:
+            drift.record(recipe)
         if not experiment.keep_weights and not trained:
             recipe.weights.unlink()
         return True

@@ -8,6 +8,7 @@ from lib.networks.architectures import (  # noqa: F401
     NETS,
     NORMALIZE,
     RESIZE,
+    RESTORED,
     SIZES,
     STATISTICS_BATCH,
     TITLES,

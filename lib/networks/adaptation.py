@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lib.networks.architectures import STATISTICS_BATCH, Predictor
+from lib.networks.architectures import RESTORED, STATISTICS_BATCH, Predictor
 from lib.networks.net import memory_format
 
 CONSTANT = 1e-6  # a unit with less than this share of its clean variance counts as constant
@@ -42,13 +42,13 @@ def adapt(net: nn.Module, images: np.ndarray | Tensor) -> nn.Module:
         ValueError: if `net` has no batch normalisation with running statistics, or the images have another shape or
             type or are too few for a variance.
     """
-    if not _normalisations(net):
+    if not normalisations(net):
         raise ValueError(
             f"{_name(net)} has no batch normalisation with running statistics to adapt; restore its moments instead: "
             "restore_moments(), or statistics='moments' of a sweep"
         )
     adapted = copy.deepcopy(net).eval()
-    momenta = {layer: layer.momentum for layer in _normalisations(adapted)}
+    momenta = {layer: layer.momentum for layer in normalisations(adapted)}
     for layer in momenta:
         layer.reset_running_stats()
         layer.momentum, layer.training = None, True
@@ -59,7 +59,7 @@ def adapt(net: nn.Module, images: np.ndarray | Tensor) -> nn.Module:
 
 
 def moments(net: nn.Module, images: np.ndarray | Tensor) -> dict[str, Moments]:
-    """Mean and variance over `images` (as for `adapt`) of the pre-activations of every unit but the logits.
+    """Mean and variance over `images` (as for `adapt`) of the pre-activations of every unit, and of the logits.
 
     A unit is an output channel of a convolution, over all its places, or an output of a dense layer.
 
@@ -67,8 +67,8 @@ def moments(net: nn.Module, images: np.ndarray | Tensor) -> dict[str, Moments]:
         layer's name -> mean (units,) and unbiased variance (units,), in the order in which the layers are computed.
 
     Raises:
-        ValueError: if `net` has no such layer before its last or uses one twice, the images have another shape or
-            type, or they are too few for a variance.
+        ValueError: if `net` has no such layer or uses one twice, the images have another shape or type, or they are too
+            few for a variance.
     """
     net = copy.deepcopy(net).eval()
     names = {layer: name for name, layer in net.named_modules() if isinstance(layer, Weighted)}
@@ -81,12 +81,12 @@ def moments(net: nn.Module, images: np.ndarray | Tensor) -> dict[str, Moments]:
 
     with _hooked(names, note):
         _forward(net, images)
-    if len(found) < 2:
-        raise ValueError(f"{_name(net)} has no convolution or dense layer before its last, so no moments to restore")
-    return dict(list(found.items())[:-1])
+    return found
 
 
-def restore_moments(net: nn.Module, images: np.ndarray | Tensor, wanted: dict[str, Moments]) -> nn.Module:
+def restore_moments(
+    net: nn.Module, images: np.ndarray | Tensor, wanted: dict[str, Moments], restored: str = "all"
+) -> nn.Module:
     """A copy of `net` whose units have the moments `wanted` on `images`: the control for `adapt`, for any network.
 
     Each unit gets a factor and an offset, layer by layer in one pass, given that the layers before it have theirs. They
@@ -96,16 +96,27 @@ def restore_moments(net: nn.Module, images: np.ndarray | Tensor, wanted: dict[st
     Args:
         images: as for `adapt`.
         wanted: `moments(net, clean)`, best of the same images without noise.
+        restored: one of `RESTORED`; by default every layer's but the last one's.
 
     Raises:
-        ValueError: as `moments`, or if a layer's output does not follow its weights (weight standardisation).
+        ValueError: as `moments`, if there is no such layer, or if a layer's output does not follow its weights (weight
+            standardisation).
     """
-    restored = copy.deepcopy(net).eval()
-    layers = {restored.get_submodule(name): name for name in wanted}
+    choices = {"first": slice(0, 1), "rest": slice(1, -1), "logits": slice(-1, None)}
+    chosen = list(wanted)[choices.get(restored, slice(0, -1))]
+    if restored not in RESTORED or not chosen or len(wanted) < 2:
+        layers = f"{len(wanted)} convolutions and dense layers"
+        raise ValueError(f"{_name(net)} has {layers}, so no moments {restored!r}; choose from {', '.join(RESTORED)}")
+    fitted = copy.deepcopy(net).eval()
+    layers = {fitted.get_submodule(name): name for name in chosen}
 
     def restore(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         mean, variance = _moments(layer, output)
         wanted_mean, wanted_variance = (values.to(mean) for values in wanted[layers[layer]])
+        if restored == "variances":
+            wanted_mean = mean
+        if restored in ("means", "logits"):
+            wanted_variance = variance
         constant = (variance <= CONSTANT * wanted_variance) | (variance == 0)
         factor = torch.where(constant, 1, wanted_variance / variance).sqrt()
         offset = wanted_mean - factor * mean
@@ -120,8 +131,8 @@ def restore_moments(net: nn.Module, images: np.ndarray | Tensor, wanted: dict[st
         return output
 
     with _hooked(layers, restore):
-        _forward(restored, images)
-    return restored
+        _forward(fitted, images)
+    return fitted
 
 
 def batch_predictor(net: nn.Module) -> Predictor:
@@ -133,7 +144,7 @@ def batch_predictor(net: nn.Module) -> Predictor:
         ValueError: if `net` has no batch normalisation; the function itself if the last batch is too small.
     """
     by_batch = copy.deepcopy(net).eval()
-    if not (layers := _normalisations(by_batch)):
+    if not (layers := normalisations(by_batch)):
         raise ValueError(f"{_name(net)} has no batch normalisation, so no statistics of a batch")
     for layer in layers:
         layer.track_running_stats = False
@@ -147,7 +158,8 @@ def batch_predictor(net: nn.Module) -> Predictor:
     return probabilities
 
 
-def _normalisations(net: nn.Module) -> list[nn.Module]:
+def normalisations(net: nn.Module) -> list[nn.Module]:
+    """The layers of batch normalisation with running statistics, which `adapt` re-estimates."""
     return [layer for layer in net.modules() if isinstance(layer, BatchNorm) and layer.running_mean is not None]
 
 

@@ -33,6 +33,9 @@ LONGEST = 120  # bytes of a network's name: most file systems allow 255 for a fi
 RESIZE = ("nearest", "bilinear")
 ENGINES = ("auto", "openvino", "torch")  # what computes a network's predictions
 STATISTICS_BATCH = 64  # images whose statistics batch normalisation shares where each batch has its own, as in training
+# Which moments are restored: of every layer but the last, of the first, of all but the first and the last, the means or
+# the variances alone, or the means of the logits alone.
+RESTORED = ("all", "first", "rest", "means", "variances", "logits")
 Predictor = Callable[[np.ndarray], np.ndarray]  # images (n, size, size) uint8 -> class probabilities (n, 10) float32
 
 
