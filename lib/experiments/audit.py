@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from lib import networks
+from lib.evaluation.bundle import Bundle
 from lib.evaluation.plan import SweepPart
 from lib.evaluation.results import accuracies
 from lib.evaluation.sweep import Evaluator, Predictions
@@ -49,6 +50,7 @@ FIRST = 0.03  # of the first loss, by which machines and precisions differ
 FASTEST = 5e11  # floating-point operations a second of one thread; more are a graphics card's
 IMAGES = 2_000  # test images on which the networks are compared
 FORGED = (1, 3, 9)  # trainings: one, those of a network, those of three
+PAGE, HEADING = OUTPUTS / "README.md", "<!-- make audit -->\n\n"
 Training = tuple[Experiment, Recipe]
 
 
@@ -123,7 +125,7 @@ def again(name: str, training: Training, outputs: Path = OUTPUTS) -> dict:
 
     Returns:
         training, commit, machine. bits: whether all losses and classes, and the weights where their hash is recorded,
-        are the same. differ: percent of the classes that are not. recorded, again: areas over `TABLE_1_LEVELS`, the
+        are the same. losses: percent of them that are, to four decimals. differ: percent of the classes that are not. recorded, again: areas over `TABLE_1_LEVELS`, the
         mean of the noises, percent. far: how far apart two trainings of this network are once in 1 / `UNLIKELY` times,
         points. fits: the bits are the same or, unless the record names this kind of machine, the areas are not far
         apart.
@@ -140,6 +142,7 @@ def again(name: str, training: Training, outputs: Path = OUTPUTS) -> dict:
         torch.set_num_threads(threads)
     same = all((old == new).all() for old, new in pairs)
     same &= all(record[name] == made[name] for name in ("losses", "tensors") if name in record)
+    losses = [old == new for old, new in zip(record.get("losses", []), made["losses"], strict=False)]
     labels = data.load(recipe.dataset).test_labels[: pairs[0][0].shape[1]]
     (clean, *noisy) = [[100 * (classes == labels).mean(axis=1) for classes in pair] for pair in pairs]
     curves = [np.stack([np.concatenate([clean[side], each[side]]) for each in noisy]) for side in (0, 1)]
@@ -151,6 +154,7 @@ def again(name: str, training: Training, outputs: Path = OUTPUTS) -> dict:
         "commit": provenance()["commit"],
         "machine": ", ".join(str(made[key]) for key in MACHINE),
         "bits": bool(same),
+        "losses": round(100 * float(np.mean(losses)), 2) if losses else None,
         "differ": round(100 * float(np.mean([(old != new).mean() for old, new in pairs])), 3),
         "recorded": round(old, 2),
         "again": round(new, 2),
@@ -189,23 +193,43 @@ def _far(experiment: Experiment, recipe: Recipe) -> float:
     return float(t.isf(UNLIKELY / 2, found.freedom[0]) * np.sqrt(2 * found.variances[place]))
 
 
-def caught(outputs: Path = OUTPUTS) -> pd.DataFrame:
-    """The probability in percent that these audits have caught forged trainings, if they were any of those recorded.
+def made_on(outputs: Path = OUTPUTS) -> pd.DataFrame:
+    """On what the recorded trainings were made: device, torch, threads, whether the weights' hash is recorded; counts.
 
-    Columns: forged (trainings), caught; the attributes `audited` and `trainings` count them.
+    Where a training has no record, as far as its predictions say it.
     """
-    names = trainings(outputs)
-    audited = len({*read(outputs)["training"]} & names.keys())
-    rows = [(n, 100 * float(1 - hypergeom.pmf(0, len(names), n, audited))) for n in FORGED]
-    table = pd.DataFrame(rows, columns=["forged", "caught"])
-    table.attrs = {"audited": audited, "trainings": len(names)}
-    return table
+    rows = {}
+    for path in sorted(outputs.glob("readings/**/*.npz")):
+        rows[path.stem] = "not recorded", next(iter(Bundle.read(path).records.values()))["torch"], "-", "no"
+    for path in sorted(outputs.glob("**/weights/*.json")):
+        record = kept_record(path.with_suffix(".safetensors")) or {}
+        hashed = "yes" if "tensors" in record else "no"
+        rows[path.stem] = record.get("device", "cpu"), record["torch"], str(record["threads"]), hashed
+    columns = ["device", "torch", "threads", "weights hashed"]
+    return pd.DataFrame([*rows.values()], columns=columns).value_counts(sort=False).rename("trainings").reset_index()
+
+
+def caught(outputs: Path = OUTPUTS) -> pd.DataFrame:
+    """The probability in percent that the audits so far have caught forged trainings, if they were any of the recorded.
+
+    Columns: trainings, made again (of these), the same bits, and caught for each number in `FORGED`.
+    """
+    total, table = int(made_on(outputs)["trainings"].sum()), read(outputs).drop_duplicates("training", keep="last")
+    found = {"trainings": total, "made again": len(table), "the same bits": int(table["bits"].sum())}
+    each = {f"{n} forged, %": round(100 * float(1 - hypergeom.pmf(0, total, n, len(table))), 1) for n in FORGED}
+    return pd.DataFrame([found | each])
+
+
+def page(outputs: Path = OUTPUTS) -> str:
+    """`made_on`, `caught` and the trainings made again, as they stand in `outputs/README.md`."""
+    again = read(outputs).drop(columns="commit")
+    return "\n\n".join(table.to_markdown(index=False) for table in (made_on(outputs), caught(outputs), again))
 
 
 def read(outputs: Path = OUTPUTS) -> pd.DataFrame:
     """The trainings made again so far, rows of `again`; none if there is no file."""
     path = outputs / AUDITS
-    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["training", "bits", "fits"])
+    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["training", "commit", "bits", "fits"])
 
 
 def audit(number: int | None = None, cheapest: int | None = None, outputs: Path = OUTPUTS) -> pd.DataFrame:
@@ -227,6 +251,9 @@ def main() -> None:
     with lock(path := OUTPUTS / AUDITS):
         table = pd.concat([read(), found]).drop_duplicates(["training", "machine"], keep="last")
         write_atomically(path, lambda file: table.to_csv(file, index=False, lineterminator="\n"))
+        before, *_ = PAGE.read_text().partition(HEADING)
+        text = f"{before}{HEADING}{page()}\n"
+        write_atomically(PAGE, lambda file: file.write(text.encode()))
     print(found.to_string(index=False), caught().to_string(index=False), sep="\n\n")
     sys.exit(0 if found["fits"].all() else 1)
 
