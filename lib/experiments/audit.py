@@ -124,11 +124,11 @@ def again(name: str, training: Training, outputs: Path = OUTPUTS) -> dict:
     """One training made again in a folder of its own: a row of `AUDITS`.
 
     Returns:
-        training, commit, machine. bits: whether all losses and classes, and the weights where their hash is recorded,
-        are the same. losses: percent of them that are, to four decimals. differ: percent of the classes that are not. recorded, again: areas over `TABLE_1_LEVELS`, the
-        mean of the noises, percent. far: how far apart two trainings of this network are once in 1 / `UNLIKELY` times,
-        points. fits: the bits are the same or, unless the record names this kind of machine, the areas are not far
-        apart.
+        training, machine. bits: whether all losses and classes, and the weights where their hash is recorded, are the
+        same. losses: percent of the losses that are the same to four decimals. differ: percent of the classes that are
+        not. recorded, again: areas over `TABLE_1_LEVELS`, the mean of the noises, percent. far: how far apart two
+        trainings of this network are once in 1 / `UNLIKELY` times, points. fits: the bits are the same or, unless the
+        record names this kind of machine, the areas are not far apart.
     """
     experiment, recipe = training
     record, threads = kept_record(recipe.weights) or {}, torch.get_num_threads()
@@ -151,7 +151,6 @@ def again(name: str, training: Training, outputs: Path = OUTPUTS) -> dict:
     alike = bool(record) and all(record.get(key) == made[key] for key in MACHINE)
     return {
         "training": name,
-        "commit": provenance()["commit"],
         "machine": ", ".join(str(made[key]) for key in MACHINE),
         "bits": bool(same),
         "losses": round(100 * float(np.mean(losses)), 2) if losses else None,
@@ -235,10 +234,12 @@ def read(outputs: Path = OUTPUTS) -> pd.DataFrame:
 def audit(number: int | None = None, cheapest: int | None = None, outputs: Path = OUTPUTS) -> pd.DataFrame:
     """Make the first `number` trainings that the commit draws (None: all) again, or the `cheapest` of these."""
     known = trainings(outputs)
-    names = drawn([*known], provenance()["commit"].removesuffix("-dirty"))[:number]
+    commit = provenance()["commit"].removesuffix("-dirty")
+    names = drawn([*known], commit)[:number]
     if cheapest is not None:
         names = sorted(names, key=lambda name: operations(known[name][1]))[:cheapest]
-    return pd.DataFrame([again(name, known[name], outputs) for name in tqdm(names, "trained again", unit="training")])
+    rows = [again(name, known[name], outputs) for name in tqdm(names, "trained again", unit="training")]
+    return pd.DataFrame(rows).assign(commit=commit)
 
 
 def main() -> None:
