@@ -24,6 +24,7 @@
 # make check           while writing, two minutes: lint, types, and the tests that need no training, kernel or browser
 # make test            before submitting, a quarter of an hour: check, and the tests of all that runs
 # make evidence        before landing: what is recorded from its weights, every executed notebook, the other browser
+# make audit           makes recorded trainings again and compares them: N=2 that the commit draws, or N=all
 # make test-slurm      the workflow on a Slurm of this machine alone (Debian: slurm-wlm, munge), killed and continued
 # make compare-outputs what differs between two folders of results, and whether by more than their intervals (OLD=... NEW=...)
 # make benchmark       as ratios: starts, the noise, the sweep beside its forward passes, a moved slider
@@ -41,6 +42,7 @@ ARGS ?=
 WEIGHTS ?=
 OLD ?=
 NEW ?= outputs
+N ?= 2
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -64,7 +66,7 @@ endif
 endif
 
 # A misspelt variable would be none at all.
-KNOWN := PYTHON MODEL SEED EXPERIMENT ARGS WEIGHTS OLD NEW
+KNOWN := PYTHON MODEL SEED EXPERIMENT ARGS WEIGHTS OLD NEW N
 UNKNOWN := $(filter-out $(KNOWN) BIN,$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 ifneq ($(UNKNOWN),)
 $(error unknown: $(UNKNOWN); choose from $(KNOWN))
@@ -81,7 +83,7 @@ endif
 EXECUTED = $(filter-out outputs/sweep/fc-seed0.ipynb,$(wildcard outputs/*.ipynb outputs/*/*-seed*.ipynb outputs/experiment/*.ipynb))
 
 .PHONY: help paper quick sweep train import attacks readings noise architectures depth curves claims components resolution complexity confidence experiment explore app stills lab site
-.PHONY: check test evidence test-slurm lint benchmark lock compare-outputs
+.PHONY: check test evidence audit test-slurm lint benchmark lock compare-outputs
 .DELETE_ON_ERROR:
 
 help:
@@ -156,6 +158,9 @@ test: check
 # The executed notebooks run again and must show what they show.
 evidence: $(READY)
 	.ci/each evidence "$(EXECUTED)" $(ARGS)
+
+audit: $(READY)
+	$(BIN)/python -m lib.experiments.audit $(N) $(ARGS)
 
 test-slurm: $(READY)
 	$(BIN)/python -m pytest -q -s $(ARGS) tests/slurm.py
