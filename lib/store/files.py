@@ -175,7 +175,7 @@ def recipe_hash(recipe: dict) -> str:
 
 def sampling(path: Path) -> np.random.Generator:
     """What a check recomputes of a file: the same for the same commit and content, so that nobody chooses it."""
-    commit = _commit().removesuffix("-dirty")
+    commit = provenance()["commit"].removesuffix("-dirty")
     return np.random.default_rng([int(file_hash(path), 16), *commit.encode()])
 
 
