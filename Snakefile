@@ -54,7 +54,7 @@ STUDIES = {
     "architectures": ["architectures", "architectures-beside-paper", "architectures-areas"],
     "depth": ["depth", "depth-areas"],
     "curves": ["curves-shapes", "curves-foreground"],
-    "claims": [],
+    "claims": ["claims"],
     "components": ["components-depth", "components-effects", "components-hidden"],
     "resolution": ["resolution-size", "resolution-effects"],
     "normalisation": ["normalisation"],
