@@ -316,6 +316,7 @@ rule paper:
     output:
         notebook=update("outputs/paper.ipynb"),
         page=update("outputs/paper.html"),
+        figures=[update(f"outputs/figures/{figure}.{kind}") for figure in ("front", "front-narrow") for kind in ("png", "svg")],
     params:
         parameters=lambda wildcards, output: parameters({}, output[0]),
     log:
