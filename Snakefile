@@ -2,7 +2,7 @@
 
 Beside them the attacks of Table 2 on some of the networks, and every training that an experiment declares.
 
-`make paper` runs it here; one line in README.md each says how a cluster does. Weights and predictions carry the recipe
+`make paper` runs it here; one line in docs/own.md each says how a cluster does. Weights and predictions carry the recipe
 that made them: a step that finds its own reads and checks them, so that after a clone, when file times mean nothing,
 nothing is trained or predicted again.
 """

@@ -1,5 +1,6 @@
 """The front: one figure and one table of what was found, made of what is recorded."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -14,8 +15,11 @@ from lib.evaluation.readings import DEFAULT
 from lib.evaluation.results import accuracies, fooled
 from lib.evaluation.sweep import Predictions
 from lib.experiments.declaration import load
+from lib.experiments.measure import MEAN, on_each, recorded
+from lib.paper import PAPER_NOISES
 from lib.report.figures import CLEAN, FOOLED, in_style
-from lib.statistics.contrasts import HIGHER, LOWER, NO_DIFFERENCE, UNDECIDED
+from lib.report.tables import SHORT, interval
+from lib.statistics.contrasts import HIGHER, LOWER, NO_DIFFERENCE, UNDECIDED, means
 from lib.statistics.curves import at, wide
 from lib.store import data
 from lib.store.files import OUTPUTS
@@ -129,3 +133,28 @@ def _networks(axes: Axes, scores: pd.DataFrame) -> None:
     axes.legend(
         loc="upper center", bbox_to_anchor=(0.4, -0.12), ncols=3, fontsize=8, handletextpad=0.1, columnspacing=0.8
     )
+
+
+def overview(outputs: Path = OUTPUTS, images: int = 2_000) -> pd.DataFrame:
+    """Every network that is recorded on MNIST, the largest area under the curve first; all numbers in percent.
+
+    Columns: trainings; the mean area with its interval over trainings, and the area on each noise; millions of
+    parameters; the accuracy without noise, and that of the first training after
+    200 attacks with frozen and with adapted statistics.
+    """
+    found = recorded(tuple(pd.read_csv(outputs / "accuracy.csv")["model"].unique()), outputs, images)
+    table = means(found, on_each() | {"clean": at(0)}).pivot(index="model", columns="score")
+    first = pd.DataFrame({"frozen": found.scores(at(200)), "adapted": by_statistics(200, outputs, images)["adapted"]})
+    first = first.groupby("model").first()
+    rows = {}
+    for model in table["mean", MEAN].sort_values(ascending=False).index:
+        values = table.loc[model]
+        rows[networks.title(model)] = {
+            "trainings": f"{values['trainings', MEAN]:.0f}",
+            "area": interval(*(values[end, MEAN] for end in ("mean", "low", "high"))),
+            **{SHORT[noise]: f"{values['mean', noise]:.1f}" for noise in PAPER_NOISES},
+            "parameters": f"{networks.parameters(model) / 1e6:.2f}",
+            "without noise": f"{values['mean', 'clean']:.1f}",
+            **{f"200 attacks, {name}": interval(first.loc[model, name], math.inf, math.inf) for name in first},
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
