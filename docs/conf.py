@@ -37,7 +37,7 @@ html_show_copyright = False
 
 
 def as_page(app, docname: str, source: list[str]) -> None:
-    """A notebook as it is read on paper: one network's with its name, the paper's own without code; the table of networks."""
+    """A notebook as it is read on paper: a network's with its name, the paper without code; the table of networks."""
     if docname == "index":
         table = front.overview().reset_index().to_html(index=False, classes="dataframe sortable", border=0)
         source[0] = source[0].replace("{{ networks }}", table)
