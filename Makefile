@@ -13,6 +13,7 @@
 # make claims          what the paper says, each with a verdict
 # make components      what one part of a network does: shortcuts, depth, normalisation, width, pooling
 # make resolution      what the upscaling does: ResNet-18 at 28, 56 and 112 pixels a side
+# make normalisation   what falls is the statistics of activations, and what putting them right gives back
 # make complexity      depth on digits and on Fashion-MNIST's clothes
 # make confidence      whether a network knows when it is lost: softmax, dropout, disagreement of trainings
 # make experiment      your networks beside the paper's: EXPERIMENT=mine.yaml, or a name in params/experiments
@@ -82,7 +83,7 @@ endif
 # `make sweep` is a test of its own, which executes the notebook of the first command and compares every byte.
 EXECUTED = $(filter-out outputs/sweep/fc-seed0.ipynb,$(wildcard outputs/*.ipynb outputs/*/*-seed*.ipynb outputs/experiment/*.ipynb))
 
-.PHONY: help paper quick sweep train import attacks readings noise architectures depth curves claims components resolution complexity confidence experiment explore app stills lab site
+.PHONY: help paper quick sweep train import attacks readings noise architectures depth curves claims components resolution complexity normalisation confidence experiment explore app stills lab site
 .PHONY: check test evidence audit test-slurm lint benchmark lock compare-outputs
 .DELETE_ON_ERROR:
 
@@ -115,7 +116,7 @@ attacks: $(READY)
 noise: $(READY)
 	$(call execute,noise,noise)
 
-architectures depth curves claims components resolution complexity confidence readings: $(READY)
+architectures depth curves claims components resolution complexity normalisation confidence readings: $(READY)
 	$(call execute,$@,$@)
 
 experiment: NEXT = make site, for all results as pages

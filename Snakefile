@@ -57,7 +57,7 @@ STUDIES = {
     "claims": ["claims"],
     "components": ["components-depth", "components-effects", "components-hidden"],
     "resolution": ["resolution-size", "resolution-effects"],
-    "normalisation": ["normalisation"],
+    "normalisation": ["normalisation", "normalisation-law"],
     "complexity": ["complexity-area", "complexity-relative", "complexity-initial"],
     "confidence": ["confidence-auroc", "confidence-calibration", "confidence-refusal"],
     "readings": ["readings-noise"],
@@ -112,6 +112,7 @@ RECORDED = {
         "outputs/confidence/scores.csv",
     ],
     "experiment": ["outputs/experiment/resolution.json"],
+    "normalisation": ["outputs/mnist-c.csv"],
 }
 MEASURED = [file for stem in NETWORKS for file in [f"outputs/weights/{stem}.safetensors", *predictions(stem)]]
 NAMED = {part for _, part in PARTS}
