@@ -37,6 +37,7 @@ if "networks" not in config:
 LIB = [path for path in glob("lib/**/*.*", recursive=True) if "__pycache__" not in path]
 SOURCES = ["workflow/execute", *LIB, *glob("data/*/*")]
 THREADS = config.get("threads", 8)  # of a training or an evaluation, and its resource
+RETRIES = config.get("retries", 2)
 CARD = {"gpu": config["gpu"]} if config.get("gpu") else {}
 USUAL = {"draws": 1, "attacks": False, "recipe": {}, "steps": {}}
 NETWORKS = {
@@ -242,7 +243,7 @@ rule train:
         **CARD,
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
-    retries: 2
+    retries: RETRIES
     shell:
         "workflow/execute train {log} {output.notebook} -y {params.parameters}"
 
@@ -267,7 +268,7 @@ rule predict:
         **CARD,
         mem_mb=lambda wildcards, attempt: 6000 * attempt,
         runtime=lambda wildcards, attempt: 180 * attempt,
-    retries: 2
+    retries: RETRIES
     shell:
         "workflow/execute sweep {log} -y {params.parameters}"
         " && rm -f outputs/figures/{params.figure}.png outputs/figures/{params.figure}.svg"
@@ -291,7 +292,7 @@ rule sweep:
     resources:
         mem_mb=lambda wildcards, attempt: 6000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
-    retries: 2
+    retries: RETRIES
     shell:
         "workflow/execute sweep {log} {output.notebook} -y {params.parameters}"
 
@@ -327,7 +328,7 @@ for number, (stem, attack_plan) in enumerate(ATTACK_PLANS.items()):
             **CARD,
             mem_mb=lambda wildcards, attempt: 6000 * attempt,
             runtime=lambda wildcards, attempt: 360 * attempt,
-        retries: 2
+        retries: RETRIES
         shell:
             "workflow/execute attacks {log} {output.notebook} -y {params.parameters}"
 
@@ -354,7 +355,7 @@ for number, (stem, attack_plan) in enumerate(LONGER):
             **CARD,
             mem_mb=lambda wildcards, attempt: 6000 * attempt,
             runtime=lambda wildcards, attempt: 360 * attempt,
-        retries: 2
+        retries: RETRIES
         shell:
             "python -c {params.run} {params.plan}"
 
@@ -382,7 +383,7 @@ for number, ((experiment, seed, models), files) in enumerate(DECLARED.items()):
             **CARD,
             mem_mb=lambda wildcards, attempt: 8000 * attempt,
             runtime=lambda wildcards, attempt: 360 * attempt,
-        retries: 2
+        retries: RETRIES
         shell:
             "python -m lib.experiments.run {params.command} --outputs {params.outputs} > {log} 2>&1"
 
@@ -410,7 +411,7 @@ for notebook, drawn in STUDIES.items():
             **(CARD if notebook in RECORDED else {}),
             mem_mb=4000,
             runtime=60,
-        retries: 2
+        retries: RETRIES
         shell:
             "workflow/execute {rule} {log} {output.notebook} -y {params.parameters}"
 
@@ -449,6 +450,6 @@ rule paper:
     resources:
         mem_mb=4000,
         runtime=60,
-    retries: 2
+    retries: RETRIES
     shell:
         "workflow/execute paper {log} {output.notebook} -y {params.parameters} && workflow/page {output.notebook}"
