@@ -3,7 +3,7 @@
 Beside them the attacks of Table 2 on some of the networks, and every training that an experiment declares. Every file
 that the paper rests on is the output of a rule; those that are missing are made.
 
-`make paper` runs it here; one line in README.md each says how a cluster does. Weights and predictions carry the recipe
+`make paper` runs it here; one line in docs/own.md each says how a cluster does. Weights and predictions carry the recipe
 that made them: a step that finds its own reads and checks them, so that after a clone, when file times mean nothing,
 nothing is trained or predicted again.
 """
@@ -55,10 +55,10 @@ STUDIES = {
     "architectures": ["architectures", "architectures-beside-paper", "architectures-areas"],
     "depth": ["depth", "depth-areas"],
     "curves": ["curves-shapes", "curves-foreground"],
-    "claims": [],
+    "claims": ["claims"],
     "components": ["components-depth", "components-effects", "components-hidden"],
     "resolution": ["resolution-size", "resolution-effects"],
-    "normalisation": ["normalisation"],
+    "normalisation": ["normalisation", "normalisation-law"],
     "complexity": ["complexity-area", "complexity-relative", "complexity-initial"],
     "confidence": ["confidence-auroc", "confidence-calibration", "confidence-refusal"],
     "readings": ["readings-noise"],
@@ -113,6 +113,7 @@ RECORDED = {
         "outputs/confidence/scores.csv",
     ],
     "experiment": ["outputs/experiment/resolution.json"],
+    "normalisation": ["outputs/mnist-c.csv"],
 }
 MEASURED = [file for stem in NETWORKS for file in [f"outputs/weights/{stem}.safetensors", *predictions(stem)]]
 NAMED = {part for _, part in PARTS}
@@ -441,6 +442,7 @@ rule paper:
     output:
         notebook=update("outputs/paper.ipynb"),
         page=update("outputs/paper.html"),
+        figures=[update(f"outputs/figures/{figure}.{kind}") for figure in ("front", "front-narrow") for kind in ("png", "svg")],
     params:
         parameters=lambda wildcards, output: parameters("paper", {}, output[0]),
     log:

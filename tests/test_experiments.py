@@ -37,6 +37,9 @@ DECLARED = {
 
 # What may be declared
 
+# Declared with what is expected, before they are run; the notebooks show what is recorded of them.
+UNDER_WAY = {"normalisation", "normalisation-parts", "cause", "law", "shortcuts-50", "fc-hidden", "resnet50v2"}
+
 
 @pytest.mark.parametrize("name", packaged())
 def test_every_declaration_is_whole(name):
@@ -50,9 +53,9 @@ def test_every_declaration_is_whole(name):
 
 @pytest.mark.parametrize("name", packaged())
 def test_all_that_is_declared_and_published_is_recorded(name):
-    """Except trainings that the pages name as missing: whoever declares a training records it."""
-    gone = [recipe.weights.stem for recipe in packaged()[name].trainings() if missing(packaged()[name], recipe)]
-    assert set(gone) <= {"vgg19-seed2", *(stem for stem in gone if name == "normalisation")}
+    """Whoever declares a training records it, except one that a page names as missing and experiments under way."""
+    gone = {recipe.weights.stem for recipe in packaged()[name].trainings() if missing(packaged()[name], recipe)}
+    assert name in UNDER_WAY or gone <= {"vgg19-seed2"}
 
 
 def test_contrasts_are_what_they_are_called():

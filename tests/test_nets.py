@@ -26,6 +26,7 @@ PUBLISHED = {
     "efficientnet_b1": 7_794_184 - 2 * 32 * 9 - 990 * 1281,
     "fc_rgb": 3 + 3 * 3136 * 3136 + 3136 + 31360 + 10,
     "resnetv2_50_stem": 25_549_352 - 2 * 64 * 49 - 990 * 2049 + 2 * 64,
+    **dict.fromkeys(("resnetv2_50_keras", "resnetv2_50_keras_m"), 25_568_360 - 2 * 64 * 49 - 990 * 2049),  # trainable
     **{f"fc{hidden}": (3136 + 1) * hidden + (hidden + 1) * 10 for hidden in (98, 392, 784, 1568, 6272)},
     "vgg19_bn": 143_678_248 - 2 * 64 * 9 - 990 * 4097,
     **dict.fromkeys(("resnet18_gn", "resnet18_ln"), 11_689_512 - 2 * 64 * 49 - 990 * 513),

@@ -22,7 +22,7 @@ from lib import networks
 from lib.evaluation.sweep import TOLERANCE, confirmed
 from lib.experiments.confidence import MASKS, PASSES, RATE, SEED, Doubts, doubts_of
 from lib.store import parts
-from lib.store.files import OUTPUTS, write_arrays
+from lib.store.files import OUTPUTS, sampling, write_arrays
 
 CHECKED_IMAGES = 3  # recomputed from each recorded file, at every noise and level
 ROUNDING = 1e-3  # by which logits of OpenVINO and torch may differ
@@ -157,8 +157,8 @@ def record(model: str, outputs: Path = OUTPUTS, images: int = 2_000, recompute: 
 
 
 def _check(part: Doubts, cut: Cut) -> int:
-    """Recompute a random sample of a recorded file from the weights (`confirmed`)."""
-    index = np.random.default_rng().integers(part.recipe["images"], size=CHECKED_IMAGES)
+    """Recompute a sample (`files.sampling`) of a recorded file from the weights (`confirmed`)."""
+    index = sampling(part.path).integers(part.recipe["images"], size=CHECKED_IMAGES)
     recorded = {name: values[:, index].ravel() for name, values in part.read().items()}
     plain, passes = cut.evaluate(part.attacked(index).reshape(-1, 28, 28))
     found = doubts(plain, passes)

@@ -94,7 +94,8 @@ def _work(
             train(own, next((other for other in longer if missing(experiment, other)), None))
             # other weights than those recorded replace what was computed from them
             wanted = missing(experiment, recipe)
-        _evaluate(experiment, recipe, wanted)
+        if wanted:
+            _evaluate(experiment, recipe, wanted)
         if still:
             drift.record(recipe)
         if not experiment.keep_weights and not trained and not _needed(recipe, outputs):

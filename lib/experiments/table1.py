@@ -5,6 +5,7 @@ our accuracies minus the paper's over the 80 noisy entries of Table 1 (five netw
 """
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,19 @@ import pandas as pd
 
 from lib.evaluation.bundle import Bundle
 from lib.evaluation.readings import Reading
-from lib.experiments.declaration import Experiment
+from lib.experiments.declaration import WHOLE, Experiment
+from lib.experiments.measure import recorded
 from lib.paper import FIGURE_7, PAPER_NOISES, TABLE_1_LEVELS, read_table_1
 from lib.statistics.bootstrap import resample
-from lib.statistics.curves import wide
+from lib.statistics.contrasts import mean_curves
+from lib.statistics.curves import Trainings, wide
 from lib.store.files import OUTPUTS
 
 OPTIONS = list(Reading.model_fields)
 TRAINING = [*OPTIONS, "model", "seed"]
 ALL = "all"  # noises and networks
+FURTHER = (1, 5)  # trainings; the paper does not say how many stand behind an entry
+FAR = 10.0  # points (root mean square) beyond which a network of ours is not the paper's
 NEAR = ("efficientnet_b1", "resnet50", "vgg19")  # the networks that some reading brings near to the paper's numbers
 
 
@@ -189,3 +194,33 @@ def ranks(found: pd.DataFrame) -> pd.DataFrame:
     mean = found[found["attacks"] > 0].groupby([*OPTIONS, "model"])["accuracy"].mean().unstack("model")
     places = mean.rank(axis=1, ascending=False, method="min").astype(int)
     return pd.DataFrame({"best": places.min(), "worst": places.max()}).sort_values(["best", "worst"])
+
+
+def on_all_images(trainings: Trainings, outputs: Path = OUTPUTS) -> Trainings:
+    """The same trainings, moved to where they would be on all test images, of which the paper's numbers are.
+
+    A network is moved by as much as its trainings that were evaluated on all of them differ there, in the mean; one
+    without any is left out.
+    """
+    whole = recorded(trainings.models, outputs, WHOLE).curves
+    moved = (whole - trainings.curves.reindex(whole.index)).groupby(level="model").mean()
+    curves = trainings.curves[trainings.curves.index.isin(moved.index, level="model")]
+    curves = curves + moved.reindex(curves.index, level="model")
+    return replace(
+        trainings, models=tuple(m for m in trainings.models if m in moved.index), curves=curves, images=WHOLE
+    )
+
+
+def replication(trainings: Trainings) -> pd.DataFrame:
+    """By network: how many of its noisy entries of Table 1 lie in our 95 % prediction intervals.
+
+    Columns: entries; each of `FURTHER`, how many lie in the interval for the mean of so many further trainings;
+    difference (ours minus the paper's, mean) and rms (points); replicates, whether that is at most `FAR`.
+    """
+    paper = read_table_1().query("attacks > 0").rename(columns={"accuracy": "paper"})
+    both = {further: paper.merge(mean_curves(trainings, further)) for further in FURTHER}
+    inside = pd.DataFrame({further: own["paper"].between(own["low"], own["high"]) for further, own in both.items()})
+    apart = both[FURTHER[0]].eval("mean - paper")
+    table = inside.assign(entries=1, difference=apart, square=apart**2).groupby(both[FURTHER[0]]["model"], sort=False)
+    means, rms = table.mean(), np.sqrt(table["square"].mean())
+    return table[["entries", *FURTHER]].sum().assign(difference=means["difference"], rms=rms, replicates=rms <= FAR)

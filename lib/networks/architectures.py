@@ -109,6 +109,13 @@ def residual(variant: Variant) -> nn.Module:
     return resnet(variant)
 
 
+def keras_resnet50v2(**options: float) -> nn.Module:
+    """ResNet-50V2 by Keras' definition (`residual.keras_resnet50v2`)."""
+    from lib.networks import residual
+
+    return residual.keras_resnet50v2(**options)
+
+
 # name -> its title, and a function that returns a network for 1x56x56 with fresh weights.
 _KNOWN: dict[str, tuple[str, Callable[[], nn.Module]]] = {
     "fc": ("FC", fully_connected),
@@ -119,6 +126,8 @@ _KNOWN: dict[str, tuple[str, Callable[[], nn.Module]]] = {
     "cnn": ("small CNN", small_cnn),
     "fc_rgb": ("FC, three channels", fully_connected_rgb),
     "resnetv2_50_stem": ("ResNet-50V2, stem as described", resnetv2_50_stem),
+    "resnetv2_50_keras": ("ResNet-50V2, Keras", keras_resnet50v2),
+    "resnetv2_50_keras_m": ("ResNet-50V2, Keras, torch's momentum", partial(keras_resnet50v2, momentum=0.1)),
     "vgg19_bn": ("VGG-19, batch norm", partial(from_torchvision, "vgg19_bn")),
     **{name: (variant.title, partial(residual, variant)) for name, variant in (FAMILY | NORMALISED).items()},
     **{name: (dense.title, partial(fully_connected, **vars(dense))) for name, dense in DENSE.items()},
@@ -178,7 +187,7 @@ def architecture(model: str) -> Callable[[], nn.Module]:
 
 
 def _valid(check: Callable) -> AfterValidator:
-    """Of a parameter: the value as it is, if `check(value)` raises no ValueError."""
+    """Accepts a parameter's value, unchanged, if `check(value)` raises no ValueError."""
     return AfterValidator(lambda value: (check(value), value)[1])
 
 
@@ -186,7 +195,7 @@ Known = Annotated[str, _valid(architecture)]  # a network's name among a noteboo
 
 
 def mean_and_deviation(normalize: str | Sequence[float]) -> tuple[float, float]:
-    """Of brightness in [0, 1]: those of a key of `NORMALIZE`, or the two numbers given. Raises ValueError otherwise."""
+    """Of brightness in [0, 1]: those of a key of `NORMALIZE`, or the two numbers given; ValueError otherwise."""
     if isinstance(normalize, str) and normalize in NORMALIZE:
         return NORMALIZE[normalize]
     if isinstance(normalize, str) or len(normalize) != 2 or not 0 < normalize[1] < float("inf"):

@@ -37,7 +37,7 @@ class PreActivationBlock(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         active = self.activation(images)  # what a projection reads, as in the authors' code
-        return self.branch(active) + self.shortcut(images if isinstance(self.shortcut, nn.Identity) else active)
+        return self.branch(active) + self.shortcut(active if isinstance(self.shortcut, nn.Conv2d) else images)
 
 
 def resnet(variant: Variant) -> nn.Module:
@@ -61,6 +61,37 @@ def resnet(variant: Variant) -> nn.Module:
         nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
+    return net
+
+
+def keras_resnet50v2(momentum: float = 0.01) -> nn.Module:
+    """ResNet-50V2 as `keras.applications` defines it, which uses the same name as the paper.
+
+    The last block of a stage, not the first of the next, halves the resolution. The first convolution has a bias, and
+    so have those in front of an addition. Batch normalisation has eps 1.001e-5 and momentum 0.99, which torch counts as
+    0.01. Initial weights are Glorot's.
+    """
+
+    def activation(channels: int) -> list[nn.Module]:
+        return [nn.BatchNorm2d(channels, eps=1.001e-5, momentum=momentum), nn.ReLU()]
+
+    layers, before = [nn.Conv2d(1, CHANNELS, 7, 2, padding=3), nn.ZeroPad2d(1), nn.MaxPool2d(3, stride=2)], CHANNELS
+    for stage, blocks in enumerate(BLOCKS[50]):
+        channels, after = CHANNELS * 2**stage, EXPANSION * CHANNELS * 2**stage
+        for number in range(blocks):
+            stride = 2 if number == blocks - 1 and stage < 3 else 1
+            branch = [nn.Conv2d(before, channels, 1, bias=False), *activation(channels)]
+            branch += [nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False), *activation(channels)]
+            branch += [nn.Conv2d(channels, after, 1)]
+            shortcut = nn.MaxPool2d(1, stride) if number else nn.Conv2d(before, after, 1)
+            layers.append(PreActivationBlock(nn.Sequential(*activation(before)), nn.Sequential(*branch), shortcut))
+            before = after
+    net = nn.Sequential(*layers, *activation(before), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, CLASSES))
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
     return net
 
 

@@ -1,7 +1,6 @@
 """Results as tables to be read: every number with its interval, rounded so that any machine prints the same."""
 
 import math
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pandas as pd
 
 from lib import networks
 from lib.claims.claims import CLAIMS
-from lib.claims.statements import CONTRADICTED, SUPPORTED, Statement, sureness, verdict
+from lib.claims.statements import CONTRADICTED, SUPPORTED, Statement, verdict
 from lib.experiments.declaration import Question
 from lib.experiments.measure import MEAN, Result, on_each, reached
 from lib.noise import NOISES
@@ -49,11 +48,6 @@ def extremes(values: Iterable[float], digits: int) -> str:
     values = list(values)
     ends = dict.fromkeys(f"{end:.{digits}f}" for end in (min(values), max(values)))
     return " to ".join(ends).replace("inf", "not reached").replace(" ", BOUND)
-
-
-def sure(share: float) -> str:
-    """`98.3 %`, a dash for nan; never 100 %."""
-    return "-" if math.isnan(share) else f">{BOUND}99.9{BOUND}%" if share > 0.999 else f"{100 * share:.1f}{BOUND}%"
 
 
 def intervals(
@@ -243,18 +237,32 @@ def beside_claims(found: pd.DataFrame, questions: Mapping[str, Question], whole:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def claims(found: Mapping[int, list[Statement]]) -> pd.DataFrame:
-    """A row for each claim: its verdict, how sure it is, and how many of its statements have which verdict."""
-    words = (SUPPORTED, CONTRADICTED, UNDECIDED)
+def claims(
+    found: Mapping[int, list[Statement]], checks: pd.DataFrame | None = None, far: Collection[str] = ()
+) -> pd.DataFrame:
+    """A row for each claim: its verdict, the statements that decide it, and what could take the verdict away.
+
+    Args:
+        checks: `checks.checks`, without the networks `far`; None: these columns are left out.
+    """
     rows = {}
     for number, own in found.items():
-        counts = Counter(statement.verdict for statement in own)
-        rows[number] = {
-            "claim": CLAIMS[number].text,
-            "verdict": verdict(own),
-            "confidence": sure(sureness(own)),
-            "statements " + ", ".join(words): ", ".join(f"{counts[word]}" for word in words),
-        }
+        word = verdict(own)
+        by = [each.bounds.says for each in own if each.verdict == word]
+        rows[number] = {"claim": CLAIMS[number].text, "verdict": word}
+        rows[number]["by"] = {CONTRADICTED: "; ".join(by), SUPPORTED: "all statements"}.get(word, "-")
+        if checks is not None:
+            row = checks.loc[number]
+            shares = ", ".join(f"{100 * row[name]:.1f}" for name in (SUPPORTED, UNDECIDED, CONTRADICTED))
+            turned = pd.Series({key: str(key[1]) for key in row["turned by"]}, dtype=object)
+            seeds = turned.groupby(level=0, sort=False).agg(", ".join) if len(turned) else turned
+            rows[number] |= {
+                "if Table 1 were right: % supported, undecided, contradicted": "-" if "nan" in shares else shares,
+                "turned without": "; ".join(f"{networks.title(m)} {own}" for m, own in seeds.items()) or "no training",
+                "stands over all claims": "yes" if row["holm"] else "no",
+                "without " + " and ".join(map(networks.title, far)): row["without"] or "nothing left",
+                "under all four": "yes" if row["holds"] else "no",
+            }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -262,34 +270,29 @@ def under_readings(found: Mapping[int, list[Statement]], other: Mapping[int, lis
     """The verdict on each claim under two readings of the noise, and how many of its statements differ."""
     rows = {}
     for number, own in other.items():
-        usual, current = (f"{verdict(each)} ({sure(sureness(each))})" for each in (found[number], own))
         differ = sum(one.verdict != again.verdict for one, again in zip(found[number], own, strict=True))
         rows[number] = {
             "claim": CLAIMS[number].text,
-            "from the clean image": usual.removesuffix(" (-)"),
-            "from the current image": current.removesuffix(" (-)"),
+            "from the clean image": verdict(found[number]),
+            "from the current image": verdict(own),
             "statements that differ": f"{differ} of {len(own)}",
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def statements(own: list[Statement]) -> pd.DataFrame:
-    """The statements of one claim, with the paper's own number beside ours.
-
-    `so in`: in how many trainings of the network named first the number is as claimed, others at their means.
-    """
+    """The statements of one claim by size: the paper's number, ours, the difference, what is claimed, the verdict."""
     rows = [
         {
-            "statement": statement.bounds.says,
-            "number": interval(statement.value, statement.low, statement.high),
-            "claimed": _range(statement.bounds.least, statement.bounds.most),
-            "verdict": statement.verdict,
-            "paper": interval(statement.paper, math.inf, math.inf),
-            "trainings": ", ".join(f"{networks.title(model)}{BOUND}{n}" for model, n in statement.trainings.items())
-            or "-",
-            "so in": "{0}{2}of{2}{1}".format(*statement.so_in, BOUND) if statement.trainings else "-",
+            "statement": each.bounds.says,
+            "paper": interval(each.paper, math.inf, math.inf),
+            "ours": interval(each.value, each.low, each.high),
+            "ours - paper": interval(each.value - each.paper, each.low - each.paper, each.high - each.paper, sign="+"),
+            "claimed": _range(each.bounds.least, each.bounds.most) + " (our bound)" * each.bounds.ours,
+            "verdict": each.verdict,
+            "trainings": ", ".join(f"{networks.title(model)}{BOUND}{n}" for model, n in each.trainings.items()) or "-",
         }
-        for statement in own
+        for each in own
     ]
     return pd.DataFrame(rows).set_index("statement").rename_axis(None)
 

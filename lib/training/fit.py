@@ -25,7 +25,7 @@ from lib.training.rehearsal import rehearse
 
 
 def _loader(images: np.ndarray, labels: np.ndarray, batch_size: int, device: torch.device) -> DataLoader:
-    """Batches cut from images on `device`, in the order of the arrays; `Rule` gives the training images another."""
+    """Batches cut from images on `device`, in the order of the arrays; `Rule` sets another for the training images."""
     pixels = torch.from_numpy(images.copy()).unsqueeze(1).to(device)  # (n, 1, 28, 28) uint8
     classes = torch.from_numpy(labels.astype(np.int64)).to(device)
 
@@ -90,7 +90,7 @@ def _recorded(recipe: Recipe) -> dict | None:
 
 
 def record_weights(net: networks.Net, weights: Path, record: dict) -> None:
-    """Write weights and their record, and remove what was computed from others; the same weights stay as they are."""
+    """Write weights and their record, and remove what other weights gave; nothing changes if these are recorded."""
     tensors = networks.tensors_hash(networks.as_stored(net))
     kept = weights.with_suffix(".json")
     if networks.recorded_tensors(weights) == tensors:
