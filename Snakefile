@@ -114,6 +114,7 @@ RECORDED = {
     ],
     "experiment": ["outputs/experiment/resolution.json"],
     "normalisation": ["outputs/mnist-c.csv"],
+    "normalisation": ["outputs/mnist-c.csv"],
 }
 MEASURED = [file for stem in NETWORKS for file in [f"outputs/weights/{stem}.safetensors", *predictions(stem)]]
 NAMED = {part for _, part in PARTS}
