@@ -120,26 +120,30 @@ def from_weights(outputs: Path) -> Iterator[str]:
                         yield f"{each.name}: {error}"
 
 
-def again(name: str, training: Training, outputs: Path = OUTPUTS) -> dict:
-    """One training made again in a folder of its own: a row of `AUDITS`.
+def again(recipe: Recipe) -> tuple[dict, Evaluator]:
+    """A training made again in a folder of its own, on as many threads as the recorded one: its record, its network."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads((kept_record(recipe.weights) or {}).get("threads", threads))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            made = train(recipe.model_copy(update={"outputs": Path(folder)}))
+            return made, Evaluator(networks.load(recipe.model, recipe.seed, Path(folder), recipe.dataset), {})
+    finally:
+        torch.set_num_threads(threads)
+
+
+def compared(experiment: Experiment, recipe: Recipe, made: dict, evaluator: Evaluator) -> dict:
+    """A recorded training beside the same one made again (`again`): a row of `AUDITS`.
 
     Returns:
         training, machine. bits: whether all losses and classes, and the weights where their hash is recorded, are the
         same. losses: percent of the losses that are the same to four decimals. differ: percent of the classes that are
         not. recorded, again: areas over `TABLE_1_LEVELS`, the mean of the noises, percent. far: how far apart two
         trainings of this network are once in 1 / `UNLIKELY` times, points. fits: the bits are the same or, unless the
-        record names this kind of machine, the areas are not far apart.
+        record names this kind of machine, the areas are not far apart and the first losses, before training, agree.
     """
-    experiment, recipe = training
-    record, threads = kept_record(recipe.weights) or {}, torch.get_num_threads()
-    torch.set_num_threads(record.get("threads", threads))
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            made = train(recipe.model_copy(update={"outputs": Path(folder)}))
-            evaluator = Evaluator(networks.load(recipe.model, recipe.seed, Path(folder), recipe.dataset), {})
-        pairs = [_classes(each, evaluator) for each in _first_reading(experiment, recipe)]
-    finally:
-        torch.set_num_threads(threads)
+    record = kept_record(recipe.weights) or {}
+    pairs = [_classes(each, evaluator) for each in _first_reading(experiment, recipe)]
     same = all((old == new).all() for old, new in pairs)
     same &= all(record[name] == made[name] for name in ("losses", "tensors") if name in record)
     losses = [old == new for old, new in zip(record.get("losses", []), made["losses"], strict=False)]
@@ -149,8 +153,9 @@ def again(name: str, training: Training, outputs: Path = OUTPUTS) -> dict:
     old, new = (float(area_under_curve(curve, np.array(TABLE_1_LEVELS)).mean()) for curve in curves)
     far = _far(experiment, recipe)
     alike = bool(record) and all(record.get(key) == made[key] for key in MACHINE)
+    near = abs(new - old) <= far and abs(record.get("losses", made["losses"])[0] - made["losses"][0]) <= FIRST
     return {
-        "training": name,
+        "training": recipe.weights.stem,
         "machine": ", ".join(str(made[key]) for key in MACHINE),
         "bits": bool(same),
         "losses": round(100 * float(np.mean(losses)), 2) if losses else None,
@@ -158,7 +163,7 @@ def again(name: str, training: Training, outputs: Path = OUTPUTS) -> dict:
         "recorded": round(old, 2),
         "again": round(new, 2),
         "far": round(far, 2),
-        "fits": bool(same or (not alike and abs(new - old) <= far)),
+        "fits": bool(same or (not alike and near)),
     }
 
 
@@ -182,9 +187,9 @@ def _classes(each: Recorded, evaluator: Evaluator) -> tuple[np.ndarray, np.ndarr
 
 def _far(experiment: Experiment, recipe: Recipe) -> float:
     """Points of area that two trainings of a network are apart with a probability of `UNLIKELY`."""
-    of = families()
+    of = {model: name for name, own in experiment.families.items() for model in own} | families()
     family = {model for model, name in of.items() if name == of[recipe.model]}
-    table = accuracies(recipe.weights.parents[1], [IMAGES], family)
+    table = accuracies(recipe.weights.parents[1], [min(IMAGES, experiment.images)], family)
     chosen = experiment.readings[0].select(table, experiment.draw, dataset=recipe.dataset)
     own = area()(wide(chosen, levels=TABLE_1_LEVELS)).groupby(level="model")
     found = Spread.of({str(model): areas.to_numpy() for model, areas in own}, of)
@@ -238,7 +243,8 @@ def audit(number: int | None = None, cheapest: int | None = None, outputs: Path 
     names = drawn([*known], commit)[:number]
     if cheapest is not None:
         names = sorted(names, key=lambda name: operations(known[name][1]))[:cheapest]
-    rows = [again(name, known[name], outputs) for name in tqdm(names, "trained again", unit="training")]
+    wanted = tqdm([known[name] for name in names], "trained again", unit="training")
+    rows = [compared(experiment, recipe, *again(recipe)) for experiment, recipe in wanted]
     return pd.DataFrame(rows).assign(commit=commit)
 
 
