@@ -170,29 +170,6 @@ def test_recorded_accuracies_of_fc_follow_from_its_weights(recorded):
         assert abs(int(row["correct"].iloc[0]) - right) <= 2, (noise, attacks)
 
 
-@pytest.mark.evidence
-def test_every_recorded_network_answers_as_recorded(recorded):
-    """All networks whose weights are kept, by plain torch: 20 images at 100 attacks of every noise, in draw 0.
-
-    The executed sweeps evaluate more of them, by their own engine.
-    """
-    digits = data.load()
-    each = recorded.groupby(["model", "seed"])
-    kept = [(key, rows) for key, rows in each if networks.weights_path(*key).is_file()]
-    assert len(kept) >= len(NETWORKS)
-    for (model, train_seed), rows in kept:
-        images = int(rows["images"].max())
-        index = np.arange(0, images, images // 20)
-        net = networks.load(model, train_seed)
-        plan = Plan(model=model, train_seed=train_seed, images=images)
-        for noise in PAPER:
-            part = plan.part(noise)
-            noisy = perturb(digits.test_images[index], noise, 100, index=index)
-            found = plain_torch_predictions(net, noisy)
-            expected = results.Predictions.read(part.path).predicted[part.recipe["levels"].index(100), index]
-            assert (found != expected).sum() <= 1, (model, noise)
-
-
 def test_accuracy_csv_is_what_the_predictions_give(recorded):
     pd.testing.assert_frame_equal(recorded, results.accuracies(OUTPUTS), check_dtype=False)
 
