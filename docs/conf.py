@@ -6,6 +6,8 @@ import runpy
 import shutil
 from pathlib import Path
 
+from lib.report import front
+
 ROOT = Path(__file__).resolve().parents[1]
 project = "What pixel noise does to a network"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
@@ -26,15 +28,19 @@ python_use_unqualified_type_names = True
 
 html_theme = "furo"
 html_title = project
-html_static_path = ["style.css"]
+html_static_path = ["style.css", "page.js"]
 html_css_files = ["style.css"]
+html_js_files = ["page.js"]
 html_show_search_summary = False  # a page opened from disk may not read the others
 html_copy_source = False
 html_show_copyright = False
 
 
 def as_page(app, docname: str, source: list[str]) -> None:
-    """A notebook as it is read on paper: one network's with its name, the paper's own without code."""
+    """A notebook as it is read on paper: a network's with its name, the paper without code; the table of networks."""
+    if docname == "index":
+        table = front.overview().reset_index().to_html(index=False, classes="dataframe sortable", border=0)
+        source[0] = source[0].replace("{{ networks }}", table)
     if not docname.startswith("outputs/"):
         return
     notebook = json.loads(source[0])

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from fastai.callback.core import Callback, CancelFitException
-from fastai.learner import Recorder
+from fastai.learner import AvgSmoothLoss, Recorder
 from torch import Tensor
 
 from lib.store.files import write_atomically
@@ -15,6 +15,13 @@ from lib.training.recipe import Recipe
 
 CHECKPOINT_SECONDS = 60
 SHOWN_SECONDS = 1  # between two losses beside the bar
+
+
+class Uncounted(AvgSmoothLoss):
+    """In place of fastai's smoothed loss, which is not shown: its reading would make a GPU wait for every batch."""
+
+    def accumulate(self, learn: object) -> None:
+        self.count += 1
 
 
 def stream(seed: int, epoch: int, batch: int = 0) -> int:
@@ -43,7 +50,7 @@ class Rule(Callback):
         recipe, done = self.recipe, self.state["batch"]
         seed = stream(recipe.seed, len(self.state["epochs"]))
         order = torch.randperm(recipe.train_images, generator=torch.Generator().manual_seed(seed)).tolist()
-        self.dls.train.order = order[done * recipe.batch_size :]
+        self.dls.train.get_idxs = lambda: order[done * recipe.batch_size :]
         what = f"{recipe.model} epoch {len(self.state['epochs']) + 1} of at most {recipe.max_epochs}"
         self.bar = progress_bar(-(-recipe.train_images // recipe.batch_size), what, "batch", done=done)
         self.started = self.shown = time.monotonic()
