@@ -260,7 +260,7 @@ def test_a_forgery_is_found(few, tmp_path, forgery):
 
 
 FORGED_PICTURES = {
-    "a number": lambda pixels: pixels.__setitem__((slice(20, 32), slice(20, 28), slice(3)), 128),
+    "a digit": lambda pixels: pixels.__setitem__((slice(20, 32), slice(20, 28), slice(3)), 128),
     "a line": lambda pixels: pixels.__setitem__((slice(200, 202), slice(None), slice(3)), 0),
 }
 
@@ -287,11 +287,18 @@ def test_a_forged_figure_is_found_and_rounding_is_not(tmp_path, name, forgery):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "wrong"), [("M 1.2500", "M 1.2501", False), ("L 90.5", "L 97.5", True), ("ours", "0urs", True)]
+    ("suffix", "old", "new", "wrong"),
+    [
+        (".svg", "M 1.2500", "M 1.2501", False),
+        (".svg", "L 90.5", "L 97.5", True),
+        (".svg", "ours", "0urs", True),
+        (".csv", "1.2500", "1.2501", True),
+        (".csv", "1.2500", "1.25000001", False),
+    ],
 )
-def test_a_forged_drawing_is_found_and_rounding_is_not(old, new, wrong):
-    svg = "<svg><path d='M 1.2500 2.5 L 90.5 3.0'/><text>ours</text></svg>"
-    assert pictures.differ(svg.encode(), svg.replace(old, new).encode()) == wrong
+def test_a_forged_drawing_or_table_is_found_and_rounding_is_not(suffix, old, new, wrong):
+    text = "<svg><path d='M 1.2500 2.5 L 90.5 3.0'/><text>ours</text></svg>"
+    assert pictures.differ(text.encode(), text.replace(old, new).encode(), suffix) == wrong
 
 
 def test_the_page_is_made_of_the_executed_notebook(tmp_path):

@@ -187,7 +187,7 @@ class Experiment(BaseModel):
 
     def parts(self, recipe: Recipe) -> list[SweepPart]:
         """All that one training is evaluated on; what readings of the noise have in common comes once."""
-        shared = recipe.model_dump(include={"model", "dataset", "outputs"}) | {"levels": self.levels}
+        shared = {"model": recipe.model, "dataset": recipe.dataset, "outputs": recipe.outputs, "levels": self.levels}
         shared |= {"train_seed": recipe.seed, "draw": recipe.seed if self.draw is None else self.draw}
         fixed = {"adapted"} if recipe.model in self.without_normalisation else {}
         kinds, found = [kind for kind in self.statistics if kind.statistics not in fixed], {}
