@@ -8,6 +8,7 @@ import hashlib
 import sys
 import tempfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -50,18 +51,18 @@ FIRST = 0.03  # of the first loss, by which machines and precisions differ
 FASTEST = 5e11  # floating-point operations a second of one thread; more are a graphics card's
 IMAGES = 2_000  # test images on which the networks are compared
 FORGED = (1, 3, 9)  # trainings: one, those of a network, those of three
+COLUMNS = ["training", "machine", "bits", "losses", "differ", "recorded", "again", "far", "fits", "commit"]
 PAGE, HEADING = OUTPUTS / "README.md", "<!-- make audit -->\n\n"
 Training = tuple[Experiment, Recipe]
 
 
 def trainings(outputs: Path = OUTPUTS) -> dict[str, Training]:
-    """Every declared training that is recorded on the clean images and the four noises, by the name of its weights."""
+    """Every training that is declared with the four noises, by the name of its weights."""
     found: dict[str, Training] = {}
     for experiment in packaged().values():
         if {*PAPER_NOISES} <= {*experiment.noises} and {*TABLE_1_LEVELS} <= {*experiment.levels}:
             for recipe in experiment.trainings(outputs):
-                if recipe.weights.stem not in found and not missing(experiment, recipe):
-                    found[recipe.weights.stem] = experiment, recipe
+                found.setdefault(recipe.weights.stem, (experiment, recipe))
     return found
 
 
@@ -233,25 +234,28 @@ def page(outputs: Path = OUTPUTS) -> str:
 def read(outputs: Path = OUTPUTS) -> pd.DataFrame:
     """The trainings made again so far, rows of `again`; none if there is no file."""
     path = outputs / AUDITS
-    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["training", "commit", "bits", "fits"])
+    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=COLUMNS)
 
 
 def audit(number: int | None = None, cheapest: int | None = None, outputs: Path = OUTPUTS) -> pd.DataFrame:
     """Make the first `number` trainings that the commit draws (None: all) again, or the `cheapest` of these."""
     known = trainings(outputs)
     commit = provenance()["commit"].removesuffix("-dirty")
-    names = drawn([*known], commit)[:number]
+    there = (name for name in drawn([*known], commit) if not missing(*known[name]))
+    names = list(islice(there, number))
     if cheapest is not None:
         names = sorted(names, key=lambda name: operations(known[name][1]))[:cheapest]
     wanted = tqdm([known[name] for name in names], "trained again", unit="training")
     rows = [compared(experiment, recipe, *again(recipe)) for experiment, recipe in wanted]
-    return pd.DataFrame(rows).assign(commit=commit)
+    return pd.DataFrame(rows, columns=COLUMNS[:-1]).assign(commit=commit)
 
 
 def main() -> None:
     """The command line; the exit status is 1 if a training does not fit its record."""
     options = argparse.ArgumentParser(prog="make audit", description=__doc__)
-    options.add_argument("number", nargs="?", default="2", help="of the trainings that the commit draws, or all")
+    options.add_argument(
+        "number", nargs="?", default="2", help="of the trainings that the commit draws, all, or 0: the page alone"
+    )
     options.add_argument("--cheapest", type=int, help="only so many of these, the cheapest")
     asked = options.parse_args()
     found = audit(None if asked.number == "all" else int(asked.number), asked.cheapest)
