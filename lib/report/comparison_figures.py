@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from lib import networks
 from lib.claims.foreground import NEARLY_EQUAL
 from lib.paper import PAPER_NOISES
-from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, PAPER, in_style, network_look, title
+from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, PAPER, in_style, label_ends, network_look, title
 from lib.statistics.contrasts import mean_curves
 from lib.statistics.curves import HALF, Trainings
 
@@ -34,20 +34,24 @@ def panels(trainings: Trainings, what: str) -> Figure:
 
     Paper: Figures 7 and 8.
     """
-    figure = Figure(figsize=(9, 7.9), layout="constrained")
+    figure = Figure(figsize=(10, 7.9), layout="constrained")
     axes = figure.subplots(2, 2, sharex=True, sharey=True)
     table = mean_curves(trainings)
     for panel, noise in zip(axes.flat, PAPER_NOISES, strict=True):
         for model in trainings.models:
             _curves(panel, trainings, table, model, noise)
         panel.set(title=title(noise), ylim=(0, 101))
+        label_ends(panel)
         panel.tick_params(labelleft=True)  # on a narrow screen one panel is seen at a time
     for panel in axes[1]:
         panel.set_xlabel(ATTACKS_AXIS)
     for panel in axes[:, 0]:
         panel.set_ylabel(ACCURACY_AXIS)
-    _explain(axes.flat[0])
-    _finish(figure, axes.flat[0], heading(trainings, what))
+    figure.draw_without_rendering()
+    key = axes.flat[0].twinx()  # of what the ends do not say
+    key.set_axis_off()
+    _explain(key)
+    _finish(figure, key, heading(trainings, what))
     return figure
 
 
@@ -195,7 +199,7 @@ def _curves(axes: Axes, trainings: Trainings, table: pd.DataFrame, model: str, n
     if len(each) > 1:
         own = table[(table["model"] == model) & (table["noise"] == noise)]
         axes.fill_between(own["attacks"], own["low"], own["high"], color=look["color"], alpha=0.15, linewidth=0)
-        axes.plot(trainings.attacks, each.T, color=look["color"], linewidth=0.7, alpha=0.8)
+        axes.plot(trainings.attacks, each.T, color=look["color"], linewidth=0.6, alpha=0.45, label="_")
     else:
         look |= {"linewidth": 1.0}
     axes.plot(trainings.attacks, each.mean(axis=0), **look)
