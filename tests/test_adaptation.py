@@ -9,6 +9,7 @@ from torch.nn import functional
 from lib import networks
 from lib.evaluation.plan import CLEAN, USUAL_NOISES, Plan
 from lib.evaluation.sweep import Predictions, sweep
+from lib.experiments import mnist_c
 from lib.experiments.drift import drift
 from lib.networks import RESTORED, adapt, as_read, batch_predictor, moments, restore_moments
 from lib.noise import perturb
@@ -117,6 +118,19 @@ def test_drift_by_hand():
         "margin": gaps[0] / gaps[1],
     }
     assert drift(net, clean, noisy // 2) == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_corruptions_of_mnist_c_are_as_published():
+    grey, random = np.full((50, 28, 28), 128, np.uint8), np.random.default_rng(0)
+    impulse = mnist_c.impulse_noise(grey, random)
+    shares = [(impulse == value).mean() for value in (0, 255)]
+    assert shares == pytest.approx([0.085, 0.085], abs=0.01) and set(np.unique(impulse)) == {0, 128, 255}
+    shot, rate = mnist_c.shot_noise(grey, random), 3 * 128 / 255
+    assert {int(255 * count / 3) for count in range(4)} == set(np.unique(shot))
+    for count in (0, 1, 2):
+        expected = rate**count * np.exp(-rate) / (1, 1, 2)[count]
+        assert (shot == int(255 * count / 3)).mean() == pytest.approx(expected, abs=0.01)
+    assert not mnist_c.shot_noise(np.zeros_like(grey), random).any()
 
 
 def test_a_mixture_deals_the_images_out_to_all_noises_and_levels():

@@ -6,14 +6,12 @@ import naive
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from lib import networks
 from lib.evaluation.bundle import Bundle
 from lib.experiments.declaration import Experiment, load
 from lib.experiments.run import run
 from lib.experiments.table1 import correct
-from lib.noise import perturb
 from lib.paper import PAPER_NOISES
 from lib.store import data
 
@@ -69,22 +67,3 @@ def test_without_weights_what_is_recorded_stays_and_a_longer_training_passes_by_
     assert run(study, outputs=tmp_path, recompute=True) == 1
     assert paths[0].read_bytes() == first, "one epoch is not trained again"
     assert all((Bundle.read(paths[1]).errors[name] == errors).all() for name, errors in second.errors.items())
-
-
-def test_predictions_by_each_batchs_statistics_are_recorded(trained, tmp_path):
-    shutil.copytree(trained / "weights", tmp_path / "weights")
-    own = {"networks": [MODEL], "recipes": QUICK, "seeds": [0], "images": 70}  # more than a batch
-    study = Experiment.model_validate(load("batch-statistics").model_dump(exclude_unset=True) | own)
-    assert run(study, outputs=tmp_path) == 1 and run(study, outputs=tmp_path) == 0
-    net = networks.load(MODEL, outputs=tmp_path)
-    for module in net.modules():
-        module.train(isinstance(module, nn.BatchNorm2d))
-    digits = data.load()
-    noisy = perturb(digits.test_images[:70], "random_pixel_invert", 200)
-    pixels = torch.from_numpy(noisy)[:, None].float() / 255
-    with torch.inference_mode():
-        classes = torch.cat([net(batch).argmax(dim=1) for batch in pixels.split(64)]).numpy()
-    recipe = study.training(MODEL, 0, tmp_path)
-    part = next(part for part in study.parts(recipe) if part.recipe["noise"] == "random_pixel_invert")
-    errors = Bundle.read(study.bundle_path(recipe)).errors[part.path.stem][0]
-    np.testing.assert_array_equal(errors, (classes - digits.test_labels[:70].astype(int)) % 10)

@@ -73,10 +73,6 @@ def test_attacks_until_half_are_wrong(accuracy, expected):
     np.testing.assert_allclose(found, expected)
 
 
-def test_ranks_put_the_highest_first_and_share_the_better_place():
-    np.testing.assert_array_equal(curves.ranks(np.array([[3.0, 1, 2], [5, 1, 5]])), [[1, 3, 2], [1, 3, 1]])
-
-
 def test_scores_are_named_by_noise_and_level():
     values = np.random.default_rng(0).random((3, 4, len(LEVELS))) * 100
     found = trainings({"fc": values})

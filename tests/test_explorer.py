@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image, ImageColor, ImageDraw
 
 from lib import networks, paper
 from lib.evaluation.plan import Plan
@@ -139,8 +139,7 @@ def test_recorded_curves_are_those_of_these_weights_at_the_default_c(tmp_path):
 
 
 def test_turning_the_noise_brings_its_own_c():
-    assert STATE.turned(noise="edge_to_altered").c == 1.25
-    assert STATE.turned(noise="edge_to_altered", c=3).c == 3
+    assert STATE.turned(noise="edge_to_altered").c == 1.25 and STATE.turned(noise="edge_to_altered", c=3).c == 3
     assert {one_digit.SMALLEST_C, one_digit.LARGEST_C, *(noise.c for noise in NOISES.values())} <= set(one_digit.STOPS)
     assert sorted(set(one_digit.STOPS)) == one_digit.STOPS
     opened = Opening(model="fc", digit=5, noise="black_to_white", attacks=3).state()
@@ -152,15 +151,13 @@ def test_turning_the_noise_brings_its_own_c():
     [
         ({"model": "resnt18"}, "'resnt18'; choose from fc"),
         ({"noise": "white"}, "'white'; choose from random_pixel_invert"),
+        ({"noise": NOISES["white_to_black"]}, "noise must be a name"),
         ({"c": 0.05}, "0.1 to 10 .*not 0.05"),
         ({"number": 10_000}, "number must be .* 0 to 9999, not 10000"),
-        ({"attacks": 201}, "attacks must be .* 0 to 200, not 201"),
-        ({"attacks": 1.5}, "attacks must be an integer"),
-        ({"draw": -1}, "draw must be an integer"),
-        ({"draw": 2**31 + 1}, "draw must be .* 2147483648, not 2147483649"),
+        *(({"attacks": attacks}, f"attacks must be an integer from 0 to 200, not {attacks}") for attacks in (201, 1.5)),
+        *(({"draw": draw}, f"draw must be an integer from 0 to 2147483648, not {draw}") for draw in (-1, 2**31 + 1)),
         ({"replacement": "yes"}, "replacement must be .*'yes'"),
         ({"source": "later"}, "'later'; choose from clean, "),
-        ({"noise": NOISES["white_to_black"]}, "noise must be a name"),
         ({"dataset": "fashion"}, "'fashion'; choose from mnist, fashion-mnist"),
         ({"own": b"abc"}, "28 x 28 .*not 3"),
     ],
@@ -180,9 +177,11 @@ def test_pictures_depend_on_what_they_show_alone():
     left, top, side = (round(pictures.SCALE * length) for length in (2 * 137, 22, 126))
     centre = (np.arange(28) + 0.5) * side / 28
     shown = picture[(top + centre).astype(int)][:, (left + centre).astype(int)]
-    hexadecimal = np.vectorize(lambda r, g, b: f"#{r:02X}{g:02X}{b:02X}")(*np.moveaxis(shown, 2, 0))
-    np.testing.assert_array_equal(hexadecimal == pictures.LIGHTER, many.noisy > many.state.image)
-    np.testing.assert_array_equal(hexadecimal == pictures.DARKER, many.noisy < many.state.image)
+    for colour, where in (
+        (pictures.LIGHTER, many.noisy > many.state.image),
+        (pictures.DARKER, many.noisy < many.state.image),
+    ):
+        np.testing.assert_array_equal((shown == ImageColor.getrgb(colour)).all(axis=-1), where)
 
 
 def test_words_say_how_sure_the_network_is_with_dropout_too(tmp_path):
@@ -272,9 +271,10 @@ def slow_steps(count: int, shown: list | None = None):
 
 
 def test_a_cancelled_job_stops_and_the_loop_stays_free():
+    """And two viewers turned one after another do not wait for each other."""
     shown, turns = [], []
 
-    async def cancel():
+    async def cancel_and_turn():
         newest = Newest(lambda count: slow_steps(count, shown), pytest.fail)
         newest.ask(1000)
         while len(shown) < 3:
@@ -282,8 +282,14 @@ def test_a_cancelled_job_stops_and_the_loop_stays_free():
             turns.append(len(shown))
         newest.cancel()
         await newest.settled()
+        first, second = Newest(slow_steps, pytest.fail), Newest(slow_steps, pytest.fail)
+        first.ask(30, urgent=True)
+        second.ask(3)
+        await asyncio.sleep(0.05)  # the second waits for the first
+        second.ask(3, urgent=True)
+        await asyncio.wait_for(asyncio.gather(first.settled(), second.settled()), 30)
 
-    asyncio.run(cancel())
+    asyncio.run(cancel_and_turn())
     assert len(turns) > 6 and 3 <= len(shown) < 100
 
 
@@ -314,30 +320,16 @@ def test_viewers_take_turns_but_one_just_turned_goes_first(urgent, order):
     assert "".join(begun) == order
 
 
-def test_viewers_turned_one_after_another_do_not_wait_for_each_other():
-    async def turn():
-        first, second = Newest(slow_steps, pytest.fail), Newest(slow_steps, pytest.fail)
-        first.ask(30, urgent=True)
-        second.ask(3)
-        await asyncio.sleep(0.05)  # the second waits for the first
-        second.ask(3, urgent=True)
-        await asyncio.wait_for(asyncio.gather(first.settled(), second.settled()), 30)
-
-    asyncio.run(turn())
-
-
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (KeyError("recipe"), "KeyError: 'recipe'"),
         (RuntimeError("size mismatch:\n\tbody.1.weight"), "RuntimeError: size mismatch: body.1.weight"),
-        (AssertionError(), "AssertionError"),
         (ValueError(), "ValueError"),
         (FileNotFoundError("not trained;\nmake train"), "not trained; make train"),
     ],
 )
 def test_any_exception_is_shown_in_one_line_and_logged(error, line, caplog):
-    told, shown = [], []
+    failures, shown = [], []
 
     def steps(wanted):
         yield lambda: shown.append(wanted)
@@ -347,14 +339,14 @@ def test_any_exception_is_shown_in_one_line_and_logged(error, line, caplog):
             yield lambda: [][1]
 
     async def ask():
-        newest = Newest(steps, told.append)
+        newest = Newest(steps, failures.append)
         for wanted in ("bad", "bad to show", "good"):
             newest.ask(wanted)
             await newest.settled()
 
     with caplog.at_level(logging.INFO):
         asyncio.run(ask())
-    assert told == [line, "IndexError: list index out of range"] and shown == ["bad", "bad to show", "good"]
+    assert failures == [line, "IndexError: list index out of range"] and shown == ["bad", "bad to show", "good"]
     assert [record.exc_info[0] for record in caplog.records] == [type(error), IndexError]
     assert caplog.text.count("Traceback") == 2
 
@@ -403,6 +395,13 @@ def test_viewers_stay_usable_after_any_exception(monkeypatch):
         assert one.attack.message.value == "" and "Go to" in one.attack.jump.description
         assert every.bar.value == every.bar.max and not every.start.disabled
         assert "alert" not in shown.message.value
+        first = shown.picture.value
+        shown.knobs.widgets["attacks"].value = 90
+        assert "Searching" in shown.message.value and "working" in shown.shown._dom_classes
+        await settle(shown)
+        *_, found = many_digits.fooled(replace(STATE, attacks=90, draw=4))
+        assert f"{len(found.numbers)} of the first {found.searched:,}" in shown.message.value
+        assert shown.picture.value != first and "working" not in shown.shown._dom_classes
 
     asyncio.run(fail_and_go_on())
 
@@ -411,24 +410,6 @@ def upload(viewer: OwnDigit, name: str, content: bytes, size: int | None = None)
     """As the browser sends a file; one that it could not shrink comes without its content."""
     file = {"name": name, "size": size or len(content), "largest": 8_000_000}
     viewer.upload._handle_custom_msg(file, [memoryview(content)] if size is None else [])
-
-
-@pytest.mark.parametrize("change", [{"model": "cnn@slow"}, {"c": 3.3}, {"draw": 2_000_000}])
-def test_viewers_open_on_any_state_before_any_network_is_loaded(change, monkeypatch):
-    monkeypatch.setattr(one_digit, "Network", raising)
-    asked = Opening(**{"model": "fc", "digit": 613} | change).state()
-    ((name, value),) = change.items()
-
-    async def open_them():
-        one, every = OneDigit(asked), AllDigits(asked, images=50)
-        assert networks.title(asked.model) in one.attack.verdict.value and one.attack.jump.disabled
-        for viewer in (one.attack, OwnDigit(asked).attack, every, Gallery(asked)):
-            if name in viewer.knobs.widgets:
-                assert viewer.knobs.widgets[name].value == value
-        assert every.chosen == [asked.model]
-        assert "make app" in one._repr_mimebundle_()["text/plain"], "a line of text where no kernel runs"
-
-    asyncio.run(open_them())
 
 
 states = st.builds(
@@ -442,6 +423,20 @@ states = st.builds(
     replacement=st.booleans(),
     source=st.sampled_from(list(SOURCES)),
 )
+
+
+def test_viewers_open_before_any_network_is_loaded(monkeypatch):
+    monkeypatch.setattr(one_digit, "Network", raising)
+    asked = Opening(model="cnn@slow", c=3.3, draw=2_000_000).state()
+
+    async def open_them():
+        one, every = OneDigit(asked), AllDigits(asked, images=50)
+        assert networks.title(asked.model) in one.attack.verdict.value and one.attack.jump.disabled
+        assert every.chosen == [asked.model] and OwnDigit(asked).attack.knobs.widgets["c"].value == 3.3
+        assert Gallery(asked).knobs.widgets["draw"].value == 2_000_000
+        assert "make app" in one._repr_mimebundle_()["text/plain"], "a line of text where no kernel runs"
+
+    asyncio.run(open_them())
 
 
 @given(st.lists(states, min_size=1, max_size=3))
@@ -459,30 +454,13 @@ def test_any_valid_state_is_shown_by_all_knobs(wanted):
     assert seen == wanted[1:], "a knob that shows a state does not turn it"
 
 
-def test_the_gallery_follows_its_knobs():
-    async def turn():
-        viewer = Gallery(replace(STATE, attacks=40))
-        await settle(viewer)
-        first = viewer.picture.value
-        viewer.knobs.widgets["attacks"].value = 90
-        assert "Searching" in viewer.message.value and "working" in viewer.shown._dom_classes
-        await settle(viewer)
-        *_, found = many_digits.fooled(replace(STATE, attacks=90))
-        assert f"{len(found.numbers)} of the first {found.searched:,}" in viewer.message.value
-        assert viewer.picture.value != first and "working" not in viewer.shown._dom_classes
-
-    asyncio.run(turn())
-
-
 def test_knobs_turn_the_state_and_go_back_if_they_cannot(monkeypatch):
-    told, seen = [], []
+    shown, seen = [], []
     monkeypatch.setattr(one_digit, "trained", lambda *_: ["fc", "gone:net@mine"])
-    knobs = Knobs(STATE, ["model", "noise", "c", "attacks"], seen.append, told.append)
+    knobs = Knobs(STATE, ["model", "noise", "c", "attacks"], seen.append, shown.append)
     knobs.widgets["model"].value = "gone:net@mine"
-    assert "gone:net" in told[0] and seen == []
+    assert "gone:net" in shown[0] and seen == []
     assert knobs.state == STATE and knobs.widgets["model"].value == "fc"
-    with pytest.raises(ValueError, match="c must be"):
-        knobs.turn(c=11)
     knobs.widgets["attacks"].value = 30
     knobs.widgets["noise"].value = "random_pixel_invert"
     assert [s.attacks for s in seen] == [30, 30] and seen[1].c == 1.25 == knobs.widgets["c"].value

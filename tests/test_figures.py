@@ -1,4 +1,3 @@
-import subprocess
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from lib.networks import DENSE, FAMILY, HIDDEN, NETS, NORMALISED
 from lib.noise import NOISES
 from lib.paper import NETWORKS
 from lib.report import figures
-from lib.store import files, progress
+from lib.store import files
 
 
 @pytest.fixture
@@ -90,16 +89,6 @@ def test_training_shows_every_batch_and_epoch():
     assert axes.lines[2].get_xdata().tolist() == [2, 4] and axes.lines[2].get_ydata().tolist() == [1, 0.5]
 
 
-def test_a_recipe_has_one_name_in_any_order():
-    assert files.recipe_hash({"a": 1, "b": 2}) == files.recipe_hash({"b": 2, "a": 1})
-    assert files.recipe_hash({"a": 1, "b": 2}) != files.recipe_hash({"a": 1, "b": 3})
-
-
-def test_provenance_names_the_commit():
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=files.ROOT, capture_output=True, text=True).stdout.strip()
-    assert files.provenance()["commit"].removesuffix("-dirty") == (head or "unknown")
-
-
 def test_a_broken_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
@@ -111,14 +100,6 @@ def test_a_broken_write_leaves_the_old_file(tmp_path):
     with pytest.raises(RuntimeError):
         files.write_atomically(path, broken)
     assert [file.name for file in tmp_path.iterdir()] == ["file"] and path.read_text() == "old"
-
-
-def test_progress_names_the_work_and_the_time_left(capsys):
-    with progress.progress_bar(100, "work", "image", done=50) as bar:
-        bar.update(20)
-        bar.refresh()
-    shown = capsys.readouterr().out
-    assert "work:  70%" in shown and "70/100" in shown and "<" in shown
 
 
 def test_every_network_has_a_look_of_its_own_in_colour_and_in_grey():

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import papermill_parameters, run_papermill, run_python, texts
+from conftest import papermill_parameters, run_python
 from IPython.core.interactiveshell import InteractiveShell
-from nbformat.v4 import new_code_cell, new_notebook
 
 from lib import networks
 from lib.evaluation.plan import Plan
@@ -26,12 +25,6 @@ def variables(kind, cell="", **change):
     return defaults | {"model": "fc", "outputs": "outputs", "In": ["", "", cell]} | change
 
 
-@pytest.mark.parametrize("kind", [Plan, Recipe, parameters.Gallery])
-def test_defaults_pass(kind):
-    settings = parameters.check(kind, variables(kind, "# Parameters\noutputs = 'outputs'"))
-    assert str(settings.outputs) == "outputs"
-
-
 @pytest.mark.parametrize(
     ("cell", "change", "message"),
     [
@@ -43,34 +36,26 @@ def test_defaults_pass(kind):
         ("", {"model": "resnt50"}, "^model: unknown model 'resnt50'; choose from fc, resnet18"),
         ("", {"recompute": "perhaps"}, "recompute: Input should be a valid boolean.* not 'perhaps'"),
         ("", {"noises": ["all"]}, "noises: unknown noise 'all'; choose from random_pixel_invert"),
-        ("", {"levels": [0, 1.5]}, "levels: Input should be a valid integer"),
         ("", {"levels": "[0, 5"}, "^levels: cannot read '\\[0, 5': expected ',' or '\\]', but got '<stream end>'$"),
         ("", {"levels": "[0, @scratch]"}, "^levels: cannot read .*: found character '@' that cannot start any token$"),
-        ("", {"images": "2024-05-01"}, "^images: Input should be a valid integer.* not '2024-05-01'$"),
         ("", {"images": "12 # a dozen"}, "^images: Input should be a valid integer.* not '12 # a dozen'$"),
-        ("", {"draws": ""}, "^draws: Input should be a valid integer.* not ''$"),
-        ("", {"outputs": ""}, "^outputs: must be a folder, not ''$"),
         ("", {"outputs": " \n"}, "^outputs: must be a folder, not ' .n'$"),
-        ("", {"outputs": "README.md"}, r"^outputs: must be a folder, but .*README\.md is not one$"),
         ("", {"outputs": "README.md/run"}, r"^outputs: must be a folder, but .*README\.md is not one$"),
         ("", {"outputs": "~nobody-of-this-name/r"}, "^outputs: there is no home folder '~nobody-of-this-name'$"),
         ("", {"outputs": 2024.1}, "^outputs: must be text, not 2024.1; put it in quotes$"),
         ("", {"outputs": True}, "^outputs: must be text, not True; put it in quotes$"),
         ("", {"model": 12}, "^model: unknown model '12'; choose from fc, resnet18"),
-        ("", {"model": "2024-05-01"}, "^model: unknown model '2024-05-01'; choose from fc, resnet18"),
         ("", {"model": "fc@../../x"}, r"^model: the word behind @ must be of letters.* alone, not '../../x'$"),
-        ("", {"model": f"fc@{'x' * 225}"}, r"^model: .* at most 120 bytes, not 228$"),
         ("", {"model": f"fc@{'é' * 60}"}, r"^model: .* at most 120 bytes, not 123$"),
         ("", {"model": "fc@"}, r"^model: the word behind @ must be of letters.* alone, not ''$"),
         ("", {"noises": ["white_to_black", "edge_to_altered", "white_to_black"]}, "^noises: each once, not"),
         ("", {"train_seed": 10**20}, "^train_seed: Input should be less than or equal to 9223372036854775807"),
-        ("", {"draw": 10**30}, "^draw: Input should be less than or equal to 9223372036854775807"),
         ("", {"c": True}, "^c: must be no truth value, not True$"),
         ("", {"levels": [0, True]}, r"^levels: must be no truth value, not \[0, True\]$"),
         ("", {"engine": 1.5}, "^engine: must be text, not 1.5; put it in quotes$"),
     ],
 )
-def test_a_wrong_parameter_is_told_in_a_line(cell, change, message):
+def test_a_wrong_parameter_is_reported_in_a_line(cell, change, message):
     with pytest.raises(ValueError, match=message):
         parameters.check(Plan, variables(Plan, cell, **change))
 
@@ -125,21 +110,6 @@ def test_text_that_papermill_has_made_a_number_is_read_where_it_was_typed():
     assert (run.stdout, run.returncode) == (f"{typed}\n", 0), run.stderr
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("typed", ["007", "/tmp/run #2"])
-def test_a_path_arrives_as_it_was_typed_at_a_notebook(tmp_path, typed):
-    notebook, executed = tmp_path / "notebook.ipynb", tmp_path / "executed.ipynb"
-    defaults = {name: field.get_default() for name, field in parameters.Gallery.model_fields.items()}
-    lines = [f"{name} = {default!r}" for name, default in (defaults | {"outputs": "outputs"}).items()]
-    given = new_code_cell("\n".join(lines), metadata={"tags": ["parameters"]})
-    code = "from lib.store.parameters import Gallery, check\nprint(repr(str(check(Gallery, globals()).outputs)))"
-    nbformat.write(new_notebook(cells=[given, new_code_cell(code)]), notebook)
-    options = ["-p", "images", "007", "-p", "outputs", typed, "-k", "python3", "-l", "python"]
-    run = run_papermill(notebook, executed, *options)
-    assert run.returncode == 0, run.stderr
-    assert texts(executed).strip() == repr(typed)
-
-
 def test_text_from_the_command_line_becomes_what_it_says():
     """Numbers as papermill reads them."""
     given = {"levels": "[0, 010, 1_00, 2e2]", "noises": "[ white_to_black ] # one", "c": "2.5", "space": "56"}
@@ -153,18 +123,17 @@ def test_text_from_the_command_line_becomes_what_it_says():
 @pytest.mark.parametrize(
     ("kind", "name", "value"),
     [
-        (Recipe, "seed", 2**63),
-        (Recipe, "seed", -1),
-        (Recipe, "batch_size", 10**20),
-        (Recipe, "train_images", 10**20),
+        *((Recipe, "seed", seed) for seed in (2**63, -1)),
+        *((Recipe, name, 10**20) for name in ("batch_size", "train_images")),
         (Recipe, "learning_rate", float("inf")),
         (Recipe, "target", float("nan")),
-        (parameters.Gallery, "draw", 10**20),
-        (parameters.Gallery, "attacks", 785),
-        (parameters.Gallery, "images", 10**20),
+        *(
+            (parameters.Gallery, name, value)
+            for name, value in (("draw", 10**20), ("attacks", 785), ("images", 10**20))
+        ),
     ],
 )
-def test_a_number_out_of_range_is_told_with_its_bound(kind, name, value):
+def test_a_number_out_of_range_is_reported_with_its_bound(kind, name, value):
     with pytest.raises(ValueError, match=rf"^{name}: Input should be [^\n]*, not [^\n]*$"):
         parameters.check(kind, variables(kind, **{name: value}))
 
@@ -265,41 +234,34 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("number", range(len(BROKEN)))
-def test_a_module_of_ones_own_that_cannot_be_imported_is_told_in_a_line(tmp_path, monkeypatch, number):
+def test_a_module_of_ones_own_that_cannot_be_imported_is_reported_in_a_line(tmp_path, monkeypatch, number):
     content, message = list(BROKEN.items())[number]
     module = f"mine_{number}"
     (tmp_path / f"{module}.py").write_text(content)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ValueError, match=rf"^cannot import '{module}:net': [^\n]*$") as told:
+    with pytest.raises(ValueError, match=rf"^cannot import '{module}:net': [^\n]*$") as raised:
         parameters.imported(f"{module}:net")
-    assert re.search(f": {message.format(module=module)}", str(told.value))
+    assert re.search(f": {message.format(module=module)}", str(raised.value))
     with pytest.raises(ValueError, match=f"^model: cannot import '{module}:net'.*; choose from fc, resnet18"):
         parameters.check(Plan, variables(Plan, model=f"{module}:net"))
+    (tmp_path / f"{module}.py").write_text("net = str.upper  # mended")
+    sys.modules.pop(module, None)  # where its import succeeded
+    assert parameters.imported(f"{module}:net") is str.upper
 
 
 @pytest.mark.parametrize("reference", [":net", ".mine:net", "..:net", "no_such_module:net", "lib.noise:", "a b:c"])
-def test_what_names_no_module_is_told_in_a_line(reference):
+def test_what_names_no_module_is_reported_in_a_line(reference):
     with pytest.raises(ValueError, match=f"^cannot import '{re.escape(reference)}': [^\n]*$"):
         parameters.imported(reference)
 
 
-def test_a_module_with_the_name_of_pythons_own_is_told(tmp_path, monkeypatch):
+def test_a_module_with_the_name_of_pythons_own_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(parameters, "ROOT", tmp_path)
     with pytest.raises(ValueError, match=r"cannot import 'test:net': AttributeError: .*test/__init__.py has no 'net'"):
         parameters.imported("test:net")
     (tmp_path / "test.py").write_text("net = str.upper")
     with pytest.raises(ValueError, match=r"test\.py has the name of another module, .*test/__init__.py; rename it"):
         parameters.imported("test:net")
-
-
-def test_a_module_that_was_mended_is_imported(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(tmp_path)
-    module = tmp_path / "mine_mended.py"
-    module.write_text("net = (")
-    with pytest.raises(ValueError, match="SyntaxError"):
-        parameters.imported("mine_mended:net")
-    module.write_text("net = str.upper")
-    assert parameters.imported("mine_mended:net") is str.upper
 
 
 def test_only_the_usual_parameters_give_the_usual_name():

@@ -41,9 +41,7 @@ class Digits(Dataset):
 
 
 @pytest.mark.parametrize("noise", NOISES)
-@pytest.mark.parametrize(
-    "shape", [(1, 9, 11), (3, 9, 11), (5, 1, 9, 11), (2, 4, 3, 9, 11), (0, 1, 9, 11), (1, 1, 1, 1)]
-)
+@pytest.mark.parametrize("shape", [(1, 9, 11), (3, 9, 11), (2, 4, 3, 9, 11), (0, 1, 9, 11), (1, 1, 1, 1)])
 @pytest.mark.parametrize("drawing", [{}, DRAWING])
 def test_it_is_perturb_with_torchs_seed(noise, shape, drawing):
     """The first number of torch's generator is the seed, and an image's place in the batch its index."""
@@ -53,14 +51,10 @@ def test_it_is_perturb_with_torchs_seed(noise, shape, drawing):
     noisy = PixelNoise(noise, 9, 1.7, **drawing)(images)
     torch.manual_seed(11)
     seed = int(torch.randint(2**63 - 1, ()))
-    arrays = images.reshape(-1, *shape[-3:]).movedim(1, -1).numpy()
-    expected, *_ = perturb_and_count(
-        arrays if shape[-3] == 3 else arrays[..., 0], noise, 9, c=1.7, seed=seed, **drawing
-    )
+    arrays, found = (batch.reshape(-1, *shape[-3:]).movedim(1, -1).squeeze(-1).numpy() for batch in (images, noisy))
+    expected, *_ = perturb_and_count(arrays, noise, 9, c=1.7, seed=seed, **drawing)
     assert type(noisy) is torch.Tensor and noisy.shape == shape and torch.equal(images, before)
-    np.testing.assert_array_equal(
-        noisy.reshape(-1, *shape[-3:]).movedim(1, -1).numpy().reshape(expected.shape), expected
-    )
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_every_image_and_call_draws_anew_and_the_seed_brings_it_back():
@@ -98,23 +92,18 @@ def test_what_stands_beside_an_image_passes_through_and_a_tv_tensor_stays_one():
     assert type(noisy) is tv_tensors.Video and altered(film, noisy).tolist() == [5] * 4
     pixels, label = PixelNoise("random_pixel_invert", 5, **DRAWING)(digits(1, 9, 9), torch.tensor(3))
     assert altered(digits(1, 9, 9), pixels) == 5 and label == 3
-
-
-def test_it_stands_in_a_pipeline():
     picture = Image.fromarray(np.arange(300, dtype=np.uint8).reshape(10, 10, 3))
-    pipeline = v2.Compose(
-        [v2.ToImage(), PixelNoise("black_to_white", (1, 5)), v2.Resize((20, 20)), v2.ToDtype(torch.float32, scale=True)]
-    )
-    assert pipeline(picture).shape == (3, 20, 20) and pipeline(picture).dtype == torch.float32
+    pipeline = v2.Compose([v2.ToImage(), PixelNoise("black_to_white", (1, 5)), v2.ToDtype(torch.float32, scale=True)])
+    assert pipeline(picture).shape == (3, 10, 10) and pipeline(picture).dtype == torch.float32
 
 
 def test_images_may_lie_in_memory_as_they_like():
-    images = digits(4, 3, 10, 12)
+    images, noise = digits(4, 3, 10, 12), PixelNoise("edge_to_altered", 4, **DRAWING)
     for other in (images.contiguous(memory_format=torch.channels_last), images.flip(-1).flip(-1), images[:, :, :, ::2]):
         torch.manual_seed(1)
-        expected = PixelNoise("edge_to_altered", 4, **DRAWING)(other.clone().contiguous())
+        expected = noise(other.clone().contiguous())
         torch.manual_seed(1)
-        assert torch.equal(PixelNoise("edge_to_altered", 4, **DRAWING)(other), expected)
+        assert torch.equal(noise(other), expected)
 
 
 def own_noise() -> Noise:
@@ -149,11 +138,8 @@ def test_a_copy_draws_the_same(noise, copied):
     expected = first(images)
     torch.manual_seed(2)
     assert torch.equal(copied(first)(images), expected) and not torch.equal(expected, images)
-
-
-def test_it_is_shown_with_its_arguments():
-    shown = "PixelNoise(noise='white_to_black', attacks=(0, 9), c=3, replacement=False, source='current')"
-    assert repr(PixelNoise(white_to_black(100), (0, 9), 3, **DRAWING)) == shown
+    shown = f"PixelNoise(noise={first.tables.name!r}, attacks=(0, 9), c=3, replacement=False, source='current')"
+    assert repr(first) == repr(copied(first)) == shown
 
 
 @pytest.mark.parametrize("noise", [*NOISES, own_noise()])
@@ -184,23 +170,22 @@ MUST = r"attacks must be an integer from 0 to 100,000,000, or \(low, high\), not
 
 
 @pytest.mark.parametrize(
-    ("arguments", "options", "error", "message"),
+    ("change", "error", "message"),
     [
-        (("snow", 1), {}, ValueError, "unknown noise 'snow'; choose from random_pixel_invert"),
+        ({"noise": "snow"}, ValueError, "unknown noise 'snow'; choose from random_pixel_invert"),
         *(
-            (("white_to_black", attacks), {}, ValueError, MUST + re.escape(repr(attacks)))
-            for attacks in (-1, 2.0, True, "5", (5, 3), (0, 2**63), (0, 1.5), [0, 5, 10], None)
+            ({"attacks": attacks}, ValueError, MUST + re.escape(repr(attacks)))
+            for attacks in (-1, True, "5", (5, 3), (0, 2**63), (0, 1.5), [0, 5, 10])
         ),
-        (("white_to_black", 1, 0), {}, ValueError, "c must be a finite number above 0, not 0"),
-        (("white_to_black", 1), {"source": "later"}, ValueError, "unknown source 'later'"),
-        (("white_to_black", 1), {"replacement": "no"}, ValueError, "replacement must be True or False, not 'no'"),
-        (("white_to_black", 1), {"seed": 3}, TypeError, "unexpected keyword argument 'seed'"),
-        (("white_to_black", 1, None, False), {}, TypeError, "positional arguments"),
+        ({"c": 0}, ValueError, "c must be a finite number above 0, not 0"),
+        ({"source": "later"}, ValueError, "unknown source 'later'"),
+        ({"replacement": "no"}, ValueError, "replacement must be True or False, not 'no'"),
+        ({"seed": 3}, TypeError, "unexpected keyword argument 'seed'"),
     ],
 )
-def test_wrong_arguments_are_told_at_once(arguments, options, error, message):
+def test_wrong_arguments_are_refused_at_once(change, error, message):
     with pytest.raises(error, match=message):
-        PixelNoise(*arguments, **options)
+        PixelNoise(**{"noise": "white_to_black", "attacks": 1} | change)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +193,7 @@ def test_wrong_arguments_are_told_at_once(arguments, options, error, message):
     [
         *(
             ((torch.zeros(1, 4, 4, dtype=kind),), TypeError, f"uint8 tensor, not {kind}; put it before v2.ToDtype")
-            for kind in (torch.float32, torch.int64, torch.bool)
+            for kind in (torch.float32, torch.bool)
         ),
         ((tv_tensors.Image(torch.zeros(3, 4, 4)),), TypeError, "needs a uint8 tensor, not torch.float32"),
         ((Image.new("RGB", (4, 4)),), TypeError, "needs a uint8 tensor, not Image; put v2.ToImage.. before it"),
@@ -216,14 +201,14 @@ def test_wrong_arguments_are_told_at_once(arguments, options, error, message):
         (([],), TypeError, "not nothing"),
         *(
             ((digits(*shape),), ValueError, rf"\(..., C, H, W\) .* not {re.escape(str(shape))}")
-            for shape in ((4, 4), (2, 4, 4), (4, 4, 3), (2, 4, 4, 4), (1, 1, 0, 4))
+            for shape in ((4, 4), (2, 4, 4), (1, 1, 0, 4))
         ),
     ],
 )
-def test_what_is_no_image_of_bytes_is_told(given, error, message):
-    with pytest.raises(error, match=message) as told:
+def test_what_is_not_an_image_of_bytes_is_refused(given, error, message):
+    with pytest.raises(error, match=message) as refused:
         PixelNoise("white_to_black", (0, 3))(*given)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(refused.value)
 
 
 def test_the_room_imports_no_torch_until_it_is_asked_for():

@@ -39,7 +39,7 @@ def built(name: str) -> networks.Net:
     return networks.build(f"strange:{name}").eval()
 
 
-def plain_answers(net: networks.Net, images: np.ndarray) -> np.ndarray:
+def plain_predictions(net: networks.Net, images: np.ndarray) -> np.ndarray:
     with torch.no_grad():
         return net(probe.as_read(images)).softmax(dim=1).numpy()
 
@@ -50,10 +50,10 @@ def test_a_network_that_can_be_measured_passes(name):
 
 
 @pytest.mark.parametrize("name", strange.UNFIT)
-def test_a_network_that_cannot_is_told_in_a_line_before_anything_is_written(name, tmp_path):
-    with pytest.raises(ValueError, match=strange.UNFIT[name][1]) as told:
+def test_a_network_that_cannot_is_reported_in_a_line_before_anything_is_written(name, tmp_path):
+    with pytest.raises(ValueError, match=strange.UNFIT[name][1]) as raised:
         train(Recipe(model=f"strange:{name}", outputs=tmp_path))
-    assert "\n" not in str(told.value) and str(told.value).startswith(f"strange:{name} ")
+    assert "\n" not in str(raised.value) and str(raised.value).startswith(f"strange:{name} ")
     assert not list(tmp_path.iterdir())
 
 
@@ -66,10 +66,10 @@ def test_a_network_that_cannot_is_told_in_a_line_before_anything_is_written(name
         ("timm:botnet26t_256", r"cannot .*: AssertionError \(\w+.py, line \d+: _assert"),
     ],
 )
-def test_a_timm_name_that_cannot_read_the_whole_image_is_told(model, message):
-    with pytest.raises(ValueError, match=message) as told:
+def test_a_timm_name_that_cannot_read_the_whole_image_is_reported(model, message):
+    with pytest.raises(ValueError, match=message) as raised:
         rehearse(Recipe(model=model))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)
 
 
 # One network of each kind; their tables are tested in test_nets.py and test_residual.py.
@@ -94,41 +94,33 @@ def test_a_recorded_network_passes(path):
 
 @pytest.mark.parametrize(
     ("name", "train_images", "batch_size", "fits"),
-    [
-        ("with_batch_norm", 1025, 64, False),
-        ("with_batch_norm", 1026, 64, True),
-        ("with_batch_norm", 1025, 100, True),
-        ("dense", 1025, 64, True),
-    ],
+    [("with_batch_norm", 1025, 64, False), ("with_batch_norm", 1025, 100, True), ("dense", 1025, 64, True)],
 )
-def test_a_last_batch_of_one_image_is_told_where_it_cannot_be_trained_on(name, train_images, batch_size, fits):
-    told = f"^train_images={train_images} in batches of {batch_size} .* one image;.*Expected more than 1 value"
-    with nullcontext() if fits else pytest.raises(ValueError, match=told):
+def test_a_last_batch_of_one_image_is_refused_where_it_cannot_be_trained_on(name, train_images, batch_size, fits):
+    message = f"^train_images={train_images} in batches of {batch_size} .* one image;.*Expected more than 1 value"
+    with nullcontext() if fits else pytest.raises(ValueError, match=message):
         rehearse(Recipe(model=f"strange:{name}@few", train_images=train_images, batch_size=batch_size))
 
 
-@pytest.mark.parametrize("name", ["dropout_in_training", "dropout_for_ever", "seeing_black_and_white"])
-def test_no_random_number_is_taken(name):
+@pytest.mark.parametrize("name", ["dropout_in_training", "dropout_for_ever", "with_batch_norm"])
+def test_no_random_number_is_taken_and_a_probed_network_is_left_as_it_was(name):
     torch.manual_seed(99)
     before, numpys = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     with pytest.raises(ValueError) if name in strange.UNFIT else nullcontext():
         rehearse(Recipe(model=f"strange:{name}"))
     assert torch.equal(torch.get_rng_state(), before)
     assert (np.random.get_state()[1] == numpys).all()  # noqa: NPY002
-
-
-def test_a_probed_network_is_left_as_it_was():
     net = built("with_batch_norm")
-    before = copy.deepcopy(net.state_dict())
+    weights = copy.deepcopy(net.state_dict())
     assert networks.probed(net, "mine") is net and not net.training
-    assert all(torch.equal(net.state_dict()[name], value) for name, value in before.items())
-    assert all(weights.grad is None for weights in net.parameters())
+    assert all(torch.equal(net.state_dict()[name], value) for name, value in weights.items())
+    assert all(value.grad is None for value in net.parameters())
 
 
 @pytest.mark.parametrize("name", ["skipping", "cropping_in_the_dark", "leaving_an_edge"])
 def test_unread_pixels_are_those_that_change_nothing_one_by_one(name):
     net = built(name)
-    images = probe.as_read(probe.digits()[::3])
+    images = probe.as_read(probe.probe_digits()[::3])
     with torch.no_grad():
         expected = net(images)
         changing = np.zeros((28, 28), bool)
@@ -141,7 +133,7 @@ def test_unread_pixels_are_those_that_change_nothing_one_by_one(name):
 
 
 def test_the_digits_are_of_every_class_and_of_every_noise():
-    digits, found = probe.digits(), data.load()
+    digits, found = probe.probe_digits(), data.load()
     classes = [found.train_labels[(found.train_images == digit).all(axis=(1, 2))][0] for digit in digits[:10]]
     assert classes == list(range(10))
     altered = (digits[10:].reshape(4, 5, 28, 28) != digits[:5]).sum(axis=(2, 3))
@@ -152,10 +144,10 @@ def test_the_digits_are_of_every_class_and_of_every_noise():
     "name", ["without_bias", "negative", "doubled_by_a_hook", "weight_norm", "computing_in_float64", "lazy", "viewing"]
 )
 @pytest.mark.parametrize("engine", ["auto", "torch"])
-def test_every_engine_answers_as_the_network_does(name, engine, caplog):
+def test_every_engine_predicts_as_the_network_does(name, engine, caplog):
     net = built(name)
     images = perturb(data.load().test_images[:130], "black_to_white", 40)
-    np.testing.assert_allclose(predictor(net, engine)(images), plain_answers(net, images), atol=1e-4)
+    np.testing.assert_allclose(predictor(net, engine)(images), plain_predictions(net, images), atol=1e-4)
     assert not caplog.records
 
 
@@ -185,7 +177,7 @@ def test_where_openvino_cannot_follow_torch_is_used_and_it_is_said(body, message
     images = perturb(data.load().test_images[:130], "black_to_white", 40)
     with caplog.at_level(logging.WARNING):
         found = predictor(net)(images)
-    np.testing.assert_allclose(found, plain_answers(net, images), atol=1e-5)
+    np.testing.assert_allclose(found, plain_predictions(net, images), atol=1e-5)
     (record,) = caplog.records
     assert re.fullmatch(f".*{message}.*; torch is used instead, which is slower", record.getMessage())  # one line
     with pytest.raises(ValueError, match=f"{message}.*choose engine='torch'"):
@@ -193,10 +185,12 @@ def test_where_openvino_cannot_follow_torch_is_used_and_it_is_said(body, message
 
 
 @pytest.mark.parametrize("engine", ["auto", "torch"])
-def test_a_network_that_answers_in_bfloat16_is_asked(engine):
+def test_a_network_in_bfloat16_is_evaluated(engine):
     net = networks.Net(strange.Inside(strange.in_bfloat16)).eval()
-    found = predictor(net, engine)(probe.digits())
-    np.testing.assert_allclose(found, plain_answers(networks.Net(net.body.inner).eval(), probe.digits()), atol=0.02)
+    found = predictor(net, engine)(probe.probe_digits())
+    np.testing.assert_allclose(
+        found, plain_predictions(networks.Net(net.body.inner).eval(), probe.probe_digits()), atol=0.02
+    )
 
 
 def stored(name: str, outputs) -> str:
@@ -220,7 +214,7 @@ def test_no_sweep_attack_or_viewer_asks_a_network_that_cannot_be_measured(name, 
 
 
 def test_the_explorer_shows_the_papers_networks_without_the_probe(monkeypatch):
-    """They pass it, as the tests above hold, and it would double the wait for the first answer."""
+    """They pass it, as the tests above hold, and it would double the wait for the first prediction."""
     monkeypatch.setattr(probe, "probed", pytest.fail)
     state = one_digit.State(model="fc", number=0)
     one_digit._loaded.cache_clear()

@@ -35,7 +35,8 @@ def test_files_keep_their_names(noise):
     assert (usual.path.stem, first.path.stem) == NAMES[noise] and usual.path.is_file()
     assert not UNNAMED.keys() & first.recipe.keys() and first.drawing == (False, "current")
     assert noise == CLEAN or usual.drawing == (True, "clean")
-    for change, named in (({"space": 56}, NAMES), ({"white_above": 100}, {"white_to_black"})):
+    fashion = {"dataset": "fashion-mnist"}
+    for change, named in (({"space": 56}, NAMES), (fashion, NAMES), ({"white_above": 100}, {"white_to_black"})):
         other = Plan(model="fc", **change)
         assert (other.part(noise).path != usual.path) == (noise in named) and other.name != "fc-seed0"
 

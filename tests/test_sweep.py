@@ -19,11 +19,11 @@ from lib.evaluation import results
 from lib.evaluation.plan import CLEAN, USUAL_NOISES, Plan
 from lib.evaluation.sweep import Evaluator, Predictions, sweep
 from lib.networks import predictor
-from lib.noise import NOISES, Noise, perturb
+from lib.noise import perturb
 from lib.store import data, parts
 from lib.store.files import file_hash
 from lib.store.parts import in_turn
-from lib.training.fit import store, train
+from lib.training.fit import record_weights, train
 from lib.training.recipe import Recipe
 
 MODEL = "tiny:conv_net@quick"
@@ -121,6 +121,8 @@ def test_a_second_run_changes_nothing(swept):
     assert sweep(plan(swept)) == {"computed": 0, "reused": 9, "checked": 450}
     results.write_accuracy(swept)
     assert contents(swept) == before
+    small = plan(swept, noises=["white_to_black"], draws=1, recompute=True)
+    assert sweep(small) == {"computed": 2, "reused": 0, "checked": 0}
 
 
 def test_only_what_is_missing_is_computed(swept):
@@ -145,35 +147,16 @@ def test_other_parameters_have_results_of_their_own(outputs):
     assert set(table["c"].dropna()) == {2.0, 3.0} and set(table["images"]) == {149, 150}
 
 
-def test_a_figure_of_other_parameters_has_a_name_of_its_own():
-    changes = ({}, {"noises": list(USUAL_NOISES)}, {"c": 3.0}, {"images": 9})
-    names = [Plan(model=MODEL, **change).name for change in changes]
-    assert names[0] == names[1] == networks.file_stem(MODEL, 0) and len(set(names)) == 3
-
-
 def test_draws_none_takes_those_recorded(swept):
     assert len(plan(swept / "nothing", draws=None).parts()) == 5
     assert len(plan(swept, draws=None).parts()) == 9
     assert results.curves(plan(swept, draws=None))["draws"].max() == 2
 
 
-def test_a_part_is_held_by_its_own_recipe_and_weights_alone(swept):
-    small = plan(swept, noises=["white_to_black"], draws=1)
-    part, other = (each.part("white_to_black") for each in (small, small.model_copy(update={"c": 3.0})))
-    weights = file_hash(small.weights)
-    shutil.copy(part.path, other.path)
-    assert part.holds(weights) and not part.holds("another") and not other.holds(weights)
-
-
-def test_recompute_ignores_what_is_recorded(swept):
-    small = plan(swept, noises=["white_to_black"], draws=1)
-    assert sweep(small.model_copy(update={"recompute": True})) == {"computed": 2, "reused": 0, "checked": 0}
-
-
 def test_new_weights_make_recorded_predictions_void(swept):
     small = plan(swept, noises=["white_to_black"], draws=1)
     path = networks.weights_path(MODEL, 0, swept)
-    store(networks.build(MODEL, 7), path, networks.read_record(path))
+    record_weights(networks.build(MODEL, 7), path, networks.read_record(path))
     assert results.accuracies(swept).empty, "what the weights before predicted is gone"
     assert sweep(small) == {"computed": 2, "reused": 0, "checked": 0}
 
@@ -282,12 +265,6 @@ def test_no_network_is_asked_about_another_data_set_than_its_own(dressed, output
         sweep(plan(dressed))
 
 
-def test_data_sets_have_files_of_their_own_and_mnists_keep_their_names():
-    mnist, fashion = (Plan(model=MODEL, dataset=name) for name in data.SETS)
-    assert not {part.path for part in mnist.parts()} & {part.path for part in fashion.parts()}
-    assert mnist.name != fashion.name and all("dataset" not in part.recipe for part in mnist.parts())
-
-
 @pytest.mark.slow
 def test_noise_on_56_needs_a_network_that_reads_56(tmp_path):
     chosen = {"size": 28, "train_images": 128, "max_epochs": 1, "outputs": tmp_path}
@@ -329,17 +306,6 @@ def test_a_part_that_another_process_is_at_comes_last(outputs):
     assert seen == [parts[1].path, parts[2].path, parts[0].path]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("model", ["fc", "resnet18", "efficientnet_b1", "vgg19"])
-def test_openvino_answers_as_torch_does(model):
-    net = networks.build(model, 1).eval()
-    images = perturb(data.load().test_images[:130], "black_to_white", 40)
-    one, other = predictor(net, "openvino")(images), predictor(net, "torch")(images)
-    assert one.shape == (130, 10) and one.dtype == np.float32
-    np.testing.assert_allclose(one.sum(axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(one, other, atol=2e-4)
-
-
 @pytest.mark.parametrize(("normalize", "resize"), [*zip(networks.NORMALIZE, itertools.cycle(networks.RESIZE))])
 def test_a_dense_net_that_reads_28x28_at_once_answers_as_the_whole_does(normalize, resize):
     net = networks.build("fc", 1, normalize=normalize, resize=resize).eval()
@@ -360,24 +326,13 @@ def test_answers_do_not_depend_on_the_batch(trained, engine):
     assert probabilities(images[:0]).shape == (0, 10)
 
 
-def test_bfloat16_is_close_and_another_result(outputs):
-    exact, rounded = (plan(outputs, engine="torch", bfloat16=bfloat16, draws=1) for bfloat16 in (False, True))
-    sweep(exact)
-    assert sweep(rounded)["computed"] == 5
-    one, other = results.curves(exact), results.curves(rounded)
-    np.testing.assert_allclose(one["accuracy"], other["accuracy"], atol=5)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"model": "resnt50"}, "unknown model 'resnt50'; choose from fc"),
         ({"noises": ["whitetoblack"]}, "unknown noise 'whitetoblack'; choose from random_pixel_invert"),
-        ({"noises": []}, "at least 1 item"),
         ({"levels": [0, 20, 10]}, r"levels must ascend from 0 or more, not \[0, 20, 10\]"),
-        ({"levels": [-10, 0]}, "levels must ascend from 0 or more"),
         ({"levels": []}, "at least 1 item"),
-        ({"draws": 0}, "greater than or equal to 1"),
         ({"images": 10_001}, "less than or equal to 10000"),
         ({"c": 0.0}, "greater than 0"),
         ({"c": float("nan")}, "a finite number"),
@@ -385,7 +340,6 @@ def test_bfloat16_is_close_and_another_result(outputs):
         ({"engine": "onnx"}, "unknown engine 'onnx'; choose from auto, openvino, torch"),
         ({"drawn": 1}, "Extra inputs are not permitted"),
         ({"draw": 1}, r"give draw=1 \(that one alone\) or draws=2 \(the first ones\), not both"),
-        ({"draw": -1, "draws": None}, "greater than or equal to 0"),
     ],
 )
 def test_a_wrong_plan_is_told(tmp_path, change, message):
@@ -398,28 +352,6 @@ def test_a_sweep_without_weights_names_the_command(tmp_path):
         sweep(plan(tmp_path, model="resnet34"))
     with pytest.raises(ValueError, match="bfloat16 is for engine='torch'"):
         predictor(networks.build("fc"), "openvino", bfloat16=True)
-
-
-def test_accuracy_counts_what_was_right(swept):
-    path = results.write_accuracy(swept)
-    table = pd.read_csv(path)
-    assert list(table) == results.COLUMNS
-    assert len(table) == 1 + 4 * 2 * 2 and (table["attacks"] == 0).sum() == 1
-    row = table.query("noise == 'black_to_white' and attacks == 100 and draw == 1").iloc[0]
-    images, labels = data.load().test_images[:150], data.load().test_labels[:150]
-    noisy = perturb(images, "black_to_white", 100, seed=1)
-    found = naive_probabilities(swept, noisy).argmax(axis=1)
-    altered = pytest.approx((noisy != images).sum() / 150, abs=1e-4)
-    assert row["correct"] == (found == labels).sum() and row["pixels_altered"] == altered
-
-
-def test_a_new_noise_joins_by_its_declaration_alone(outputs, monkeypatch):
-    grey_to_white = Noise("grey_to_white", "GtW", alter=lambda b, c: 255, c=1, eligible=lambda b: 0 < b < 255)
-    monkeypatch.setitem(NOISES, grey_to_white.name, grey_to_white)
-    five = plan(outputs, noises=[*USUAL_NOISES, grey_to_white.name], draws=1)
-    assert sweep(five)["computed"] == 6
-    assert results.curves(five)["noise"].nunique() == 5
-    assert "grey_to_white" in set(results.accuracies(outputs)["noise"])
 
 
 def test_one_draw_alone_makes_the_same_files_as_all_of_them(tmp_path):

@@ -10,10 +10,8 @@ import pandas as pd
 import pytest
 from conftest import run_cells, texts
 
-from lib import networks
-from lib.evaluation.bundle import Bundle
 from lib.evaluation.plan import CLEAN, Plan
-from lib.evaluation.readings import DEFAULT, FIRST, READINGS, SECOND, Reading
+from lib.evaluation.readings import DEFAULT, FIRST, SECOND, Reading
 from lib.evaluation.results import about, accuracies
 from lib.experiments import table1
 from lib.experiments.declaration import load
@@ -21,13 +19,13 @@ from lib.experiments.table1 import ALL, NEAR, OPTIONS
 from lib.paper import FIGURE_7, PAPER_NOISES, TABLE_1_LEVELS, read_table_1
 from lib.report import reading_tables
 from lib.statistics.bootstrap import REPEATS
-from lib.store import data
 from lib.store.files import OUTPUTS
 
 MODELS = ("fc", *NEAR)
 LEVELS = TABLE_1_LEVELS[1:]
 PRINTED = read_table_1().set_index(["model", "noise", "attacks"])["accuracy"]
 STUDY = load("readings")
+READINGS = STUDY.readings
 
 
 def rows(model, reading, correct, seed=0, draw=0):
@@ -134,7 +132,7 @@ def test_images_are_resampled_together(shares):
 
 def test_the_default_is_what_the_rule_chooses_and_tables_and_figure_show(recorded, shares):
     found, ranked = recorded[0], table1.by_reading(recorded[0])
-    assert STUDY.readings == READINGS and len(set(READINGS)) == 20 and table1.nearest(ranked) == DEFAULT
+    assert len(set(READINGS)) == 20 and table1.nearest(ranked) == DEFAULT
     assert all(Plan(model="fc").part(noise) == DEFAULT.part(noise, model="fc") for noise in (CLEAN, *PAPER_NOISES))
     assert table1.by_reading(recorded[1])["near"].item() <= 9
     shown = reading_tables.ranking(ranked, shares)
@@ -155,19 +153,3 @@ def test_the_notebook_reads_the_folder_it_is_given_and_counts_its_samples(tmp_pa
     with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path)) + ".*lib.experiments.run readings"):
         run_cells("readings", "-p", "outputs", tmp_path)
     assert f"{REPEATS:,} bootstrap" in texts(OUTPUTS / "readings.ipynb")
-
-
-@pytest.mark.evidence
-@pytest.mark.parametrize("model", FIGURE_7)
-def test_recorded_predictions_follow_from_the_weights(model):
-    """Some images of every part again."""
-    index = np.random.default_rng().choice(STUDY.images, 10, replace=False)
-    digits, recipe = data.load(), STUDY.training(model, 0)
-    probabilities = networks.predictor(networks.load(model))
-    bundle = Bundle.read(STUDY.bundle_path(recipe))
-    for part in STUDY.parts(recipe):
-        noisy, *_ = part.attack(digits.test_images[index], index, part.recipe["levels"])
-        for level, images in enumerate(noisy):
-            found = probabilities(images)  # (10, 10)
-            recorded = (bundle.errors[part.path.stem][level, index] + digits.test_labels[index]) % 10
-            assert (found[np.arange(10), recorded] > found.max(axis=1) - 0.01).all(), part.recipe

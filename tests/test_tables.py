@@ -141,11 +141,3 @@ def test_black_to_white_is_read_off_at_the_pixels_that_white_to_black_altered(re
     assert parts[CLEAN].predicted.shape == (1, 60)
     shown = tables.trained(found, recorded)
     assert shown.loc["FC", ["trainings", "epochs"]].tolist() == [1, "1"]
-
-
-def test_what_is_not_recorded_is_named_with_its_command(recorded):
-    commands = r"vgg19 \(make sweep MODEL=vgg19\), resnet34 \(make sweep MODEL=resnet34\)$"
-    with pytest.raises(FileNotFoundError, match=commands):
-        Compared(images=60, outputs=recorded).trainings(("fc", "vgg19", "resnet34"))
-    with pytest.raises(ValueError, match="each once"):
-        Compared(models=["fc", "fc"])

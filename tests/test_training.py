@@ -14,7 +14,7 @@ from lib.store import data
 from lib.store.files import file_hash, write_arrays, write_atomically
 from lib.store.parts import kept_record, weights_hash
 from lib.training import fit, imported
-from lib.training.callbacks import Rule
+from lib.training.callbacks import stream
 from lib.training.fit import train
 from lib.training.recipe import Recipe
 
@@ -58,7 +58,7 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path):
 def recorded(outputs, seed=0) -> Recipe:
     """A training on disk of `tiny:conv_net` that took no time, with predictions and an attack of its weights."""
     recipe = Recipe(model="tiny:conv_net@short", train_images=64, max_epochs=1, seed=seed, outputs=outputs)
-    fit.store(networks.build(recipe.model, seed), recipe.weights, recipe.made_by)
+    fit.record_weights(networks.build(recipe.model, seed), recipe.weights, recipe.in_record)
     made_by = weights_hash(recipe.weights)
     for path in computed(recipe):
         record = {"weights": made_by} if "readings" not in path.parts else {"parts": [{"weights": made_by}]}
@@ -83,7 +83,7 @@ def test_the_same_weights_again_leave_all_as_it_was_and_others_replace_it(tmp_pa
             train(recipe)
         with pytest.raises(FileNotFoundError, match=r"not kept.*outputs FOLDER.*recompute True"):
             networks.load(recipe.model, 0, tmp_path)
-    fit.store(networks.build(recipe.model, 0), recipe.weights, {"recipe": recipe.recorded, "seconds": 1})
+    fit.record_weights(networks.build(recipe.model, 0), recipe.weights, {"recipe": recipe.recorded, "seconds": 1})
     assert {path: path.read_bytes() for path in before} == before and all(path.is_file() for path in computed(recipe))
     if dropped:
         recipe.weights.unlink()
@@ -129,7 +129,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_code_that_is_not_that_of_the_training_is_told(tmp_path, monkeypatch, change):
+def test_code_that_is_not_that_of_the_training_is_reported(tmp_path, monkeypatch, change):
     recipe = recorded(tmp_path)
     networks.load(recipe.model, 0, tmp_path)
     body = tiny.conv_net()
@@ -179,7 +179,7 @@ def test_weights_trained_elsewhere_are_imported(tmp_path, name, capsys):
         (lambda file: None, "no file"),
     ],
 )
-def test_what_cannot_be_imported_is_told(tmp_path, content, message, capsys):
+def test_what_cannot_be_imported_is_reported(tmp_path, content, message, capsys):
     content(tmp_path / "net.pt")
     with pytest.raises(SystemExit):
         imported.main(["tiny:conv_net", str(tmp_path / "net.pt"), "--outputs", str(tmp_path)])
@@ -192,16 +192,16 @@ def test_the_learner_trains_as_a_plain_torch_loop_does(tmp_path):
     """SGD with coupled momentum, rate x 0.1^epoch, each image once an epoch: the rule of section 3.3 by hand."""
     recipe = Recipe(model="fc@plain", train_images=300, max_epochs=3, batch_size=50, outputs=tmp_path)
     record = train(recipe)
+    soon = recipe.model_copy(update={"model": "fc@soon", "target": 1})
+    assert len(train(soon)["epochs"]) == 1, "it ends at the target"
     images, labels, _, _ = data.load().split()
     images, labels = networks.as_read(images[:300]), torch.from_numpy(labels[:300].astype(np.int64))
     net = networks.build("fc", 0)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
-    rule = Rule({"epochs": [], "batch": 0}, recipe, tmp_path)
     losses = []
     for epoch in range(3):
         optimizer.param_groups[0]["lr"] = 0.01 * 0.1**epoch
-        rule.state["epochs"] = [None] * epoch
-        order = torch.randperm(300, generator=torch.Generator().manual_seed(rule.stream()))
+        order = torch.randperm(300, generator=torch.Generator().manual_seed(stream(0, epoch)))
         assert sorted(order.tolist()) == list(range(300))
         for batch in order.split(50):
             loss = torch.nn.functional.cross_entropy(net(images[batch]), labels[batch])
@@ -212,13 +212,6 @@ def test_the_learner_trains_as_a_plain_torch_loop_does(tmp_path):
     np.testing.assert_allclose(record["losses"], losses, atol=2e-3)
     rates = [epoch["learning_rate"] for epoch in record["epochs"]]
     np.testing.assert_allclose(rates, [0.01, 0.001, 0.0001])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("target", "epochs"), [(1, 1), (100, 3)])
-def test_training_ends_at_the_target(tmp_path, target, epochs):
-    recipe = Recipe(model="tiny:conv_net@target", train_images=640, target=target, max_epochs=3, outputs=tmp_path)
-    assert len(train(recipe)["epochs"]) == epochs
 
 
 def test_the_paper_gives_fully_connected_nets_no_target():
@@ -270,24 +263,14 @@ def test_a_field_more_leaves_recorded_weights_found():
     assert Wider.of({"recipe": Recipe(**chosen).recorded, "recipe_version": 2}) == Wider(**chosen)
     assert fit._checkpoint(Wider(**chosen)) == fit._checkpoint(Recipe(**chosen))
     assert fit._checkpoint(Wider(**chosen, warm_up=1)) != fit._checkpoint(Wider(**chosen))
+    with pytest.raises(ValueError, match=r"a recipe of version 99; this code knows those up to 2"):
+        Recipe.of({"recipe": {"model": "fc"}, "recipe_version": 99})
     for other in (Wider(**chosen, warm_up=1), Recipe(model="cnn@slow", normalize="imagenet")):
         with pytest.raises(ValueError, match=r"was made by another recipe"):
             train(other)
 
 
-def test_a_record_of_a_later_version_is_not_guessed_at():
-    with pytest.raises(ValueError, match=r"a recipe of version 99; this code knows those up to 2"):
-        Recipe.of({"recipe": {"model": "fc"}, "recipe_version": 99})
-
-
-def test_weights_load_by_a_record_that_names_only_what_differs(tmp_path):
-    chosen = Recipe(model="cnn@bare", normalize="none", outputs=tmp_path)
-    networks.save_weights(networks.build("cnn", normalize="none"), chosen.weights, chosen.made_by)
-    loaded = networks.load("cnn@bare", 0, tmp_path)
-    assert (loaded.mean, loaded.deviation, loaded.resize) == (0.0, 1.0, "nearest")
-
-
-def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(tmp_path):
+def test_a_full_disk_is_reported_in_one_line_and_leaves_nothing(tmp_path):
     """Every write to /dev/full fails as one to a full disk does."""
     with pytest.raises(OSError, match=r"the disk is full; free some space.*weights\.bin"):
         write_atomically(tmp_path / "weights.bin", lambda _: Path("/dev/full").write_bytes(b"x"))

@@ -9,7 +9,7 @@ import pandas as pd
 from torch import nn
 
 from lib import networks
-from lib.evaluation.plan import CLEAN, Plan
+from lib.evaluation.plan import CLEAN, Plan, SweepPart
 from lib.evaluation.sweep import Predictions
 from lib.experiments.declaration import Experiment
 from lib.paper import LEVELS, PAPER_NOISES
@@ -56,9 +56,16 @@ def pretend(
         _, _, altered = part.attack(digits, np.arange(images), levels.tolist())
         own = np.random.default_rng([part.recipe.get("draw", 0), *model.encode()]).normal(0, 0.05, altered.shape)
         right = difficulty + own < chance(noise if noise != CLEAN else "edge_to_altered", levels)[:, None]
-        predicted = np.where(right, labels, (labels + 1) % 10).astype(np.uint8)
-        record = made_by | {"recipe": part.recipe}
-        Predictions(predicted, right.astype(np.float16), altered.astype(np.uint16), record).write(part.path)
+        _write(part, right, labels, made_by, altered)
+
+
+def _write(
+    part: SweepPart, right: np.ndarray, labels: np.ndarray, made_by: dict, altered: np.ndarray | int = 0
+) -> None:
+    """Predictions (levels, images), of which these are right."""
+    predicted = np.where(right, labels, (labels + 1) % 10).astype(np.uint8)
+    pixels = np.broadcast_to(altered, right.shape).astype(np.uint16)
+    Predictions(predicted, right.astype(np.float16), pixels, made_by | {"recipe": part.recipe}).write(part.path)
 
 
 def pretend_all(outputs: Path, models: Sequence[str]) -> None:
@@ -68,11 +75,7 @@ def pretend_all(outputs: Path, models: Sequence[str]) -> None:
 
 
 def pretend_training(outputs: Path, recipe: Recipe, images: int, strength: float = 0.5, **reading) -> None:
-    """The record and the predictions of one training, of which no weights are kept.
-
-    Args:
-        strength: chance of a right prediction after 200 attacks, from 1 without.
-    """
+    """The record and the predictions of a training without weights; `strength`: chance to be right at 200 attacks."""
     recipe.weights.parent.mkdir(parents=True, exist_ok=True)
     record = {"recipe": recipe.recorded, "weights": "hash", "epochs": [{"epoch": 1, "accuracy": 99.1}]}
     recipe.weights.with_suffix(".json").write_text(json.dumps(record))
@@ -82,10 +85,7 @@ def pretend_training(outputs: Path, recipe: Recipe, images: int, strength: float
     for part in Plan(images=images, **asked, **reading).parts():
         levels = np.array(part.recipe["levels"])
         right = random.random((len(levels), images)) < 1 - (1 - strength) * levels[:, None] / 200
-        predicted = np.where(right, labels, (labels + 1) % 10).astype(np.uint8)
-        made_by = {"model": recipe.model, "train_seed": recipe.seed, "weights": "hash", "recipe": part.recipe}
-        nothing = np.zeros(predicted.shape, np.uint16)
-        Predictions(predicted, nothing.astype(np.float16), nothing, made_by).write(part.path)
+        _write(part, right, labels, {"model": recipe.model, "train_seed": recipe.seed, "weights": "hash"})
 
 
 def pretend_experiment(outputs: Path, experiment: Experiment, images: int, seeds: int = 2) -> None:

@@ -1,8 +1,7 @@
 """Robust accuracy of attacks and noises by one definition, beside the paper's Table 2.
 
 An image is robust at a bound if the network classifies it correctly and no misclassified image was found within the
-bound. An attack finds its adversarial image; a noise finds the image at the first of its levels (draw 0) that the
-network misclassifies.
+bound: by an attack its adversarial image, by a noise the image at its first level (draw 0) that is misclassified.
 """
 
 from collections.abc import Iterator
@@ -35,16 +34,9 @@ TERMS = {  # of comparing a noise with the attacks, `nearness`
 
 def swept(attack_plan: AttackPlan) -> Plan | None:
     """The sweep of the attacked network over the paper's noises; None if it is not recorded with these weights."""
-    dataset = attack_plan.dataset
-    count = min(10_000, len(data.load(dataset).test_images))
-    plan = Plan(
-        model=attack_plan.model,
-        train_seed=attack_plan.train_seed,
-        dataset=dataset,
-        images=count,
-        draws=1,
-        outputs=attack_plan.outputs,
-    )
+    shared = attack_plan.model_dump(include={"model", "train_seed", "outputs"})
+    count = min(10_000, len(data.load(attack_plan.dataset).test_images))
+    plan = Plan(**shared, dataset=attack_plan.dataset, images=count, draws=1)
     return plan if recorded(plan) else None
 
 
@@ -54,11 +46,9 @@ def outcomes(attack_plan: AttackPlan) -> pd.DataFrame:
     Columns: method, image (its number), label, predicted, fooled, started, l0 (pixels), l2, linf (brightness from 0
     to 1).
     """
-    frames = list(_found_by_attacks(attack_plan))
     plan = swept(attack_plan)
-    if plan:
-        frames += [_found_by_noise(plan, noise, attack_plan.images) for noise in plan.noises]
-    return pd.concat(frames, ignore_index=True)
+    noises = [_found_by_noise(plan, noise, attack_plan.images) for noise in plan.noises] if plan else []
+    return pd.concat([*_found_by_attacks(attack_plan), *noises], ignore_index=True)
 
 
 def _found_by_attacks(attack_plan: AttackPlan) -> Iterator[pd.DataFrame]:
@@ -74,9 +64,8 @@ def by_steps(attack_plan: AttackPlan) -> pd.DataFrame:
     Columns: those of `at_bound`, at L2 <= 1.5, with steps and l2 (the median distance, over the images fooled).
     """
     rows = []
-    for attack in attack_plan.attacks:
-        recorded_steps = attack_plan.recorded_steps(attack)
-        for steps in recorded_steps if len(recorded_steps) > 1 else []:
+    for attack, several in ((name, attack_plan.recorded_steps(name)) for name in attack_plan.attacks):
+        for steps in several if len(several) > 1 else []:
             found = pd.concat(_found_by_attacks(attack_plan.alone(attack, steps)))
             middle = found.loc[found["fooled"], "l2"].median()
             rows.append(at_bound(found, "l2", L2_BOUND).assign(steps=steps, l2=middle))
@@ -108,12 +97,14 @@ def _first_wrong(plan: Plan, noise: str, count: int) -> tuple[np.ndarray, np.nda
 
 
 def _found_by_noise(plan: Plan, noise: str, count: int) -> pd.DataFrame:
-    digits = data.load(plan.dataset)
-    found, predicted = _first_wrong(plan, noise, count)
-    l0, l2, linf = perturbation_sizes(257 * found.astype(np.uint16), digits.test_images[:count])
-    labels = digits.test_labels[:count]
+    digits, (found, predicted) = data.load(plan.dataset), _first_wrong(plan, noise, count)
+    labels, sizes = digits.test_labels[:count], _sizes(found, digits.test_images[:count])
     columns = {"label": labels, "predicted": predicted, "fooled": predicted != labels, "started": True}
-    return pd.DataFrame({"method": noise, "image": np.arange(count), **columns, "l0": l0, "l2": l2, "linf": linf})
+    return pd.DataFrame({"method": noise, "image": np.arange(count), **columns, **sizes})
+
+
+def _sizes(noisy: np.ndarray, images: np.ndarray) -> dict[str, np.ndarray]:
+    return dict(zip(("l0", "l2", "linf"), perturbation_sizes(257 * noisy.astype(np.uint16), images), strict=True))
 
 
 def robust(outcomes: pd.DataFrame, norm: str, bound: float) -> pd.Series:
@@ -138,14 +129,13 @@ def at_levels(attack_plan: AttackPlan) -> pd.DataFrame:
     """
     digits = data.load(attack_plan.dataset)
     images, labels = digits.test_images[: attack_plan.images], digits.test_labels[: attack_plan.images]
-    plan = swept(attack_plan)
+    plan, rows = swept(attack_plan), []
     each = {noise: _evaluated(plan, noise, len(images)) for noise in plan.noises} if plan else {}
-    rows = []
     for noise, levels in each.items():
         for attacks, noisy, predicted in zip(*levels, strict=True):
-            correct = (predicted == labels)[None]
-            l0, l2, _ = perturbation_sizes(257 * noisy.astype(np.uint16), images)
-            rows.append((noise, attacks, 100 * correct.mean(), *interval(correct), len(labels), l0.mean(), l2.mean()))
+            correct, sizes = (predicted == labels)[None], _sizes(noisy, images)
+            far = (sizes["l0"].mean(), sizes["l2"].mean())
+            rows.append((noise, attacks, 100 * correct.mean(), *interval(correct), len(labels), *far))
     return pd.DataFrame(rows, columns=["method", "attacks", "accuracy", "low", "high", "n", "l0", "l2"])
 
 
@@ -209,12 +199,8 @@ def nearness(attack_plan: AttackPlan, outcomes: pd.DataFrame) -> Iterator[Nearne
             correct = table.to_numpy(bool, copy=True)  # (images, 5)
             for side, level in enumerate(attacks):
                 correct[:, side] = right[level][table.index]
-            yield Nearness(noise, terms, bound, _accuracies(correct), len(table))
-
-
-def _accuracies(robust: np.ndarray) -> np.ndarray:
-    """(images, methods) -> (1 + samples, methods), percent: over the images, and over bootstrap samples of them."""
-    return 100 * np.concatenate([robust.mean(axis=0, keepdims=True), resample(robust.T)])
+            accuracy = 100 * np.concatenate([correct.mean(axis=0, keepdims=True), resample(correct.T)])
+            yield Nearness(noise, terms, bound, accuracy, len(table))
 
 
 def margins(found: list[Nearness]) -> pd.DataFrame:
@@ -225,12 +211,11 @@ def margins(found: list[Nearness]) -> pd.DataFrame:
     lower, undecided).
     """
     rows = []
-    for each in found:
-        low, high = map(float, limits(each.margin[1:]))
-        numbers = (*each.accuracy[0], each.margin[0], low, high)
-        rows.append((each.noise, each.terms, each.bound, *numbers, each.n, verdict(low, high)))
-    columns = ["method", "terms", "bound", "near", "far", *QUOTED, "margin", "low", "high", "n", "verdict"]
-    return pd.DataFrame(rows, columns=columns)
+    for own in found:
+        low, high = map(float, limits(own.margin[1:]))
+        rows.append((own.noise, own.terms, own.bound, *own.accuracy[0], own.margin[0], low, high, own.n))
+    columns = ["method", "terms", "bound", "near", "far", *QUOTED, "margin", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns).assign(verdict=lambda own: list(map(verdict, own["low"], own["high"])))
 
 
 def paper_margins() -> pd.DataFrame:

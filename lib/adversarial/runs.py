@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from tqdm import tqdm
 
 from lib import networks
 from lib.adversarial import attacks
 from lib.adversarial.attacks import ATTACKS, Found
-from lib.evaluation.sweep import TOLERANCE
+from lib.evaluation.sweep import TOLERANCE, confirmed
 from lib.networks import Known
 from lib.store import data, parts
-from lib.store.files import ROOT, file_hash, read_arrays, recipe_hash, write_arrays
+from lib.store.files import ROOT, file_hash, read_arrays, recipe_hash, sampling, write_arrays
 from lib.store.parameters import LARGEST_SEED, each_once
 from lib.store.parts import Part
 
 IMAGES_TOGETHER = 50  # attacked in one block
 CHECKED_IMAGES = 5  # checked in each recorded block
+Attacks = Annotated[
+    list[str],
+    BeforeValidator(lambda names: list(ATTACKS) if names is None else names),
+    AfterValidator(lambda names: each_once([name for name in names if attacks.find(name)])),
+]
 
 
 class AttackPlan(BaseModel):
@@ -31,23 +36,13 @@ class AttackPlan(BaseModel):
 
     model: Known
     train_seed: int = Field(0, ge=0, le=LARGEST_SEED)
-    attacks: list[str] = Field(None, min_length=1)  # None: all  # ty: ignore[invalid-assignment]
+    attacks: Attacks = Field(None, min_length=1)  # None: all  # ty: ignore[invalid-assignment]
     images: int = Field(200, ge=1, le=10_000)  # the first of the test images
     fewer: dict[str, int] = {"boundary": 50}  # attack -> images, if fewer
     steps: dict[str, int] = {}  # attack -> steps, if not its default
     seed: int = Field(0, ge=0)  # of the attacks' draws
     outputs: Path = Path("outputs")  # from the repository's root
     recompute: bool = False
-
-    @field_validator("attacks", mode="before")
-    @classmethod
-    def _all_attacks(cls, names: Any) -> Any:
-        return list(ATTACKS) if names is None else names
-
-    @field_validator("attacks")
-    @classmethod
-    def _known_attacks(cls, names: list[str]) -> list[str]:
-        return each_once([name for name in names if attacks.find(name)])
 
     @field_validator("fewer", "steps")
     @classmethod
@@ -81,9 +76,8 @@ class AttackPlan(BaseModel):
 
     def alone(self, attack: str, steps: int | None = None) -> AttackPlan:
         """The plan with this attack only, with other steps if they are given."""
-        return self.model_copy(
-            update={"attacks": [attack], "steps": self.steps | ({attack: steps} if steps is not None else {})}
-        )
+        own = {} if steps is None else {attack: steps}
+        return self.model_copy(update={"attacks": [attack], "steps": self.steps | own})
 
     def recorded_steps(self, attack: str) -> list[int]:
         """The numbers of steps with which this attack is recorded on all its images with the weights on disk."""
@@ -128,25 +122,18 @@ class Block(Part):
 
     def search(self, net: networks.Net, digits: data.Digits) -> Found:
         """Run the attack; the same images, steps and seed give the same result."""
-        recipe = self.recipe
-        images, labels = digits.test_images[self.index], digits.test_labels[self.index]
         from lib.adversarial import searches  # imports Foolbox and torch
 
-        return searches.search(
-            net, recipe["attack"], images, labels, steps=recipe["steps"], seed=f"{recipe['seed']} {recipe['first']}"
-        )
+        images, labels, recipe = digits.test_images[self.index], digits.test_labels[self.index], self.recipe
+        options = {"steps": recipe["steps"], "seed": f"{recipe['seed']} {recipe['first']}"}
+        return searches.search(net, recipe["attack"], images, labels, **options)
 
-    def read(self) -> tuple[dict, Found]:
-        """The provenance of this block, and what was found."""
-        record, arrays = read_arrays(self.path)
-        return record, Found(**arrays)
+    def read(self) -> Found:
+        return Found(**read_arrays(self.path)[1])
 
 
 def run(attack_plan: AttackPlan) -> dict[str, int]:
-    """Run every attack on every block of images; blocks that are recorded are checked and kept.
-
-    Returns:
-        The counts of `parts.complete`; `checked` is the number of images whose class and distances agreed.
+    """Run every attack on every block of images; in recorded blocks the classes and distances of some are checked.
 
     Raises:
         FileNotFoundError: if the network is not trained; the message names the command that trains it.
@@ -181,27 +168,18 @@ def findings(attack_plan: AttackPlan) -> Iterator[tuple[Block, Found]]:
     for block in attack_plan.blocks():
         if not block.holds(weights):
             raise FileNotFoundError(f"no {block.path}; make it with: make attacks MODEL={attack_plan.model}")
-        yield block, block.read()[1]
+        yield block, block.read()
 
 
 def _check(block: Block, net: networks.Net, digits: data.Digits) -> int:
-    """Check a few images of a recorded block, and return their number.
-
-    Raises:
-        ValueError: if their distances or, by more than rounding, their classes differ from the record.
-    """
+    """Compute classes and distances of a few images of a recorded block again (`confirmed`)."""
     from lib.adversarial import searches
 
-    found = block.read()[1]
-    rows = np.random.default_rng().permutation(len(block.index))[:CHECKED_IMAGES]
+    found = block.read()
+    rows = sampling(block.path).permutation(len(block.index))[:CHECKED_IMAGES]
     probability = searches.probabilities(net, found.adversarial[rows])  # (rows, 10)
     l0, l2, linf = attacks.perturbation_sizes(found.adversarial[rows], digits.test_images[block.index[rows]])
     wrong = probability[np.arange(len(rows)), found.predicted[rows]] < probability.max(axis=1) - TOLERANCE
     wrong |= (l0 != found.l0[rows]) | ~np.isclose(l2, found.l2[rows]) | ~np.isclose(linf, found.linf[rows])
     wrong |= found.fooled[rows] != (found.predicted[rows] != digits.test_labels[block.index[rows]])
-    if wrong.any():
-        raise ValueError(
-            f"{wrong.sum()} of {len(rows)} images in {block.path} differ from their record, the first is test image "
-            f"{block.index[rows][wrong][0]}; run the attacks again with recompute=True"
-        )
-    return len(rows)
+    return confirmed(wrong, block.index[rows], block.path)

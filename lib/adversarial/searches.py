@@ -66,15 +66,9 @@ def boundary(model: foolbox.Model, images: Tensor, labels: Tensor, steps: int) -
 
 
 def search(net: Net, attack: str, images: np.ndarray, labels: np.ndarray, *, steps: int, seed: int | str) -> Found:
-    """Attack one block of images; the state of torch's and NumPy's generators is restored afterwards.
+    """Attack one block of images (n, 28, 28) uint8 with the true classes (n,); `net` is in eval mode.
 
-    Args:
-        net: in eval mode.
-        attack: a key of `ATTACKS`.
-        images: (n, 28, 28) uint8.
-        labels: (n,) the true classes.
-        steps: of the attack; its function says what a step is.
-        seed: of the attack's draws, any number or text.
+    The state of torch's and NumPy's generators is restored afterwards.
     """
     model = as_model(net)
     clean = torch.from_numpy(images[:, None] / np.float32(255)).to(model.device)  # (n, 1, 28, 28)
@@ -85,7 +79,7 @@ def search(net: Net, attack: str, images: np.ndarray, labels: np.ndarray, *, ste
         with _seeded(f"{attack} {seed}"):
             found[right], started[right] = imported(find(attack).search)(model, clean[right], truth[right], steps)
     adversarial = _as_stored(found[:, 0].cpu().numpy(), images)
-    predicted = classes(model, adversarial)
+    predicted = model(_brightness(adversarial).to(model.device)).argmax(dim=1).cpu().numpy().astype(np.uint8)
     fooled = predicted != labels
     adversarial[~fooled] = 257 * images[~fooled].astype(np.uint16)
     return Found(adversarial, predicted, started.cpu().numpy(), fooled, *perturbation_sizes(adversarial, images))
@@ -100,13 +94,11 @@ def as_model(net: Net) -> foolbox.PyTorchModel:
 def probabilities(net: Net, adversarial: np.ndarray) -> np.ndarray:
     """Class probabilities (n, 10) of adversarial images (n, 28, 28) uint16."""
     with torch.inference_mode():
-        return net(torch.from_numpy(adversarial[:, None] / np.float32(WHITE))).softmax(dim=1).numpy()
+        return net(_brightness(adversarial)).softmax(dim=1).numpy()
 
 
-def classes(model: foolbox.PyTorchModel, adversarial: np.ndarray) -> np.ndarray:
-    """The predicted classes (n,) uint8 of adversarial images (n, 28, 28) uint16."""
-    images = torch.from_numpy(adversarial[:, None] / np.float32(WHITE)).to(model.device)
-    return model(images).argmax(dim=1).cpu().numpy().astype(np.uint8)
+def _brightness(adversarial: np.ndarray) -> Tensor:
+    return torch.from_numpy(adversarial[:, None] / np.float32(WHITE))
 
 
 def _as_stored(found: np.ndarray, images: np.ndarray) -> np.ndarray:

@@ -6,8 +6,8 @@ is weakened until they do.
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ from lib.networks import title
 from lib.noise import perturb
 from lib.paper import FIGURE_7, FIGURE_8, NETWORKS, PAPER_NOISES, read_table_1
 from lib.statistics.contrasts import Share, estimate, mean_of, need
-from lib.statistics.curves import Trainings, area, at, less
+from lib.statistics.curves import Score, Trainings, area, at, less
 from lib.store import data
 from lib.store.files import OUTPUTS, ROOT
 
@@ -35,6 +35,7 @@ WTB, BTW, RPI, ETA = PAPER_NOISES
 RESIDUAL = ("resnet50", "resnetv2_50", "efficientnet_b1")  # of the paper's first experiment
 ATTACKED = ("resnet50", "resnet18", "cnn@slow")  # its Table 2 is of "ResNet-50/CNN"
 GROUPS = "paper_groups"  # how that table sets noises and attacks beside each other, `robust_accuracy.TERMS`
+ABOUT_NETWORKS = range(1, 11)  # the claims that rest on trainings
 FEWEST = 10  # levels that a shape needs
 OFTEN, DIGITS = 20_000, 100  # attacks on each of so many test images, to see where an image ends
 
@@ -44,6 +45,7 @@ class Evidence(NamedTuple):
 
     trainings: Trainings
     margins: Mapping[str, dict[str, float]]  # noise -> network attacked -> `robust_accuracy.Nearness.margin`, points
+    left_out: Collection[str] = ()  # networks that no statement may rest on
 
 
 def margins(outputs: Path = OUTPUTS) -> dict[str, dict[str, float]]:
@@ -100,11 +102,9 @@ def _depth_helps(evidence: Evidence) -> Iterator[Bounds]:
     shallowest, *_, before, deeper, deepest = FIGURE_8
     steps = len(FIGURE_8) - 1
     gained = estimate(evidence.trainings, mean, {deepest: 1 / steps, shallowest: -1 / steps})
-    says = f"mean of the noises and of the steps from {title(shallowest)} to {title(deepest)}: gain a step"
-    yield Bounds("mean-gain-of-a-step", says, (gained,), 0, math.inf)
+    yield Bounds("mean-gain-of-a-step", "mean: gain of a step in depth", (gained,), 0, math.inf)
     fewer = estimate(evidence.trainings, mean, {deeper: 2, deepest: -1, before: -1})
-    says = f"mean of the noises: the gain to {title(deeper)} over the further gain to {title(deepest)}"
-    yield Bounds("mean-smaller-last-gain", says, (fewer,), 0, math.inf)
+    yield Bounds("mean-smaller-last-gain", "mean: last gain the smaller", (fewer,), 0, math.inf)
 
 
 def _preactivation(evidence: Evidence) -> Iterator[Bounds]:
@@ -112,7 +112,7 @@ def _preactivation(evidence: Evidence) -> Iterator[Bounds]:
     for noise in PAPER_NOISES:
         yield above(evidence.trainings, noise, "resnetv2_50", "resnet50")
     gain = estimate(evidence.trainings, area(*PAPER_NOISES), {"resnetv2_50": 1, "resnet50": -1})
-    yield Bounds("mean-gain-of-preactivation", f"mean of the noises: {over('resnetv2_50', 'resnet50')}", (gain,), 5, 10)
+    yield Bounds("mean-gain-of-preactivation", f"mean: {over('resnetv2_50', 'resnet50')}", (gain,), 5, 10)
 
 
 def _others(model: str) -> list[str]:
@@ -127,33 +127,31 @@ def _vgg_is_best(evidence: Evidence) -> Iterator[Bounds]:
         yield above(trainings, noise, "vgg19", *_others("vgg19"))
     lead = {"vgg19": 1, "resnetv2_50": -1}
     smaller = tuple(estimate(trainings, less(area(noise), area(RPI)), lead) for noise in (WTB, BTW, ETA))
-    says = f"{over('vgg19', 'resnetv2_50')}: the least lead on WtB, BtW and EtA over that on RPI"
-    yield Bounds("vgg19-leads-least-on-rpi", says, smaller, 0, math.inf)
+    yield Bounds("vgg19-leads-least-on-rpi", "least lead, over that on RPI", smaller, 0, math.inf)
 
 
 def _efficientnet_is_low(evidence: Evidence) -> Iterator[Bounds]:
     """On three noises last or last but one. "20 to 30 %" is weakened to Black to White at 100 and 200 attacks."""
+    trainings, own = evidence.trainings, "efficientnet_b1"
     for noise in (BTW, RPI):
-        yield below(evidence.trainings, noise, area(noise), f"{on(noise)}: the lowest of the others", 0)
-    says = "EtA: the lowest but one of the others"
-    yield below(evidence.trainings, ETA, area(ETA), says, 0)._replace(id="eta-efficientnet_b1-near-bottom", place=1)
+        yield below(trainings, own, area(noise), on(noise), 0)
+    yield below(trainings, own, area(ETA), on(ETA), 0)._replace(
+        id=f"eta-{own}-near-bottom", says=f"{on(ETA)}: {title(own)} below 3 of 4", place=1
+    )
     for attacks in (100, 200):
-        says = f"BtW, {attacks} attacks: the lowest of the others"
-        own = below(evidence.trainings, BTW, at(attacks, BTW), says, 20)
-        yield own._replace(id=f"btw-{attacks}-efficientnet_b1-last")
+        yield below(trainings, own, at(attacks, BTW), f"{on(BTW)} {attacks}", 20)
 
 
-def below(trainings: Trainings, noise: str, score, says: str, least: float) -> Bounds:
-    """That EfficientNet-B1 is so far below each other network of the paper's first experiment."""
-    own = "efficientnet_b1"
-    gaps = tuple(estimate(trainings, score, {own: -1, other: 1}) for other in _others(own))
-    return Bounds(f"{on(noise).lower()}-{own}-last", f"{says} over {title(own)}", gaps, least, math.inf)
+def below(trainings: Trainings, model: str, score: Score, where: str, least: float) -> Bounds:
+    """That a network is so far below each other network of the paper's first experiment."""
+    gaps = tuple(estimate(trainings, score, {model: -1, other: 1}) for other in _others(model))
+    name = f"{where.lower().replace(' ', '-')}-{model}-last"
+    return Bounds(name, f"{where}: {title(model)} below all", gaps, least, math.inf)
 
 
 def _fc(evidence: Evidence) -> Iterator[Bounds]:
     trainings = evidence.trainings
-    gaps = tuple(estimate(trainings, area(WTB), {"fc": -1, other: 1}) for other in _others("fc"))
-    yield Bounds("wtb-fc-last", f"WtB: the lowest of the others over {title('fc')}", gaps, 0, math.inf)
+    yield below(trainings, "fc", area(WTB), on(WTB), 0)
     for noise in (BTW, RPI):
         yield above(trainings, noise, "fc", "efficientnet_b1")
     yield above(trainings, ETA, "fc", *(other for other in _others("fc") if other != "vgg19"))
@@ -171,7 +169,7 @@ def _non_residual(evidence: Evidence) -> Iterator[Bounds]:
     for model in ("vgg19", "fc"):
         beside = similar(model)
         gain = estimate(evidence.trainings, area(*PAPER_NOISES), {model: 1, beside: -1})
-        yield Bounds(f"mean-{model}-over-{beside}", f"mean of the noises: {over(model, beside)}", (gain,), 0, math.inf)
+        yield Bounds(f"mean-{model}-over-{beside}", f"mean: {over(model, beside)}", (gain,), 0, math.inf)
 
 
 def _background(evidence: Evidence) -> Iterator[Bounds]:
@@ -184,7 +182,7 @@ def _background(evidence: Evidence) -> Iterator[Bounds]:
 def apart(trainings: Trainings, model: str, least: float, most: float) -> Bounds:
     """By how much White to Black costs a network less than Black to White."""
     costs_less = estimate(trainings, less(area(WTB), area(BTW)), {model: 1})
-    return Bounds(f"{model}-wtb-over-btw", f"{title(model)}: WtB over BtW", (costs_less,), least, most)
+    return Bounds(f"{model}-wtb-over-btw", f"{title(model)}: WtB over BtW", (costs_less,), least, most, ours=True)
 
 
 SHAPED = {  # what section 4.1 says: network -> shape, noises, on how many of them at least
@@ -197,12 +195,11 @@ SHAPED = {  # what section 4.1 says: network -> shape, noises, on how many of th
 
 def _shapes(evidence: Evidence) -> Iterator[Bounds]:
     """That the curves have the shapes of `SHAPED` in more than half of the trainings, all these networks' together."""
-    trainings = evidence.trainings
-    need(trainings, SHAPED)
-    each = [shaped(trainings, model) for model in SHAPED]
-    counts = {model: len(own) for model, own in zip(SHAPED, each, strict=True)}
-    says = "share of the trainings whose curves have the claimed shapes"
-    yield Bounds("shapes", says, (Share(np.concatenate(each), counts),), 0.5, math.inf)
+    models = [model for model in SHAPED if model not in evidence.left_out]
+    need(evidence.trainings, models)
+    each = {model: shaped(evidence.trainings, model) for model in models}
+    share = Share(np.concatenate([*each.values()]), {model: len(own) for model, own in each.items()})
+    yield Bounds("shapes", "% of trainings with these shapes", (share,), 50, math.inf, ours=True)
 
 
 def shaped(trainings: Trainings, model: str) -> np.ndarray:
@@ -217,16 +214,12 @@ def shaped(trainings: Trainings, model: str) -> np.ndarray:
 def _ends(_: Evidence) -> Iterator[Bounds]:
     """Where Random Pixel Invert leads if a pixel may be attacked again, as it now is; over digits, not trainings."""
     images = data.load().test_images[:DIGITS]
-    for c in (1.25, 2.0, 5.0):
+    for c in (1.25, 2.0, 5.0, 0.5, 0.8):
         ended = perturb(images, "random_pixel_invert", OFTEN, c=c, seed=0, replacement=True, source="current")
-        share = 100 * ((ended < 32) | (ended > 223)).mean(axis=(1, 2))
-        yield Bounds(
-            f"c-{c}-black-or-white", f"c = {c}: pixels near black or white (%)", (mean_of(share),), 90, math.inf
-        )
-    for c in (0.5, 0.8):
-        ended = perturb(images, "random_pixel_invert", OFTEN, c=c, seed=0, replacement=True, source="current")
-        share = 100 * ((ended >= 96) & (ended <= 159)).mean(axis=(1, 2))
-        yield Bounds(f"c-{c}-grey", f"c = {c}: grey pixels, 96 to 159 (%)", (mean_of(share),), 90, math.inf)
+        grey, extreme = (ended >= 96) & (ended <= 159), (ended < 32) | (ended > 223)
+        where, there = ("black or white", extreme) if c > 1 else ("grey", grey)
+        share = mean_of(100 * there.mean(axis=(1, 2)))
+        yield Bounds(f"c-{c}-{where.replace(' ', '-')}", f"c = {c}: % {where}", (share,), 90, math.inf, ours=True)
 
 
 def _near_pointwise(evidence: Evidence) -> Iterator[Bounds]:
@@ -234,111 +227,49 @@ def _near_pointwise(evidence: Evidence) -> Iterator[Bounds]:
     for noise in (WTB, BTW, ETA):
         found = evidence.margins[noise]
         margin = mean_of(np.array([*found.values()]), dict.fromkeys(found, 1))
-        says = f"{on(noise)}: nearer to Pointwise than to DeepFool or Boundary by"
-        yield Bounds(f"{on(noise).lower()}-near-pointwise", says, (margin,), 0, math.inf)
+        name = f"{on(noise).lower()}-near-pointwise"
+        yield Bounds(name, f"{on(noise)}: nearer to Pointwise by", (margin,), 0, math.inf)
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """What the paper says, where, and the statements that decide it."""
 
-    name: str
     text: str
     source: str
     bounds: Callable[[Evidence], Iterator[Bounds]]
 
 
 CLAIMS = {
-    1: Claim(
-        "deeper networks more resilient",
-        "Greater depth typically means greater resilience, and the gains become smaller as networks become deeper.",
-        "abstract, sections 4.3 and 5",
-        _depth_helps,
-    ),
-    2: Claim(
-        "a threshold between 34 and 50 layers",
-        "On White to Black, Black to White and Random Pixel Invert there is a depth threshold between ResNet-34 and "
-        "ResNet-50.",
-        "section 4.3",
-        lambda evidence: threshold(evidence.trainings),
-    ),
-    3: Claim(
-        "each deeper ResNet ahead on Edge to Altered",
-        "On Edge to Altered each deeper ResNet beats the last, with much less of a threshold.",
-        "section 4.3",
-        lambda evidence: without_threshold(evidence.trainings),
-    ),
-    4: Claim(
-        "ResNet-50V2 above ResNet-50",
-        "ResNet-50V2 tests consistently above ResNet-50, by 5 to 10 points in the mean.",
-        "section 4.1",
-        _preactivation,
-    ),
-    5: Claim(
-        "VGG-19 the best",
-        "VGG-19 is the best in nearly all regards; the exception is Random Pixel Invert.",
-        "section 4.1",
-        _vgg_is_best,
-    ),
-    6: Claim(
-        "EfficientNet-B1 near the bottom",
-        "EfficientNet-B1 is at or near the bottom on three noises of four, last on Black to White and Random Pixel "
-        "Invert, on Black to White by 20 points or more under many attacks.",
-        "section 4.1",
-        _efficientnet_is_low,
-    ),
-    7: Claim(
-        "the fully connected net last on White to Black, second on Edge to Altered",
-        "The fully connected net is lowest on White to Black, above EfficientNet-B1 elsewhere, and second best on Edge "
-        "to Altered.",
-        "section 4.1",
-        _fc,
-    ),
-    8: Claim(
-        "networks without residual connections ahead",
-        "Networks without residual connections appear to outperform residual ones of similar complexity.",
-        "section 5",
-        _non_residual,
-    ),
-    9: Claim(
-        "VGG-19 and EfficientNet-B1 weaker on the background, the others even",
-        "VGG-19 and EfficientNet-B1 do worse on Black to White than on White to Black; ResNet-50, ResNet-50V2 and the "
-        "fully connected net treat them nearly equally.",
-        "section 5",
-        _background,
-    ),
-    10: Claim(
-        "straight curves of the fully connected net, inverted ones of ResNet-50",
-        "EfficientNet-B1's curves are sigmoid throughout, those of ResNet-50 and ResNet-50V2 inverted sigmoid on "
-        "Random Pixel Invert and Black to White, those of the fully connected net typically straight.",
-        "section 4.1",
-        _shapes,
-    ),
-    11: Claim(
-        "repeated attacks lead to black and white where c > 1, to grey where c < 1",
-        "Attacked again and again, c > 1 drives an image to black and white, c < 1 to grey.",
-        "section 3.2",
-        _ends,
-    ),
-    12: Claim(
-        "the noises nearer to Pointwise than to DeepFool or Boundary",
-        "The noises resemble Pointwise more closely than DeepFool or Boundary.",
-        "section 4.2, Table 2",
-        _near_pointwise,
-    ),
+    1: Claim("Depth brings resilience, with ever smaller gains", "abstract, sections 4.3 and 5", _depth_helps),
+    2: Claim("A threshold at 50 layers on three noises", "section 4.3", lambda own: threshold(own.trainings)),
+    3: Claim("Each deeper ResNet ahead on EtA", "section 4.3", lambda own: without_threshold(own.trainings)),
+    4: Claim("ResNet-50V2 above ResNet-50 by 5 to 10 points", "section 4.1", _preactivation),
+    5: Claim("VGG-19 the best, on RPI by least", "section 4.1", _vgg_is_best),
+    6: Claim("EfficientNet-B1 near the bottom, on BtW by 20 points", "section 4.1", _efficientnet_is_low),
+    7: Claim("FC last on WtB, above EfficientNet-B1 elsewhere, second on EtA", "section 4.1", _fc),
+    8: Claim("Networks without shortcuts ahead of residual ones of like size", "section 5", _non_residual),
+    9: Claim("VGG-19 and EfficientNet-B1 weaker on BtW than on WtB, the others even", "section 5", _background),
+    10: Claim("Curves: EfficientNet-B1 sigmoid, ResNet-50 inverted, FC straight", "section 4.1", _shapes),
+    11: Claim("Many attacks lead to black and white if c > 1, to grey if c < 1", "section 3.2", _ends),
+    12: Claim("Noises nearer to Pointwise than to DeepFool or Boundary", "section 4.2, Table 2", _near_pointwise),
 }
 
 
+def asked(number: int, evidence: Evidence) -> list[Bounds]:
+    """The statements of one claim without the networks that are left out; perhaps none."""
+    found = [each.without(evidence.left_out) for each in CLAIMS[number].bounds(evidence)]
+    return [each for each in found if each.numbers]
+
+
 def statements(number: int, evidence: Evidence) -> list[Statement]:
-    """The statements of one claim, with the same numbers by the paper's own tables where these have them.
+    """The statements of one claim, judged, with the same numbers by the paper's own tables where these have them.
 
     Raises:
         ValueError: if a network of the claim is not among the trainings.
     """
-    bounds = CLAIMS[number].bounds
-    if bounds is _ends:  # about no network
-        return judge_all(bounds(evidence))
-    return judge_all(bounds(evidence), bounds(printed()))
+    about_networks = CLAIMS[number].bounds is not _ends
+    beside = asked(number, printed()._replace(left_out=evidence.left_out)) if about_networks else None
+    return judge_all(asked(number, evidence), beside)
 
 
 def under_other_reading(asked: Compared) -> dict[int, list[Statement]]:
@@ -348,7 +279,7 @@ def under_other_reading(asked: Compared) -> dict[int, list[Statement]]:
     """
     measured = recorded(tuple(asked.models or NETWORKS), ROOT / asked.outputs, asked.images, SECOND)
     trainings, found = by_architecture(measured), {}
-    for number in range(1, 11):
+    for number in ABOUT_NETWORKS:
         with contextlib.suppress(ValueError):
             found[number] = statements(number, Evidence(trainings, {}))
     return found

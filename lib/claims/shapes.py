@@ -42,17 +42,16 @@ def inverted_sigmoid(x: np.ndarray, m: np.ndarray, w: np.ndarray) -> np.ndarray:
 SHAPES = {"line": line, "sigmoid": sigmoid, "inverted sigmoid": inverted_sigmoid}
 PARAMETERS = {"line": 3, "sigmoid": 5, "inverted sigmoid": 5}  # fitted, with the deviation of the residuals
 
-# What section 4.1 says of a shape; of VGG-19 it says nothing.
-PAPER_SHAPES = (
-    {("efficientnet_b1", noise): "sigmoid" for noise in PAPER_NOISES}
-    | {("fc", noise): "line" for noise in PAPER_NOISES}
-    | {(model, noise): "sigmoid" for model in ("resnet50", "resnetv2_50") for noise in PAPER_NOISES}
-    | {
-        (model, noise): "inverted sigmoid"
-        for model in ("resnet50", "resnetv2_50")
-        for noise in ("random_pixel_invert", "black_to_white")
-    }
-)
+INVERTED = ("resnet50", "resnetv2_50"), ("random_pixel_invert", "black_to_white")
+PAPER_SHAPES = {  # what section 4.1 says of a shape; of VGG-19 it says nothing
+    (model, noise): "line"
+    if model == "fc"
+    else "inverted sigmoid"
+    if model in INVERTED[0] and noise in INVERTED[1]
+    else "sigmoid"
+    for model in ("efficientnet_b1", "fc", "resnet50", "resnetv2_50")
+    for noise in PAPER_NOISES
+}
 
 
 def fit(accuracy: np.ndarray, attacks: np.ndarray, shape: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -10,44 +10,20 @@ supported if all of them are, and else undecided.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
 from lib.networks import title
 from lib.noise import NOISES
-from lib.statistics.contrasts import UNDECIDED, Share, estimate
+from lib.statistics.contrasts import UNDECIDED, Estimate, Share, estimate
 from lib.statistics.curves import Trainings, area
 
 SUPPORTED, CONTRADICTED = "supported", "contradicted"
 ERROR = 0.05  # the probability that any interval of a claim is wrong
-
-
-class Number(Protocol):
-    """What a statement is about: a `contrasts.Estimate` or `Share`."""
-
-    @property
-    def value(self) -> float: ...
-
-    @property
-    def each(self) -> np.ndarray:
-        """The number with each training of the network it is about in place of the mean: (trainings,)."""
-        ...
-
-    @property
-    def trainings(self) -> Mapping[str, int]:
-        """Model -> how many trainings it rests on; empty if it is about no network."""
-        ...
-
-    def ends(self, tail: float) -> tuple[float, float]:
-        """The ends of its interval, each wrong with this probability; nan if they are not known."""
-        ...
-
-    def chances(self, bound: float) -> tuple[float, float]:
-        """p-values of "it is not above" and "it is not below" the bound; nan if they are not known."""
-        ...
+Number = Estimate | Share
 
 
 class Bounds(NamedTuple):
@@ -59,10 +35,28 @@ class Bounds(NamedTuple):
     least: float
     most: float
     place: int = 0
+    ours: bool = False  # whether the paper names no such bound
 
     @property
     def value(self) -> float:
         return sorted(number.value for number in self.numbers)[self.place]
+
+    def without(self, models: Collection[str]) -> "Bounds":
+        """The same of the numbers in which none of these networks is; perhaps of no number."""
+        kept = tuple(own for own in self.numbers if not {*models} & {*own.trainings})
+        return self._replace(numbers=kept, place=max(min(self.place, len(kept) - 1), 0))
+
+    def chances(self) -> tuple[np.ndarray, np.ndarray]:
+        """p-values of "it is not within the bounds" and "it is not outside"; nan if they are not known."""
+        holding, failing, place = [], [], self.place
+        for bound, inside, outside in ((self.least, 0, 1), (self.most, 1, 0)):
+            if math.isfinite(bound):
+                found = np.sort([number.chances(bound) for number in self.numbers], axis=0)  # nan, not known, the last
+                # the one at `place` is above a bound if so are all from it on, below if so are all up to it
+                ranked = found[len(found) - 1 - place, 0], found[place, 1]
+                holding.append(ranked[inside])
+                failing.append(ranked[outside])
+        return np.max(holding, axis=0), np.fmin.reduce(failing)
 
 
 def on(noise: str) -> str:
@@ -71,17 +65,15 @@ def on(noise: str) -> str:
 
 
 def over(one: str, *others: str) -> str:
-    """`VGG-19 over the best of FC, ResNet-50`."""
-    return f"{title(one)} over {'the best of ' * (len(others) > 1)}{', '.join(map(title, others))}"
+    """`VGG-19 over FC`, or over the best of several."""
+    return f"{title(one)} over {title(others[0]) if len(others) == 1 else f'the best of {len(others)}'}"
 
 
 def above(trainings: Trainings, noise: str, one: str, *others: str) -> Bounds:
     """That one network has a larger area under its curve than each of the others."""
     gains = tuple(estimate(trainings, area(noise), {one: 1, other: -1}) for other in others)
-    short = on(noise)
-    return Bounds(
-        f"{short.lower()}-{one}-over-{'-'.join(others)}", f"{short}: {over(one, *others)}", gains, 0, math.inf
-    )
+    name = f"{on(noise).lower()}-{one}-over-{'-'.join(others)}"
+    return Bounds(name, f"{on(noise)}: {over(one, *others)}", gains, 0, math.inf)
 
 
 @dataclass(frozen=True)
@@ -104,15 +96,6 @@ class Statement:
             found |= dict(number.trainings)
         return found
 
-    @property
-    def so_in(self) -> tuple[int, int]:
-        """For how many trainings of its (first) network the number lies within the bounds, and how many there are."""
-        each = np.array([number.each for number in self.bounds.numbers])  # (numbers, trainings)
-        if isinstance(self.bounds.numbers[0], Share):
-            return int(each.sum()), each.size
-        found = np.sort(each, axis=0)[self.bounds.place]
-        return int(((found >= self.bounds.least) & (found <= self.bounds.most)).sum()), len(found)
-
 
 def judge(bounds: Bounds, family: int, paper: float = math.nan) -> Statement:
     """A statement of a claim that asks `family` numbers in all.
@@ -122,18 +105,10 @@ def judge(bounds: Bounds, family: int, paper: float = math.nan) -> Statement:
     """
     if math.isnan(bounds.value):
         raise ValueError(f"not measured: {bounds.says}")
-    tail, place, count = ERROR / 2 / family, bounds.place, len(bounds.numbers)
+    tail = ERROR / 2 / family
     ends = np.array([number.ends(tail) for number in bounds.numbers])  # (numbers, 2)
-    low, high = np.sort(np.where(np.isnan(ends), [-math.inf, math.inf], ends), axis=0)[place]
-    holding, failing = [], []
-    for bound, inside, outside in ((bounds.least, 0, 1), (bounds.most, 1, 0)):
-        if math.isfinite(bound):
-            chances = np.sort([number.chances(bound) for number in bounds.numbers], axis=0)  # nan, not known, the last
-            # the one at `place` is above a bound if so are all from it on, below if so are all up to it
-            ranked = (chances[count - 1 - place, 0], chances[place, 1])
-            holding.append(ranked[inside])
-            failing.append(ranked[outside])
-    holds, fails = np.max(holding), np.fmin.reduce(failing)
+    low, high = np.sort(np.where(np.isnan(ends), [-math.inf, math.inf], ends), axis=0)[bounds.place]
+    holds, fails = bounds.chances()
     verdict = SUPPORTED if holds <= tail else CONTRADICTED if fails <= tail else UNDECIDED
     error = {SUPPORTED: holds, CONTRADICTED: fails, UNDECIDED: np.fmin(holds, fails)}[verdict]
     error = 1.0 if math.isnan(error) else min(1.0, 2 * family * float(error))
@@ -160,9 +135,6 @@ def sureness(found: list[Statement]) -> float:
     One minus the least probability of error at which its intervals would still decide it: of a claim that is
     contradicted by the statement that fails most surely, of one that is supported by that which holds least surely.
     """
-    errors = {word: [own.error for own in found if own.verdict == word] for word in (CONTRADICTED, SUPPORTED)}
-    decided = {
-        CONTRADICTED: min(errors[CONTRADICTED], default=math.nan),
-        SUPPORTED: max(errors[SUPPORTED], default=math.nan),
-    }
-    return 1 - decided.get(verdict(found), math.nan)
+    word = verdict(found)
+    errors = [own.error for own in found if own.verdict == word]
+    return math.nan if word == UNDECIDED else 1 - (min if word == CONTRADICTED else max)(errors)

@@ -10,8 +10,7 @@ from tqdm import tqdm
 from lib.evaluation.plan import UNNAMED, SweepPart
 from lib.evaluation.sweep import Predictions
 from lib.store import data
-from lib.store.files import file_hash, lock, read_arrays, write_arrays
-from lib.store.parts import weights_hash
+from lib.store.files import lock, read_arrays, write_arrays
 from lib.store.progress import progress_bar
 
 Predict = Callable[[SweepPart, tqdm], Predictions]  # moves the bar on by the size of the part
@@ -21,10 +20,10 @@ Predict = Callable[[SweepPart, tqdm], Predictions]  # moves the bar on by the si
 class Bundle:
     """The predictions as errors, from which the accuracies follow; they are kept where the weights are not."""
 
-    errors: dict[str, np.ndarray]  # name of a part -> (levels, images) uint8: predicted minus true class, modulo 10
-    records: dict[
-        str, dict
-    ]  # name of a part -> its recipe, `drawn` and `altered` (pixels, means by level), weights, ...
+    # name of a part -> (levels, images) uint8: predicted minus true class, modulo 10
+    errors: dict[str, np.ndarray]
+    # name of a part -> its recipe, its weights' hash, `drawn` and `altered` (pixels, means by level), ...
+    records: dict[str, dict]
 
     @classmethod
     def read(cls, path: Path) -> "Bundle":
@@ -47,30 +46,16 @@ class Bundle:
         recipe = UNNAMED | part.recipe
         labels = data.load(recipe["dataset"]).test_labels[: recipe["images"]]
         self.errors[part.path.stem] = (found.predicted + np.uint8(10) - labels) % np.uint8(10)
-        counts = {"drawn": found.attacked, "altered": found.pixels}
-        means = {name: count.mean(axis=1).tolist() for name, count in counts.items()}
-        self.records[part.path.stem] = found.record | means
+        drawn, altered = (count.mean(axis=1).tolist() for count in (found.attacked, found.pixels))
+        self.records[part.path.stem] = found.record | {"drawn": drawn, "altered": altered}
 
 
-def complete(path: Path, wanted: Sequence[SweepPart], weights: Path, begin: Callable[[], Predict], title: str) -> int:
-    """Predict what the file does not hold yet, and return how many parts that were. A killed run keeps finished parts.
-
-    Where neither the weights nor the record of their training are kept, what is recorded stays as it is.
-
-    Args:
-        weights: of the network; predictions by other weights are replaced.
-        begin: loads the network; called only if something is missing.
-        title: of the progress bar.
-    """
-    made_by, bundle = weights_hash(weights), Bundle.read(path)
-    if all(bundle.holds(part, made_by) for part in wanted):
-        return 0
-    predict, made_by = begin(), file_hash(weights)
+def complete(path: Path, wanted: Sequence[SweepPart], weights: str, predict: Predict, title: str) -> None:
+    """Predict what the file does not hold yet by the weights with this hash. A killed run keeps finished parts."""
     with lock(path):
         bundle = Bundle.read(path)
-        todo = [part for part in wanted if not bundle.holds(part, made_by)]
+        todo = [part for part in wanted if not bundle.holds(part, weights)]
         with progress_bar(sum(part.size for part in todo), title, "image") as bar:
             for part in todo:
                 bundle.add(part, predict(part, bar))
                 bundle.write(path)
-    return len(todo)

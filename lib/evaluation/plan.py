@@ -1,11 +1,12 @@
 """What a sweep is to measure (section 3.4), cut into the parts that lie in one file each."""
 
-from itertools import pairwise, product
+from collections.abc import Collection
+from itertools import count, pairwise, product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from lib import networks
 from lib.networks import ENGINES, RESTORED, STATISTICS_BATCH, Known
@@ -36,6 +37,29 @@ UNNAMED: dict[str, Any] = {
     "adapted_to": SAME,
     "restored": "all",
 }
+
+
+def _one_of(what: str, choices: Collection[str]) -> AfterValidator:
+    """Checks that a value is among the choices, which the error lists."""
+
+    def check(value: str) -> str:
+        if value not in choices:
+            raise ValueError(f"unknown {what} {value!r}; choose from {', '.join(choices)}")
+        return value
+
+    return AfterValidator(check)
+
+
+Source = Annotated[str, _one_of("source", SOURCES)]
+Statistics = Annotated[str, _one_of("statistics", STATISTICS)]
+AdaptedTo = Annotated[str, _one_of("adapted_to", (SAME, MIXTURE, *NOISES))]
+Restored = Annotated[str, _one_of("restored", RESTORED)]
+Engine = Annotated[str, _one_of("engine", ENGINES)]
+Noises = Annotated[
+    list[str],
+    BeforeValidator(lambda noises: list(USUAL_NOISES) if noises is None else noises),
+    AfterValidator(lambda noises: each_once([find(noise).name for noise in noises])),
+]
 MOST_ATTACKS = 65_535  # counted in uint16
 MOST_DRAWS = 1_000
 
@@ -47,7 +71,7 @@ class Plan(BaseModel):
 
     model: Known
     train_seed: int = Field(0, ge=0, le=LARGEST_SEED)
-    noises: list[str] = Field(None, min_length=1)  # None: the paper's four  # ty: ignore[invalid-assignment]
+    noises: Noises = Field(None, min_length=1)  # None: the paper's four  # ty: ignore[invalid-assignment]
     levels: list[int] = Field(list(LEVELS), min_length=1)  # pixels attacked
     draws: int | None = Field(None, ge=1, le=MOST_DRAWS)  # None: those recorded, at least one
     draw: int | None = Field(None, ge=0, le=LARGEST_SEED)  # this draw alone, counted from 0; None: the first `draws`
@@ -55,42 +79,17 @@ class Plan(BaseModel):
     images: int = Field(10_000, ge=1, le=10_000)  # the first of the test images
     c: float | None = Field(None, gt=0, allow_inf_nan=False)  # None: each noise's own
     replacement: bool = True  # whether a pixel may be drawn again
-    source: str = "clean"  # the image that says which pixels are eligible and how bright: before all attacks, or now
+    source: Source = "clean"  # the image that says which pixels are eligible and how bright: before all attacks, or now
     space: Literal[28, 56] = 28  # pixels a side where the noise falls: before or after the upscaling
     white_above: int = Field(0, ge=0, le=254)  # White to Black takes b > this; the paper tried 100 before
-    statistics: str = "frozen"  # one of STATISTICS
+    statistics: Statistics = "frozen"
     adapted_on: int = Field(1_000, ge=1, le=5_000)  # training images, for statistics "adapted" and "moments"
-    adapted_to: str = SAME  # the noise on them at the level that is evaluated, or MIXTURE
-    restored: str = "all"  # one of RESTORED, for statistics "moments"
-    engine: str = "auto"  # OpenVINO cannot compute statistics: torch for all but frozen ones
+    adapted_to: AdaptedTo = SAME  # the noise on them at the level that is evaluated, or MIXTURE
+    restored: Restored = "all"  # for statistics "moments"
+    engine: Engine = "auto"  # OpenVINO cannot compute statistics: torch for all but frozen ones
     bfloat16: bool = False
     outputs: Path = Path("outputs")  # from the repository's root
     recompute: bool = False
-
-    @field_validator("noises", mode="before")
-    @classmethod
-    def _usual_noises(cls, noises: Any) -> Any:
-        return list(USUAL_NOISES) if noises is None else noises
-
-    @field_validator("noises")
-    @classmethod
-    def _known_noises(cls, noises: list[str]) -> list[str]:
-        return each_once([find(noise).name for noise in noises])
-
-    @field_validator("engine", "source", "statistics", "adapted_to", "restored")
-    @classmethod
-    def _known(cls, value: str, info: ValidationInfo) -> str:
-        adapted_to = (SAME, MIXTURE, *NOISES)
-        choices = {
-            "engine": ENGINES,
-            "source": SOURCES,
-            "statistics": STATISTICS,
-            "adapted_to": adapted_to,
-            "restored": RESTORED,
-        }[str(info.field_name)]
-        if value not in choices:
-            raise ValueError(f"unknown {info.field_name} {value!r}; choose from {', '.join(choices)}")
-        return value
 
     @field_validator("levels")
     @classmethod
@@ -102,13 +101,9 @@ class Plan(BaseModel):
         return levels
 
     @model_validator(mode="after")
-    def _draw_or_draws(self) -> "Plan":
+    def _consistent(self) -> "Plan":
         if self.draw is not None and self.draws is not None:
             raise ValueError(f"give draw={self.draw} (that one alone) or draws={self.draws} (the first ones), not both")
-        return self
-
-    @model_validator(mode="after")
-    def _batches_in_float32(self) -> "Plan":
         if self.statistics == "batch" and (self.bfloat16 or self.engine == "openvino"):
             raise ValueError("statistics='batch' is for engine='torch' without bfloat16")
         return self
@@ -131,13 +126,10 @@ class Plan(BaseModel):
         return stem if chosen == usual else f"{stem}-{recipe_hash(chosen)}"
 
     def part(self, noise: str, draw: int | None = None) -> "SweepPart":
-        """The part of this plan that one file holds, of its first draw by default.
-
-        `noise` is `CLEAN` for the images as they are.
-        """
+        """The part of this plan that one file holds, of its first draw by default; `CLEAN`: the images as they are."""
         draw = (self.draw or 0) if draw is None else draw
-        recipe = {"noise": noise, "images": self.images, "bfloat16": self.bfloat16} | self._reading(noise)
-        recipe |= self._statistics(noise)
+        recipe = {"noise": noise, "images": self.images, "bfloat16": self.bfloat16}
+        recipe |= self._reading(noise) | self._statistics(noise)
         if noise == CLEAN:
             return SweepPart(self.folder, recipe | {"levels": [0]})
         attacked = [level for level in self.levels if level > 0]
@@ -148,10 +140,8 @@ class Plan(BaseModel):
 
         Readings under which a noise's pixels are the same give the same, so that these pixels lie in the same file.
         """
-        chosen: dict[str, Any] = {"space": self.space, "dataset": self.dataset} | (
-            {"white_above": self.white_above} if noise == WHITE else {}
-        )
-        chosen = {name: value for name, value in chosen.items() if value != UNNAMED[name]}
+        names = ["space", "dataset", *(["white_above"] if noise == WHITE else [])]
+        chosen = {name: value for name in names if (value := getattr(self, name)) != UNNAMED[name]}
         if noise == CLEAN:
             return chosen
         kind, c = _kind(noise, self.white_above), default_c(noise, self.c)
@@ -173,10 +163,8 @@ class Plan(BaseModel):
 
     def recorded_draws(self) -> int:
         """How many draws, counted from 0, are on disk for all the noises."""
-        draw = 0
-        while all(self.part(noise, draw).path.is_file() for noise in self.noises):
-            draw += 1
-        return draw
+        recorded = (all(self.part(noise, draw).path.is_file() for noise in self.noises) for draw in count())
+        return next(draw for draw, there in enumerate(recorded) if not there)
 
     def parts(self) -> list["SweepPart"]:
         """All the files of this plan, draw by draw."""
@@ -199,6 +187,10 @@ class SweepPart(Part):
     @property
     def size(self) -> int:
         return len(self.recipe["levels"]) * self.recipe["images"]
+
+    def on(self, images: int) -> "SweepPart":
+        """The same on the first of another number of test images."""
+        return SweepPart(self.folder, self.recipe | {"images": images})
 
     @property
     def statistics(self) -> str:
@@ -237,10 +229,13 @@ class SweepPart(Part):
         return recipe["replacement"], recipe["source"]
 
     @property
+    def kind(self) -> Noise:
+        return _kind(self.recipe["noise"], (UNNAMED | self.recipe)["white_above"])
+
+    @property
     def reading(self) -> tuple[bool, str]:
         """`replacement` and `source` by one name for all readings that give this noise the same pixels."""
-        kind = _kind(self.recipe["noise"], self.recipe.get("white_above", UNNAMED["white_above"]))
-        return deciding(kind, self.recipe["c"], *self.drawing)
+        return deciding(self.kind, self.recipe["c"], *self.drawing)
 
     def attack(
         self, images: np.ndarray, index: np.ndarray, levels: list[int]
@@ -249,13 +244,9 @@ class SweepPart(Part):
 
         H and W are the plan's `space` (`networks.upscale`).
         """
-        recipe = self.recipe
-        if recipe["noise"] == CLEAN:
+        if self.recipe["noise"] == CLEAN:
             none = np.zeros((1, len(images)), np.int64)
             return images[None], none, none
-        noise = _kind(recipe["noise"], recipe.get("white_above", UNNAMED["white_above"]))
-        c, seed, (replacement, source) = recipe["c"], recipe["draw"], self.drawing
-        found = perturb_and_count(
-            images, noise, levels, c=c, seed=seed, index=index, replacement=replacement, source=source
-        )
-        return found[:3]
+        how: dict[str, Any] = {"c": self.recipe["c"], "seed": self.recipe["draw"], "index": index}
+        how |= dict(zip(("replacement", "source"), self.drawing, strict=True))
+        return perturb_and_count(images, self.kind, levels, **how)[:3]

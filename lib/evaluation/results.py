@@ -2,17 +2,16 @@
 
 import contextlib
 import glob
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
 
 from lib import networks
 from lib.evaluation.bundle import Bundle
-from lib.evaluation.plan import CLEAN, UNNAMED, Plan, SweepPart
+from lib.evaluation.plan import CLEAN, UNNAMED, WHITE, Plan, SweepPart
 from lib.evaluation.sweep import Predictions
 from lib.paper import read_table_1
 from lib.store import data
@@ -38,12 +37,8 @@ COLUMNS = ["model", "recipe", *KEYS[1:], "correct", "pixels_altered"]  # describ
 def interval(correct: np.ndarray) -> tuple[float, float]:
     """A 95 % interval of the accuracy in percent, over test images and noise draws, not over training seeds.
 
-    Paper: none. Wilson's score interval (Wilson 1927) with the effective sample size of clustered samples (Korn and
-    Graubard 1998): the draws of one image go together, so the variance is that of the images' means. With one draw
-    it is Wilson's interval itself.
-
-    Args:
-        correct: (draws, images) bool.
+    Of `correct` (draws, images) bool. Paper: none. Wilson's score interval (Wilson 1927) with the effective sample size
+    of clustered samples (Korn and Graubard 1998), since the draws of one image go together.
     """
     from statsmodels.stats.proportion import proportion_confint  # slow to import
 
@@ -57,12 +52,10 @@ def interval(correct: np.ndarray) -> tuple[float, float]:
 def accuracies(
     outputs: Path = OUTPUTS, images: Collection[int] = (), models: Collection[str] | None = None
 ) -> pd.DataFrame:
-    """Every recorded accuracy, a row for each combination of `KEYS`.
+    """Every recorded accuracy, a row for each combination of `KEYS`; `outputs/README.md` describes the columns.
 
-    `correct` of the first `images` test images are classified correctly; `pixels_altered` is the mean of these images.
     The accuracy without noise is listed once for each reading of the images, as noise "none" at 0 attacks. Readings of
-    the noise under which a noise's pixels are the same are listed under one name. `outputs/README.md` describes the
-    columns.
+    the noise under which a noise's pixels are the same are listed under one name.
 
     Args:
         images: numbers of test images, counted from the first; a file of more of them gives these accuracies too. By
@@ -72,32 +65,64 @@ def accuracies(
     Raises:
         ValueError: if predictions were made by other weights than those on disk or in the record of the training.
     """
-    rows = []
-    for record, correct, altered in _recorded(outputs, models):
-        most = correct.shape[1]
-        for count in images or (COUNTS if most in COUNTS else (most,)):
-            if count <= most:
-                shared = about(record) | {"images": count}
-                for level, attacks in enumerate(record["recipe"]["levels"]):
-                    pixels = altered[level][:count].mean() if altered.ndim == 2 else altered[level]
-                    right = int(correct[level, :count].sum())
-                    rows.append(
-                        shared | {"attacks": attacks, "correct": right, "pixels_altered": round(float(pixels), 4)}
-                    )
+    rows, hashes = [], {}
+    for path in _files(outputs, models):
+        for shared, made_by, levels in _counted(path, path.stat().st_mtime_ns, tuple(images)):
+            if models is not None and shared["model"] not in models:
+                continue
+            # the results' folder: of predictions/STEM/NAME.npz or readings/NAME/STEM.npz
+            weights = networks.weights_path(shared["model"], shared["seed"], path.parents[2])
+            if weights not in hashes:
+                hashes[weights] = weights_hash(weights)
+            if hashes[weights] not in (made_by, None):
+                raise ValueError(
+                    f"{path} holds predictions of other weights than {weights.with_suffix('.json')} names: delete "
+                    "them, or restore the weights and the record that they belong to"
+                )
+            rows += [shared | level for level in levels]
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table.drop_duplicates(KEYS).sort_values(KEYS, na_position="first", ignore_index=True)  # sweeps come first
 
 
+def _files(outputs: Path, models: Collection[str] | None) -> list[Path]:
+    """Files of predictions, then bundles, also those of an experiment whose results lie in a folder of their own."""
+    stems = ["*"] if models is None else [glob.escape(networks.file_stem(model, 0)[:-1]) + "*" for model in models]
+    patterns = ("predictions/{}/*.npz", "**/readings/*/{}.npz")
+    found = (path for each in patterns for stem in stems for path in visible(outputs, each.format(stem)))
+    return list(dict.fromkeys(found))
+
+
 @cache
-def _labels(dataset: str) -> np.ndarray:
-    return data.load(dataset).test_labels
+def _counted(path: Path, changed: int, images: tuple[int, ...]) -> list[tuple[dict, str, list[dict]]]:
+    """Of each part in a file `changed` then: the columns that its rows share, its weights' hash, the other columns."""
+    parts = []
+    if path.parts[-3] == "predictions":
+        own = Predictions.read(path)
+        recipe = own.record["recipe"]
+        if path == SweepPart(path.parent, recipe).path:  # no copy of a file
+            labels = data.load((UNNAMED | recipe)["dataset"]).test_labels[: recipe["images"]]
+            parts = [(own.record, own.predicted == labels, own.pixels)]
+    else:
+        bundle = Bundle.read(path)
+        parts = [(bundle.records[name], errors == 0, None) for name, errors in bundle.errors.items()]
+    found = []
+    for record, correct, pixels in parts:
+        most = correct.shape[1]
+        levels = []
+        for count in images or (COUNTS if most in COUNTS else (most,)):
+            for level, attacks in enumerate(record["recipe"]["levels"] if count <= most else []):
+                altered = record["altered"][level] if pixels is None else pixels[level, :count].mean()
+                counts = {"correct": int(correct[level, :count].sum()), "pixels_altered": round(float(altered), 4)}
+                levels.append({"images": count, "attacks": attacks} | counts)
+        found.append((about(record), record["weights"], levels))
+    return found
 
 
 def about(record: dict) -> dict:
     """The columns of `accuracies` that all levels of a recorded part have in common."""
     recipe = UNNAMED | record["recipe"]
-    noisy, statistics = recipe["noise"] != CLEAN, SweepPart(Path(), recipe).statistics
-    replacement, source = SweepPart(Path(), recipe).reading if noisy else (np.nan, np.nan)
+    part = SweepPart(Path(), recipe)
+    replacement, source = (np.nan, np.nan) if recipe["noise"] == CLEAN else part.reading
     return {
         "model": record["model"],
         "recipe": record["model"].partition("@")[2] or "paper",
@@ -105,12 +130,12 @@ def about(record: dict) -> dict:
         "dataset": recipe["dataset"],
         "replacement": replacement,
         "source": source,
-        "white_above": recipe["white_above"] if recipe["noise"] == "white_to_black" else None,
+        "white_above": recipe["white_above"] if recipe["noise"] == WHITE else None,
         "space": recipe["space"],
-        "statistics": statistics,
+        "statistics": part.statistics,
         "adapted_on": recipe.get("adapted_on", np.nan),
         "adapted_to": recipe["adapted_to"] if "adapted_on" in recipe else None,
-        "restored": recipe["restored"] if statistics == "moments" else None,
+        "restored": recipe["restored"] if part.statistics == "moments" else None,
         "bfloat16": recipe.get("bfloat16", False),
         "noise": recipe["noise"],
         "c": recipe.get("c"),
@@ -118,54 +143,11 @@ def about(record: dict) -> dict:
     }
 
 
-def _recorded(outputs: Path, models: Collection[str] | None) -> Iterator[tuple[dict, np.ndarray, np.ndarray]]:
-    """The record of each part, whether each prediction is correct (levels, images), and pixels altered.
-
-    The pixels are (levels, images), or (levels,) means where a file has no more.
-    """
-    hashes: dict[Path, str | None] = {}
-
-    def made(record: dict, path: Path, folder: Path) -> bool:
-        weights = networks.weights_path(record["model"], record["train_seed"], folder)
-        if weights not in hashes:
-            hashes[weights] = weights_hash(weights)
-        if hashes[weights] not in (record["weights"], None):
-            raise ValueError(
-                f"{path} holds predictions of other weights than {weights.with_suffix('.json')} names: delete them, "
-                "or restore the weights and the record that they belong to"
-            )
-        return models is None or record["model"] in models
-
-    for path in _files(outputs, "predictions/{stem}/*.npz", models):
-        found = Predictions.read(path)
-        recipe = found.record["recipe"]
-        if path == SweepPart(path.parent, recipe).path and made(found.record, path, outputs):  # no copy of a file
-            labels = _labels(recipe.get("dataset", UNNAMED["dataset"]))[: recipe["images"]]
-            yield found.record, found.predicted == labels, found.pixels
-    bundles = ("readings/*/{stem}.npz", "readings/trainings/readings/*/{stem}.npz")
-    for path in [path for pattern in bundles for path in _files(outputs, pattern, models)]:
-        folder = outputs / "readings" / "trainings" if "trainings" in path.relative_to(outputs).parts else outputs
-        bundle = Bundle.read(path)
-        for name, record in bundle.records.items():
-            if made(record, path, folder):
-                yield record, bundle.errors[name] == 0, np.array(record["altered"])
-
-
-def _files(outputs: Path, pattern: str, models: Collection[str] | None) -> list[Path]:
-    stems = ["*"] if models is None else [networks.file_stem(model, 0)[:-1] + "*" for model in models]
-    found = {path for stem in stems for path in visible(outputs, pattern.format(stem=glob.escape(stem[:-1]) + "*"))}
-    return sorted(found)
-
-
 def write_accuracy(outputs: Path = OUTPUTS) -> Path:
     """Derive `accuracy.csv` from all recorded predictions, where this user may write it; its path."""
     path = outputs / "accuracy.csv"
-
-    def write(file: BinaryIO) -> None:
-        accuracies(outputs).to_csv(file, index=False, lineterminator="\n")
-
     with lock(path) if may_write(path) else contextlib.nullcontext():
-        write_derived(path, write)
+        write_derived(path, lambda file: accuracies(outputs).to_csv(file, index=False, lineterminator="\n"))
     return path
 
 
@@ -175,21 +157,17 @@ def curves(plan: Plan) -> pd.DataFrame:
     Paper: Figures 7 and 8. Rows: noise, attacks, accuracy, low, high (percent, `interval`), images, draws,
     pixels_altered (mean an image). Level 0 stands once for every noise.
     """
-    labels = _labels(plan.dataset)[: plan.images]
+    labels = data.load(plan.dataset).test_labels[: plan.images]
     clean, *attacked = (Predictions.read(part.path) for part in plan.parts())
     rows = []
-
-    def add(noise: str, attacks: int, draws: list[Predictions], row: int) -> None:
-        correct = np.stack([draw.predicted[row] == labels for draw in draws])  # (draws, images)
-        low, high = interval(correct)
-        pixels = float(np.mean([draw.pixels[row] for draw in draws]))
-        rows.append((noise, attacks, 100 * correct.mean(), low, high, plan.images, len(draws), pixels))
-
     for noise in plan.noises:
-        add(noise, 0, [clean], 0)
         draws = [draw for draw in attacked if draw.record["recipe"]["noise"] == noise]
-        for row, attacks in enumerate(level for level in plan.levels if level > 0):
-            add(noise, attacks, draws, row)
+        levels = enumerate(level for level in plan.levels if level > 0)
+        for attacks, row, some in [(0, 0, [clean]), *((attacks, row, draws) for row, attacks in levels)]:
+            correct = np.stack([draw.predicted[row] == labels for draw in some])  # (draws, images)
+            pixels = float(np.mean([draw.pixels[row] for draw in some]))
+            accuracy = (100 * correct.mean(), *interval(correct))
+            rows.append((noise, attacks, *accuracy, plan.images, len(some), pixels))
     columns = ["noise", "attacks", "accuracy", "low", "high", "images", "draws", "pixels_altered"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -217,15 +195,8 @@ def fooled(plan: Plan, noise: str, attacks: int) -> pd.DataFrame:
     levels = plan.part(noise).recipe["levels"]
     if noise not in plan.noises or attacks not in levels:
         raise ValueError(f"no {attacks} attacks of {noise!r}; choose from {levels} and {', '.join(plan.noises)}")
-    labels = _labels(plan.dataset)[: plan.images]
-    clean, noisy = Predictions.read(plan.part(CLEAN).path), Predictions.read(plan.part(noise).path)
-    row = levels.index(attacks)
-    index = np.flatnonzero((clean.predicted[0] == labels) & (noisy.predicted[row] != labels))
-    return pd.DataFrame(
-        {
-            "image": index,
-            "label": labels[index],
-            "predicted": noisy.predicted[row, index],
-            "probability": noisy.probability[row, index].astype(float),
-        }
-    )
+    labels, row = data.load(plan.dataset).test_labels[: plan.images], levels.index(attacks)
+    clean, noisy = (Predictions.read(plan.part(name).path) for name in (CLEAN, noise))
+    found = {"label": labels, "predicted": noisy.predicted[row], "probability": noisy.probability[row].astype(float)}
+    table = pd.DataFrame(found)[(clean.predicted[0] == labels) & (noisy.predicted[row] != labels)]
+    return table.rename_axis("image").reset_index()

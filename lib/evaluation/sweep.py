@@ -11,7 +11,7 @@ from tqdm import tqdm
 from lib import networks
 from lib.evaluation.plan import UNNAMED, Plan, SweepPart
 from lib.store import data, parts
-from lib.store.files import ROOT, read_arrays, write_arrays
+from lib.store.files import ROOT, read_arrays, sampling, write_arrays
 
 if TYPE_CHECKING:
     from lib.networks.net import Net
@@ -59,12 +59,10 @@ class Predictions:
 
 
 def sweep(plan: Plan) -> dict[str, int]:
-    """Record what the network predicts for every part of the plan; what is recorded already is checked and kept.
+    """Record what the network predicts for every part of the plan (section 3.4); what is recorded is checked and kept.
 
-    Paper: section 3.4. Where all is recorded and the weights are not kept, nothing can be checked.
-
-    Returns:
-        the counts of `parts.complete`; `checked` are cells, recomputed from the weights and found the same.
+    In the counts (`parts.complete`), `checked` are cells, recomputed from the weights and found the same; none where
+    the weights are not kept.
 
     Raises:
         FileNotFoundError: if the network is not trained; it names the command that does.
@@ -95,14 +93,24 @@ def recorded(plan: Plan) -> bool:
     return parts.recorded(plan.parts(), plan.weights)
 
 
+def confirmed(wrong: np.ndarray, images: np.ndarray, path: Path) -> int:
+    """The number of recomputed predictions; ValueError if one of them is `wrong` in its file.
+
+    `images` (n,) are the numbers of their test images.
+    """
+    if wrong.any():
+        raise ValueError(
+            f"{wrong.sum()} of {len(wrong)} predictions in {path} do not follow from the weights, "
+            f"the first for test image {images[wrong][0]}; run it again with recompute=True"
+        )
+    return len(wrong)
+
+
 class Evaluator:
     """What one trained network predicts for the parts of a sweep, under whichever statistics a part asks for."""
 
     def __init__(self, net: "Net", record: dict, engine: str = "auto", bfloat16: bool = False, space: int = 28):
-        """Args:
-        record: what each file records besides the part's recipe (`parts.origin`).
-        engine, bfloat16, space: as in `Plan`.
-        """
+        """`record` is what each file records besides the part's recipe (`parts.origin`); the rest is as in `Plan`."""
         self.net, self.record = net, record
         self.engine, self.bfloat16, self.space = engine, bfloat16, space
         self._fixed: dict[str, networks.Predictor] = {}
@@ -115,11 +123,9 @@ class Evaluator:
         digits, recipe = self._digits(part), part.recipe
         images, labels = self._seen(digits.test_images[: recipe["images"]]), digits.test_labels[: recipe["images"]]
         levels, predictor = recipe["levels"], self.predictor(part)
-        noisy, attacked, altered = part.attack(
-            images, np.arange(len(images)), levels
-        )  # (levels, n, H, W), 2x (levels, n)
-        predicted = np.empty(attacked.shape, np.uint8)
-        probability = np.empty(attacked.shape, np.float16)
+        # (levels, n, H, W), 2x (levels, n)
+        noisy, attacked, altered = part.attack(images, np.arange(len(images)), levels)
+        predicted, probability = np.empty(attacked.shape, np.uint8), np.empty(attacked.shape, np.float16)
         together = networks.STATISTICS_BATCH if part.statistics == "batch" else networks.BATCH
         changed = np.arange(len(images))
         for row, level in enumerate(levels):
@@ -178,17 +184,13 @@ class Evaluator:
         return at
 
     def check(self, part: SweepPart) -> int:
-        """Recompute a random sample of a recorded part's cells from the weights, and return their number.
+        """Recompute a sample (`files.sampling`) of a recorded part's cells from the weights (`confirmed`).
 
         With statistics that are not frozen the cells are of one level; with those of each batch they are one batch.
-
-        Raises:
-            ValueError: if one differs by more than rounding.
         """
-        recorded = Predictions.read(part.path)
+        recorded, random = Predictions.read(part.path), sampling(part.path)
         digits, levels = self._digits(part), part.recipe["levels"]
         images, labels = self._seen(digits.test_images[: part.recipe["images"]]), digits.test_labels
-        random = np.random.default_rng()
         row = random.integers(len(levels), size=CHECKED_CELLS)
         index = random.integers(len(images), size=CHECKED_CELLS)
         if part.statistics == "batch":
@@ -204,13 +206,7 @@ class Evaluator:
         wrong |= attacked[row, cell] != recorded.attacked[row, index]
         if recorded.altered is not None:
             wrong |= altered[row, cell] != recorded.altered[row, index]
-        if wrong.any():
-            raise ValueError(
-                f"{wrong.sum()} of {len(cell)} predictions in {part.path} do not follow from the weights, "
-                f"the first for test image {index[wrong][0]} at {levels[row[wrong][0]]} attacks; "
-                "sweep again with recompute=True"
-            )
-        return len(cell)
+        return confirmed(wrong, index, part.path)
 
     def _digits(self, part: SweepPart) -> data.Digits:
         return data.load((UNNAMED | part.recipe)["dataset"])

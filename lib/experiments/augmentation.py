@@ -1,13 +1,13 @@
 """Does training on one noise help against the others? The paper's FC, trained for one epoch with each noise.
 
 The paper trains on clean images. Here every training image goes through `PixelNoise`, with new noise in each batch; the
-rest follows the paper (section 3.3). The seed, and with it the initial weights and the order of the images, is the same
-for all. There is one training of each kind: the spread between trainings is not measured.
+rest follows the paper (section 3.3). All have the same seed, and with it the initial weights and the order of the
+images. There is one training of each kind: the spread between trainings is not measured.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from lib import networks
+from lib.evaluation.plan import CLEAN
 from lib.evaluation.results import interval
 from lib.noise import NOISES, perturb
 from lib.paper import PAPER_NOISES, TABLE_1_LEVELS
@@ -28,14 +29,12 @@ from lib.training.recipe import Recipe
 if TYPE_CHECKING:
     from torch import nn
 
-CLEAN = "none"
 MODEL, SEED = "fc", 0
 DRAWING: dict[str, Any] = {"replacement": False, "source": "current"}
 TESTED = 2_000  # test images, from the first on
 COPIES = 4  # of each pixel, in the upscaled image
 
 
-@dataclass(frozen=True)
 class Augmented(parts.Part):
     """The predictions under all noises after one training with a noise or without: one file, weights not kept."""
 
@@ -73,7 +72,7 @@ def trainings(outputs: Path, train_images: int = 55_000, images: int = TESTED) -
 
 
 def complete(wanted: list[Augmented], recompute: bool = False) -> dict[str, int]:
-    """Train and test what is not recorded yet, and return the counts of `parts.complete`."""
+    """Train and test what is not recorded yet (`parts.complete`)."""
 
     def make(part: Augmented, bar: tqdm) -> None:
         predicted = predictions(train(part.recipe, bar), part.recipe)
@@ -91,9 +90,8 @@ def train(recipe: dict, bar: tqdm) -> nn.Module:
     from lib.noise import PixelNoise
 
     rule = Recipe(model=recipe["model"])
-    images, labels, _, _ = data.load().split()
-    pixels = torch.from_numpy(images[: recipe["train_images"]].copy())[:, None]  # (n, 1, 28, 28) uint8
-    classes = torch.from_numpy(labels[: recipe["train_images"]].astype(np.int64))
+    images, labels = (array[: recipe["train_images"]] for array in data.load().split()[:2])
+    pixels, classes = torch.from_numpy(images.copy())[:, None], torch.from_numpy(labels.astype(np.int64))
     clean = recipe["noise"] == CLEAN
     augment = nn.Identity() if clean else PixelNoise(recipe["noise"], recipe["attacks"], **DRAWING)
     net = collapsed(networks.build(recipe["model"], recipe["seed"]))
@@ -147,8 +145,8 @@ def compared(tested: list[Augmented], attacks: int) -> pd.DataFrame:
     """Accuracy of each training on clean images and at one level of each noise.
 
     Columns: trained, noise (of the training and of the test, or `CLEAN`), accuracy, low, high (percent, 95 % interval
-    over images), gain, gain_low, gain_high (points above the training without noise, paired over images; the intervals
-    of one call hold together with 95 %), verdict (of the gain; empty for the training without noise).
+    over images), gain, gain_low, gain_high (points above the training without noise, paired over images; all intervals
+    hold together with 95 %), verdict (of the gain; empty for the training without noise).
 
     Raises:
         ValueError: if the level was not tested.
@@ -161,11 +159,10 @@ def compared(tested: list[Augmented], attacks: int) -> pd.DataFrame:
     right = np.concatenate([right[:, :1, 0], right[:, :, level]], axis=1)  # (trainings, 1 + noises, images)
     gain = right.astype(np.int8) - right[0]  # whole numbers, so that every machine finds the same means
     low, high = limits(100 * resample(gain), family=gain[1:, :, 0].size)
-    rows = []
-    for row, part in enumerate(tested):
-        for column, noise in enumerate((CLEAN, *recipe["tested"])):
-            found, ends = right[row, column], (low[row, column], high[row, column])
-            gained = (100 * gain[row, column].mean(), *ends, verdict(*ends) if row else "")
-            rows.append((part.recipe["noise"], noise, 100 * found.mean(), *interval(found[None]), *gained))
+    names, rows = [part.recipe["noise"] for part in tested], []
+    for (row, trained), (column, noise) in product(enumerate(names), enumerate((CLEAN, *recipe["tested"]))):
+        at, found = (row, column), right[row, column]
+        gained = (100 * gain[at].mean(), low[at], high[at], verdict(low[at], high[at]) if row else "")
+        rows.append((trained, noise, 100 * found.mean(), *interval(found[None]), *gained))
     columns = ["trained", "noise", "accuracy", "low", "high", "gain", "gain_low", "gain_high", "verdict"]
     return pd.DataFrame(rows, columns=columns)

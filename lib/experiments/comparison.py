@@ -18,16 +18,14 @@ MEAN_AREA = {MEAN: area()}
 def among_the_paper(result: Result, outputs: Path = OUTPUTS) -> pd.DataFrame:
     """The networks of an experiment and the paper's eight by mean area, on the same noisy images, the best first.
 
-    The paper's are read from `outputs`, and from the repository's own results if that folder has none of them.
-
-    Returns:
-        Columns: model, own (of the experiment), trainings, mean, low, high (percent), rank, best, worst (the ranks that
-        the intervals leave open).
+    The paper's are read from `outputs`, and from the repository's own results if that folder has none of them. Columns:
+    model, own (of the experiment), trainings, mean, low, high (percent), rank, best, worst (ranks that the intervals
+    leave open).
     """
-    trainings = result.trainings
-    theirs = recorded(NETWORKS, outputs, trainings.images, result.experiment.readings[0])
-    if not theirs.models:
-        theirs = recorded(NETWORKS, OUTPUTS, trainings.images, result.experiment.readings[0])
+    trainings, reading = result.trainings, result.experiment.readings[0]
+    each = (recorded(NETWORKS, folder, trainings.images, reading) for folder in (outputs, OUTPUTS))
+    theirs = next(each)
+    theirs = theirs if theirs.models else next(each)
     curves = pd.concat([trainings.curves, theirs.curves[trainings.curves.columns]])  # at the same levels
     curves = curves[~curves.index.duplicated()]
     models = (*trainings.models, *(model for model in theirs.models if model not in trainings.models))
@@ -44,14 +42,11 @@ def needed(result: Result, difference: float) -> dict[str, int]:
     A family of which no network has two trainings is left out: its spread is not known.
     """
     found, _ = spread(result.trainings, area())
-    names = [result.trainings.families.get(model, model) for model in found.models]
-    known = {names[found.models.index(model)] for model in result.trainings.models}
-    counts = {}
-    for family in known:
-        rows = [place for place, name in enumerate(names) if name == family]
-        if found.freedom[found.family[rows[0]]] > 0:
-            counts[family] = trainings_needed(difference, float(np.sqrt(found.variances[rows].min())))
-    return counts
+    of = result.trainings.families
+    each = pd.DataFrame({"variance": found.variances, "freedom": found.freedom[found.family]}, found.models)
+    each = each[each["freedom"] > 0].groupby(lambda model: of.get(model, model))["variance"].min()
+    shown = dict.fromkeys(of.get(model, model) for model in result.trainings.models)
+    return {name: trainings_needed(difference, float(np.sqrt(each[name]))) for name in shown if name in each}
 
 
 def write(result: Result, found: pd.DataFrame, ranked: pd.DataFrame, outputs: Path = OUTPUTS) -> Path:

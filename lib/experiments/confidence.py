@@ -12,15 +12,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.evaluation.plan import CLEAN
+from lib import networks
+from lib.evaluation.plan import CLEAN, Plan, SweepPart
 from lib.experiments.measure import Compared, predictions
 from lib.paper import PAPER_NOISES
 from lib.statistics.bootstrap import SAMPLES_TOGETHER, limits, resample
 from lib.statistics.contrasts import UNDECIDED, verdict
 from lib.statistics.curves import Trainings
-from lib.store import data
-from lib.store.files import OUTPUTS, write_derived
+from lib.store import data, parts
+from lib.store.files import OUTPUTS, read_arrays, write_derived
 
+PASSES = 30  # of Monte Carlo dropout (`dropout.py`)
+RATE = 0.5  # share of the features that a pass drops
+MASKS = 0  # seed of the masks
+LEVELS = [0, 20, 50, 100, 200]  # attacks
+SEED = 0  # the training; the weights of further trainings are not kept
 DROPOUT = ("entropy", "spread", "information")
 MEASURES = ("softmax", *DROPOUT, "disagreement")  # of doubt
 BINS = 15  # of the calibration error
@@ -35,6 +41,41 @@ class Confidence(Compared):
     """The parameters of `confidence.ipynb`."""
 
     recompute: bool = False
+
+
+class Doubts(parts.Part):
+    """One network's predictions with and without dropout, on the clean images and at each noise and level."""
+
+    @property
+    def label(self) -> str:
+        return networks.file_stem(self.recipe["model"], SEED)
+
+    @property
+    def size(self) -> int:
+        return len(self.rows) * self.recipe["images"]
+
+    @property
+    def rows(self) -> list[tuple[str, int]]:
+        """Noise and number of attacks of each row of the arrays (rows, images)."""
+        return [(part["noise"], level) for part in self.recipe["asked"] for level in part["levels"]]
+
+    def attacked(self, index: np.ndarray) -> np.ndarray:
+        """The test images of these numbers under every noise and level, (rows, n, 28, 28) uint8."""
+        images = data.load().test_images[index]
+        swept = [SweepPart(self.folder, recipe) for recipe in self.recipe["asked"]]
+        return np.concatenate([part.attack(images, index, part.recipe["levels"])[0] for part in swept])
+
+    def read(self) -> dict[str, np.ndarray]:
+        """The arrays of `doubts`, (rows, images)."""
+        return read_arrays(self.path)[1]
+
+
+def doubts_of(model: str, outputs: Path = OUTPUTS, images: int = 2_000) -> Doubts:
+    """The file of one network: the paper's noises under the default reading, draw 0."""
+    plan = Plan(model=model, levels=LEVELS, images=images, noises=list(PAPER_NOISES), draw=0)
+    dropped = {"passes": PASSES, "rate": RATE, "masks": MASKS}
+    swept = [part.recipe for part in plan.parts()]
+    return Doubts(outputs / "confidence", {"model": model, "images": images, **dropped, "asked": swept})
 
 
 @dataclass(frozen=True)
@@ -65,13 +106,7 @@ class Evaluated:
 
 
 def evaluated(model: str, trainings: Trainings, outputs: Path = OUTPUTS) -> Evaluated:
-    """The recorded predictions of a network's first training (`dropout.record`), and how many others disagree.
-
-    Raises:
-        FileNotFoundError: if they are not recorded.
-    """
-    from lib.experiments.dropout import SEED, doubts_of  # imports torch, which checking parameters does not need
-
+    """The recorded predictions of a network's first training (`dropout.record`), and how many others disagree."""
     part = doubts_of(model, outputs, trainings.images)
     found = {name: values.astype(float) for name, values in part.read().items()}
     predicted, mean_predicted = found.pop("predicted"), found.pop("mean_predicted")
@@ -93,15 +128,8 @@ def swept(model: str, seed: int, rows: list[tuple[str, int]], images: int, outpu
 def risk_coverage(doubt: np.ndarray, wrong: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How many predictions are kept, and how many of these are wrong, if those with the most doubt are refused.
 
-    Predictions with equal doubt are kept or refused together.
-
-    Args:
-        doubt: (n,).
-        wrong: (n,) bool.
-        weights: (n, samples), how often each image is in each sample, up to a factor.
-
-    Returns:
-        (1 + distinct doubts, samples) each, from 0 on.
+    Of `doubt` (n,), `wrong` (n,) bool and `weights` (n, samples), how often each image is in each sample, up to a
+    factor: (1 + distinct doubts, samples) each, from 0 on. Predictions with equal doubt are kept or refused together.
     """
     order = np.argsort(doubt, kind="stable")
     last = np.flatnonzero(np.diff(doubt[order], append=np.inf))
@@ -115,7 +143,7 @@ def risk_coverage(doubt: np.ndarray, wrong: np.ndarray, weights: np.ndarray) -> 
 def auroc(kept: np.ndarray, errors: np.ndarray) -> np.ndarray:
     """The chance that a wrong prediction has more doubt than a right one, equal doubts counted half: (samples,).
 
-    Computed from `risk_coverage`: the area of right predictions kept over wrong ones kept; nan without either.
+    The area of right predictions kept over wrong ones kept (`risk_coverage`); nan without either.
     """
     right = kept - errors
     with np.errstate(invalid="ignore"):
@@ -125,8 +153,7 @@ def auroc(kept: np.ndarray, errors: np.ndarray) -> np.ndarray:
 def risk_area(kept: np.ndarray, errors: np.ndarray) -> np.ndarray:
     """The area under the risk-coverage curve (Geifman and El-Yaniv 2017), (samples,), 0 to 1.
 
-    The share of wrong predictions among those kept, averaged over all numbers kept; linear between the numbers of
-    `risk_coverage`, and constant below the first of them.
+    The share of wrong predictions among those kept, averaged over all numbers kept.
     """
     risk = np.divide(errors, kept, out=np.zeros_like(kept), where=kept > 0)
     risk[0] = risk[1]
@@ -136,8 +163,7 @@ def risk_area(kept: np.ndarray, errors: np.ndarray) -> np.ndarray:
 def calibration_error(doubt: np.ndarray, wrong: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The expected calibration error (Guo et al. 2017), (samples,), 0 to 1; arguments as for `risk_coverage`.
 
-    The distance between accuracy and mean confidence (1 - `doubt`) in each of `BINS` equal bins of confidence,
-    averaged over the predictions.
+    The distance between accuracy and mean confidence in `BINS` equal bins of confidence (1 - `doubt`), averaged.
     """
     place = np.minimum(((1 - doubt) * BINS).astype(int), BINS - 1)
     apart = np.zeros((BINS, len(doubt)), weights.dtype)
@@ -195,9 +221,7 @@ def _centred(sampled: np.ndarray) -> np.ndarray:
 def ends(sampled: np.ndarray, family: int = 1) -> tuple[float, float, float]:
     """The value and the ends of its 95 % interval; the intervals of one `family` hold together (Bonferroni).
 
-    Args:
-        sampled: (1 + samples,), the value first; if it is nan, so are the ends. Samples without a wrong prediction may
-            be nan and are skipped.
+    `sampled` is (1 + samples,), the value first; if it is nan, so are the ends. Samples that are nan are skipped.
     """
     value, *samples = sampled
     if np.isnan(value):
@@ -207,11 +231,7 @@ def ends(sampled: np.ndarray, family: int = 1) -> tuple[float, float, float]:
 
 
 def means(found: dict[str, Scores], score: str, measure: str, attacks: int) -> dict[str, np.ndarray]:
-    """The mean over the noises for each network that has this measure: model -> (1 + samples,).
-
-    Args:
-        score: auroc, risk or calibration.
-    """
+    """The mean over the noises of a score (auroc, risk or calibration) for each network that has this measure."""
     each = {model: (own.evaluated, getattr(own, score)) for model, own in found.items()}
     return {model: own.mean(values[measure], attacks) for model, (own, values) in each.items() if measure in values}
 
@@ -224,16 +244,13 @@ def less(some: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> dict[str,
 def decided(
     values: dict[str, np.ndarray], family: int = 1, rule: Callable[[float, float], str] = verdict
 ) -> pd.DataFrame:
-    """Values with their intervals and what these decide: columns value, low, high, verdict.
+    """Values (1 + samples,) by name with their intervals (`ends`) and the verdicts of a rule on the ends of these.
 
-    Args:
-        values: name -> (1 + samples,).
-        family: the number of intervals that must hold together with 95 %.
-        rule: the ends of an interval -> a verdict.
+    Columns: value, low, high, verdict.
     """
     rows = {name: ends(sampled, family) for name, sampled in values.items()}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
-    return table.assign(verdict=[rule(row.low, row.high) for row in table.itertuples()])
+    return table.assign(verdict=list(map(rule, table["low"], table["high"])))
 
 
 def differs(low: float, high: float) -> str:
@@ -259,13 +276,13 @@ def write_table(all_scores: Iterable[Scores], path: Path) -> None:
     """
     rows = []
     for found in all_scores:
-        own = [("auroc", found.auroc), ("risk_area", found.risk), ("calibration_error", found.calibration)]
-        about, wrongs = found.evaluated, found.evaluated.wrong
-        for score, values in [*own, ("confidently_wrong", {"softmax": found.confidently})]:
-            for measure, each in values.items():
-                for (noise, attacks), wrong, sampled in zip(about.rows, wrongs, each, strict=True):
-                    key = (about.model, noise, attacks, wrong.size, wrong.sum(), measure, score)
-                    rows.append((*key, *np.round(ends(sampled), 4)))
+        own = {"auroc": found.auroc, "risk_area": found.risk, "calibration_error": found.calibration}
+        own["confidently_wrong"] = {"softmax": found.confidently}
+        about = found.evaluated
+        for score, measure, each in ((score, *pair) for score, values in own.items() for pair in values.items()):
+            for key, wrong, sampled in zip(about.rows, about.wrong, each, strict=True):
+                key = (about.model, *key, wrong.size, wrong.sum(), measure, score)
+                rows.append((*key, *np.round(ends(sampled), 4)))
     columns = ["model", "noise", "attacks", "images", "wrong", "measure", "score", "value", "low", "high"]
     content = pd.DataFrame(rows, columns=columns).to_csv(index=False, lineterminator="\n").encode()
     write_derived(path, lambda file: file.write(content))

@@ -13,22 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.special import entr
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from tqdm import tqdm
 
 from lib import networks
-from lib.evaluation.plan import Plan, SweepPart
-from lib.evaluation.sweep import TOLERANCE
-from lib.paper import PAPER_NOISES
-from lib.store import data, parts
-from lib.store.files import OUTPUTS, read_arrays, write_arrays
+from lib.evaluation.sweep import TOLERANCE, confirmed
+from lib.experiments.confidence import MASKS, PASSES, RATE, SEED, Doubts, doubts_of
+from lib.store import parts
+from lib.store.files import OUTPUTS, sampling, write_arrays
 
-PASSES = 30
-RATE = 0.5  # share of the features that a pass drops
-MASKS = 0  # seed of the masks
-LEVELS = [0, 20, 50, 100, 200]  # attacks
-SEED = 0  # the training; the weights of further trainings are not kept
 CHECKED_IMAGES = 3  # recomputed from each recorded file, at every noise and level
 ROUNDING = 1e-3  # by which logits of OpenVINO and torch may differ
 
@@ -45,19 +40,22 @@ class Cut:
     def of(cls, net: networks.Net, model: str, compiled: bool = False) -> "Cut":
         """Cut a network in eval mode; `net` itself does not change.
 
-        Args:
-            compiled: whether OpenVINO computes the features: three times as fast as torch, after seconds of compiling.
+        `compiled`: OpenVINO computes the features, three times as fast as torch, after seconds of compiling.
 
         Raises:
             ValueError: if its logits are not the output of its last linear layer or convolution.
         """
         net = networks.folded(copy.deepcopy(net)).to(memory_format=networks.memory_format(net))
-        digits = torch.from_numpy(networks.digits())[:, None] / 255
+        digits = torch.from_numpy(networks.probe_digits())[:, None] / 255
         with torch.inference_mode():
             logits, (name, shape) = net(digits.clone()), _last_layer(net, digits.clone())  # in-place operations
             layer = net.get_submodule(name)
             net.set_submodule(name, nn.Identity())
-            found = cls(_openvino(net) if compiled else net, layer, shape)
+            if compiled:
+                forward = networks.compiled(net, digits.shape[-1])
+                found = cls(lambda pixels: torch.from_numpy(forward(pixels.numpy())), layer, shape)
+            else:
+                found = cls(net, layer, shape)
             try:
                 same = torch.allclose(found.logits(found.features(digits.clone())), logits, atol=ROUNDING)
             except Exception:  # of a user's own network, which needs that layer or its shapes
@@ -108,30 +106,22 @@ def _last_layer(net: nn.Module, images: Tensor) -> tuple[str, tuple[int, ...]]:
     return called[-1]
 
 
-def _openvino(net: nn.Module) -> Callable[[Tensor], Tensor]:
-    """The features of the cut network, computed by OpenVINO."""
-    forward = networks.compiled(net, data.load().test_images.shape[-1])
-    return lambda pixels: torch.from_numpy(forward(pixels.numpy()))
-
-
 def doubts(plain: np.ndarray, passes: np.ndarray) -> dict[str, np.ndarray]:
-    """The recorded doubts, from class probabilities without dropout (n, 10) and of each pass (passes, n, 10).
+    """The recorded doubts (n,), from class probabilities without dropout (n, 10) and of each pass (passes, n, 10).
 
-    Returns:
-        Arrays (n,). predicted, softmax: the class without dropout, and 1 - its probability. mean_predicted, mean: the
-        same for the mean over the passes. entropy: of that mean, nats. information: the entropy minus the mean entropy
-        of the passes, which is the mutual information of prediction and mask, nats. spread: the root of the predictive
-        variance, summed over the classes.
+    predicted, softmax: the class without dropout, and 1 - its probability; mean_predicted, mean: the same for the mean
+    over the passes. entropy: of that mean, nats. information: the mutual information of prediction and mask, nats.
+    spread: the root of the predictive variance, summed over the classes.
     """
     mean = passes.mean(axis=0)
-    entropy = _entropy(mean)
+    entropy = entr(mean).sum(axis=-1)
     return {
         "predicted": plain.argmax(axis=-1).astype(np.uint8),
         "softmax": 1 - plain.max(axis=-1),
         "mean_predicted": mean.argmax(axis=-1).astype(np.uint8),
         "mean": 1 - mean.max(axis=-1),
         "entropy": entropy,
-        "information": np.maximum(entropy - _entropy(passes).mean(axis=0), 0),  # not below 0 by rounding
+        "information": np.maximum(entropy - entr(passes).sum(axis=-1).mean(axis=0), 0),  # not below 0 by rounding
         "spread": np.sqrt(passes.var(axis=0).sum(axis=-1)),
     }
 
@@ -141,41 +131,6 @@ def _entropy(probabilities: np.ndarray) -> np.ndarray:
     return -(probabilities * logarithms).sum(axis=-1)
 
 
-class Doubts(parts.Part):
-    """One network's predictions with and without dropout, on the clean images and at each noise and level."""
-
-    @property
-    def label(self) -> str:
-        return networks.file_stem(self.recipe["model"], SEED)
-
-    @property
-    def size(self) -> int:
-        return len(self.rows) * self.recipe["images"]
-
-    @property
-    def rows(self) -> list[tuple[str, int]]:
-        """Noise and number of attacks of each row of the arrays (rows, images)."""
-        return [(part["noise"], level) for part in self.recipe["asked"] for level in part["levels"]]
-
-    def attacked(self, index: np.ndarray) -> np.ndarray:
-        """The test images of these numbers under every noise and level, (rows, n, 28, 28) uint8."""
-        images = data.load().test_images[index]
-        swept = [SweepPart(self.folder, recipe) for recipe in self.recipe["asked"]]
-        return np.concatenate([part.attack(images, index, part.recipe["levels"])[0] for part in swept])
-
-    def read(self) -> dict[str, np.ndarray]:
-        """The arrays of `doubts`, (rows, images)."""
-        return read_arrays(self.path)[1]
-
-
-def doubts_of(model: str, outputs: Path = OUTPUTS, images: int = 2_000) -> Doubts:
-    """The file of one network: the paper's noises under the default reading, draw 0."""
-    plan = Plan(model=model, levels=LEVELS, images=images, noises=list(PAPER_NOISES), draw=0)
-    dropped = {"passes": PASSES, "rate": RATE, "masks": MASKS}
-    swept = [part.recipe for part in plan.parts()]
-    return Doubts(outputs / "confidence", {"model": model, "images": images, **dropped, "asked": swept})
-
-
 def record(model: str, outputs: Path = OUTPUTS, images: int = 2_000, recompute: bool = False) -> dict[str, int]:
     """Evaluate a trained network, or recompute a sample of what is recorded already (`parts.complete`).
 
@@ -183,10 +138,10 @@ def record(model: str, outputs: Path = OUTPUTS, images: int = 2_000, recompute: 
         FileNotFoundError: if the network is not trained; the message names the command that trains it.
         ValueError: if the record does not follow from the weights, or the network cannot be cut (`Cut.of`).
     """
-    weights, wanted = networks.weights_path(model, SEED, outputs), doubts_of(model, outputs, images)
+    wanted = doubts_of(model, outputs, images)
     compiled = recompute or not wanted.path.is_file()  # not worth it for a sample
     cut = Cut.of(networks.load(model, SEED, outputs), model, compiled)
-    origin = parts.origin(model, SEED, weights)
+    origin = parts.origin(model, SEED, networks.weights_path(model, SEED, outputs))
 
     def make(part: Doubts, bar: tqdm) -> None:
         found = []
@@ -202,12 +157,8 @@ def record(model: str, outputs: Path = OUTPUTS, images: int = 2_000, recompute: 
 
 
 def _check(part: Doubts, cut: Cut) -> int:
-    """Recompute a random sample of a recorded file from the weights, and return the number of predictions.
-
-    Raises:
-        ValueError: if one differs by more than rounding.
-    """
-    index = np.random.default_rng().integers(part.recipe["images"], size=CHECKED_IMAGES)
+    """Recompute a sample (`files.sampling`) of a recorded file from the weights (`confirmed`)."""
+    index = sampling(part.path).integers(part.recipe["images"], size=CHECKED_IMAGES)
     recorded = {name: values[:, index].ravel() for name, values in part.read().items()}
     plain, passes = cut.evaluate(part.attacked(index).reshape(-1, 28, 28))
     found = doubts(plain, passes)
@@ -217,9 +168,4 @@ def _check(part: Doubts, cut: Cut) -> int:
         wrong |= np.abs(found[name] - recorded[name]) > TOLERANCE
     for name, chances in (("predicted", plain), ("mean_predicted", passes.mean(axis=0))):
         wrong |= chances[rows, recorded[name]] < chances.max(axis=-1) - TOLERANCE
-    if wrong.any():
-        raise ValueError(
-            f"{wrong.sum()} of {len(wrong)} predictions in {part.path} do not follow from the weights; "
-            "run it again with recompute=True"
-        )
-    return len(wrong)
+    return confirmed(wrong, np.tile(index, len(part.rows)), part.path)

@@ -21,11 +21,8 @@ REPEATED = tuple(40 * repeat for repeat in range(1, REPETITIONS + 1))  # attacks
 def inverted(found: pd.DataFrame) -> tuple[float, float]:
     """If the paper's digits were black on white, White to Black would be what is here Black to White.
 
-    Args:
-        found: `table1.entries` under one reading.
-
-    Returns:
-        the distance to Table 1 over these two noises as they are, and with their names swapped (points).
+    The distance to Table 1 over these two noises as they are, and with their names swapped (points); `found` are
+    `table1.entries` under one reading.
     """
     own = found[found["noise"].isin([WHITE, BLACK])]
     swapped = own["noise"].replace({WHITE: BLACK, BLACK: WHITE})
@@ -46,15 +43,10 @@ def white_pixels(images: int) -> float:
 
 
 def accumulated(found: pd.DataFrame) -> tuple[float, float]:
-    """If each repetition attacked the image that the last one left.
+    """If each repetition attacked the image that the last one left, accuracy at 40 attacks would be a mean of five.
 
-    The accuracy after 40 attacks would then be the mean of those after 40, 80, 120, 160 and 200.
-
-    Args:
-        found: `table1.entries` under one reading, at the levels `REPEATED`.
-
-    Returns:
-        the distance to Table 1 at 40 attacks as it is, and so (points).
+    The distance to Table 1 at 40 attacks as it is, and so (points); `found` are `table1.entries` under one reading, at
+    the levels `REPEATED`.
     """
     at_40 = found[found["attacks"] == REPEATED[0]]
     by = ["model", "seed", "noise"]
@@ -81,30 +73,20 @@ def explanations(
     """A row for each explanation: what is compared, the number as it is here, as it would be if so, and the paper's.
 
     Args:
-        found: `table1.entries` under the default reading.
+        found: `table1.entries` under the default reading, on this number of test images.
         without: the same under a reading without replacement.
         whole: the same as `found` at the levels `REPEATED`, on all test images.
-        images: the number of test images of `found`.
     """
-    attacked = found.set_index(["noise", "attacks"]).sort_index()
-    at_200, fc = attacked.loc[(WHITE, 200)], attacked.loc[(BLACK, 10)].set_index("model").loc["fc"]
-    at_40 = without[(without["noise"] == WHITE) & (without["attacks"] == 40)]["accuracy"].mean()
-    nothing = np.nan
+    mean = found.groupby(["noise", "attacks"])[["accuracy", "paper"]].mean()
+    fc = found.query("model == 'fc' and noise == @BLACK and attacks == 10").iloc[0]
+    at_40 = without.query("noise == @WHITE and attacks == 40")["accuracy"].mean()
+    at_200, white = mean.loc[(WHITE, 200)], f"accuracy at 200 WtB ({white_pixels(images):.0f} meet white), %"
+    unscaled_pixels = ("accuracy of FC at 10 BtW, %", fc["accuracy"], unscaled(outputs), fc["paper"])
     rows = {
-        "inverted colours": ("distance over WtB, BtW, points", *inverted(found), nothing),
-        "overflow of a byte": ("brightnesses that leave 0 to 255", beyond_a_byte(), nothing, nothing),
-        "same pixels for a whole batch": (
-            f"accuracy at 200 WtB ({white_pixels(images):.0f} meet white), %",
-            at_200["accuracy"].mean(),
-            at_40,
-            at_200["paper"].mean(),
-        ),
-        "repetitions that accumulate": ("distance at 40 attacks, points", *accumulated(whole), nothing),
-        "attacked pixels of 0 to 255, others of 0 to 1": (
-            "accuracy of FC at 10 BtW, %",
-            fc["accuracy"],
-            unscaled(outputs),
-            fc["paper"],
-        ),
+        "inverted colours": ("distance over WtB, BtW, points", *inverted(found), np.nan),
+        "overflow of a byte": ("brightnesses that leave 0 to 255", beyond_a_byte(), np.nan, np.nan),
+        "same pixels for a whole batch": (white, at_200["accuracy"], at_40, at_200["paper"]),
+        "repetitions that accumulate": ("distance at 40 attacks, points", *accumulated(whole), np.nan),
+        "attacked pixels of 0 to 255, others of 0 to 1": unscaled_pixels,
     }
     return pd.DataFrame.from_dict(rows, orient="index", columns=["compared", "here", "if it were so", "paper"])

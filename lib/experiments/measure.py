@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from scipy.stats import t
 from statsmodels.stats.multitest import multipletests
 
@@ -15,7 +15,7 @@ from lib.evaluation.plan import CLEAN, Plan
 from lib.evaluation.readings import DEFAULT, Reading
 from lib.evaluation.results import accuracies
 from lib.evaluation.sweep import Predictions
-from lib.experiments.declaration import WHOLE, Experiment, families, load, packaged
+from lib.experiments.declaration import WHOLE, Activations, Experiment, families, load, packaged
 from lib.networks import Known
 from lib.paper import LEVELS, PAPER_NOISES, PAPER_TARGET
 from lib.statistics.contrasts import contrasts
@@ -51,12 +51,8 @@ class Varied(Measured):
 class Compared(Measured):
     """The parameters of a notebook that compares networks over their trainings."""
 
-    models: list[Known] | None = Field(None, min_length=1)  # None: those of the paper's figure
-
-    @field_validator("models")
-    @classmethod
-    def _each_once(cls, models: list[str] | None) -> list[str] | None:
-        return models and each_once(models)
+    # None: those of the paper's figure
+    models: Annotated[list[Known], Field(min_length=1), AfterValidator(each_once)] | None = None
 
     def trainings(self, usual: tuple[str, ...], reading: Reading = DEFAULT) -> Trainings:
         """The trainings of the networks named, of `usual` if none are."""
@@ -66,10 +62,7 @@ class Compared(Measured):
 def trainings(
     models: tuple[str, ...], outputs: Path = OUTPUTS, images: int = 2_000, reading: Reading = DEFAULT
 ) -> Trainings:
-    """Every recorded training of these networks under one reading of the noise, in draw 0.
-
-    A training counts if it was evaluated on the clean images and all four noises at all levels of the paper, on these
-    images or more. Its weights need not be on disk.
+    """Every training of these networks that is recorded at all levels of the paper on these images, in draw 0.
 
     Raises:
         FileNotFoundError: if no training of a network is recorded; it names the command that records it.
@@ -77,8 +70,8 @@ def trainings(
     found = recorded(models, outputs, images, reading)
     if missing := [model for model in models if model not in found.models]:
         commands = ", ".join(f"{model} (make sweep MODEL={model})" for model in missing)
-        asked = f"the first {images:,} test images, replacement={reading.replacement}, source={reading.source}"
-        raise FileNotFoundError(f"no training is recorded under {outputs} on {asked}: {commands}")
+        what = f"the first {images:,} test images, replacement={reading.replacement}, source={reading.source}"
+        raise FileNotFoundError(f"no training is recorded under {outputs} on {what}: {commands}")
     return found
 
 
@@ -107,17 +100,16 @@ def _curves(
     levels: Collection[int] = LEVELS,
 ) -> pd.DataFrame:
     """The curves of these networks, and of their families, since the spread between trainings is the family's."""
-    wanted = {of[model] for model in models if model in of}
-    relatives = {model for model, family in of.items() if family in wanted}
-    table = accuracies(outputs, [images], {*models, *relatives})
+    wanted = {of.get(model) for model in models}
+    table = accuracies(outputs, [images], {*models, *(model for model, family in of.items() if family in wanted)})
     return pd.concat([wide(reading.select(table, draw, dataset=own), levels=levels) for own in datasets])
 
 
 def reached(curves: pd.DataFrame, outputs: Path = OUTPUTS) -> pd.DataFrame:
-    """What each training reached: rows (model, seed) of `curves`.
+    """What each training reached, rows (model, seed) of `curves`.
 
-    Columns: epochs (how many), validation (percent, after the last), short (it ended below the 99.0 % at which its rule
-    stops), device (what trained it), torch (the version).
+    Columns: epochs, validation (percent, after the last), short (it ended below the 99.0 % at which its rule stops),
+    device, torch (the version).
     """
     rows = []
     for model, seed in curves.index:
@@ -145,29 +137,20 @@ class Result:
         )
 
     def contrasts(self, score: str | None = None) -> pd.DataFrame:
-        """Every question, on the mean of the four noises and on each of them.
+        """Every question, on the mean of the four noises and on each of them, by its own score unless one is given.
 
-        The intervals on the four noises hold together with 95 % (Bonferroni), the one on their mean by itself.
-
-        Args:
-            score: area, relative or initial; None: each question's own.
-
-        Returns:
-            The columns of `contrasts.contrasts`, with noise (or `MEAN`) in place of score.
+        The intervals on the four noises hold together with 95 % (Bonferroni), the one on their mean by itself. Columns:
+        those of `contrasts.contrasts`, with noise (or `MEAN`) in place of score.
         """
-        tables = []
-        for name, question in self.experiment.questions.items():
-            noises = on_each(score or question.score)
-            together = dict.fromkeys(PAPER_NOISES, len(PAPER_NOISES))
-            tables.append(contrasts(self.trainings, {name: question.contrast}, noises, together))
+        together = dict.fromkeys(PAPER_NOISES, len(PAPER_NOISES))
+        tables = [
+            contrasts(self.trainings, {name: question.contrast}, on_each(score or question.score), together)
+            for name, question in self.experiment.questions.items()
+        ]
         return pd.concat(tables, ignore_index=True).rename(columns={"score": "noise"})
 
     def standing(self, found: pd.DataFrame) -> list[str]:
-        """The questions that are decided over all of them together, in the mean of the noises: Holm's procedure.
-
-        Args:
-            found: `contrasts`.
-        """
+        """The questions among `contrasts` that stand over all of them, on the mean of the noises: Holm's procedure."""
         known = found[(found["noise"] == MEAN) & (found["freedom"] > 0)]
         p = 2 * t.sf(known["estimate"].abs() / known["error"], known["freedom"])
         return known["question"][multipletests(p, method="holm")[0]].tolist()
@@ -179,10 +162,7 @@ def on_each(score: str = "area") -> dict[str, Score]:
 
 
 def measure(experiment: Experiment, outputs: Path = OUTPUTS, images: int | None = None) -> Result:
-    """What is recorded of an experiment, under its first reading of the noise.
-
-    Args:
-        images: the first of the test images; None: as many as the experiment says.
+    """What is recorded of an experiment, under its first reading, on these images or as many as it says.
 
     Raises:
         FileNotFoundError: if nothing is recorded; it names the command that records it.
@@ -190,7 +170,7 @@ def measure(experiment: Experiment, outputs: Path = OUTPUTS, images: int | None 
     """
     folder, count = experiment.outputs(outputs), images or experiment.images
     declared = {(recipe.model, recipe.seed): recipe for recipe in experiment.trainings(outputs)}
-    of = {model: family for family, own in experiment.families.items() for model in own} | families()
+    of = experiment.families | families()
     datasets = dict.fromkeys(recipe.dataset for recipe in declared.values())
     first, levels = experiment.readings[0], experiment.levels
     curves = _curves(experiment.models, folder, count, first, datasets, of, experiment.draw, levels)
@@ -212,11 +192,28 @@ def measure(experiment: Experiment, outputs: Path = OUTPUTS, images: int | None 
 
 def predictions(model: str, seed: int, images: int, outputs: Path = OUTPUTS) -> dict[str, Predictions]:
     """A training's recorded predictions, of these images or of all: `CLEAN` and each of the paper's noises -> them."""
+    plans = [Plan(model=model, train_seed=seed, images=count, outputs=outputs) for count in (images, WHOLE)]
     parts = {}
     for noise in (CLEAN, *PAPER_NOISES):
-        found = [
-            Plan(model=model, train_seed=seed, images=count, outputs=outputs).part(noise).path
-            for count in (images, WHOLE)
-        ]
-        parts[noise] = Predictions.read(next(path for path in found if path.is_file()))
+        paths = (plan.part(noise).path for plan in plans)
+        parts[noise] = Predictions.read(next(path for path in paths if path.is_file()))
     return parts
+
+
+def by_statistics(experiment: Experiment, outputs: Path = OUTPUTS, images: int | None = None) -> pd.DataFrame:
+    """The accuracies of an experiment's trainings by each of its statistics of activations, and by frozen ones.
+
+    Under its first reading of the noise, at its levels, of all seeds that are declared.
+
+    Returns:
+        Rows of `results.accuracies`, with accuracy (percent).
+    """
+    count = images or experiment.images
+    table = accuracies(experiment.outputs(outputs), [count], experiment.models)
+    kinds = {kind.model_dump_json(): kind for kind in (Activations(), *experiment.statistics)}.values()
+    first, draw = experiment.readings[0], experiment.draw
+    found = pd.concat([first.select(table, draw, **kind.model_dump()) for kind in kinds]).drop_duplicates()
+    declared = pd.MultiIndex.from_tuples([(recipe.model, recipe.seed) for recipe in experiment.trainings(outputs)])
+    found = found[found["attacks"].isin(experiment.levels)].set_index(["model", "seed"])
+    found = found[found.index.isin(declared)].reset_index()
+    return found.assign(accuracy=100 * found["correct"] / found["images"])

@@ -16,7 +16,7 @@ from lib.evaluation import bundle, results
 from lib.evaluation.plan import SweepPart
 from lib.evaluation.sweep import Evaluator
 from lib.experiments import drift
-from lib.experiments.declaration import WHOLE, Experiment, load
+from lib.experiments.declaration import WHOLE, Experiment, load, packaged
 from lib.store import parts
 from lib.store.files import OUTPUTS, lock
 from lib.store.parts import kept_record, weights_hash
@@ -35,8 +35,7 @@ def run(
     Several processes may work on one experiment: a training that another one is at is left to the end.
 
     Args:
-        seeds: of the trainings; None: all that are declared.
-        models: the networks; None: all.
+        seeds, models: of the trainings; None: all that are declared.
         recompute: train again where predictions are missing and the weights are not kept. If that gives the recorded
             weights, what is recorded stays; if not (on another kind of machine), the training is replaced as a whole.
 
@@ -48,10 +47,10 @@ def run(
     worked, busy = 0, []
     for recipe in todo:
         try:
-            worked += _work(experiment, recipe, todo, recompute, timeout=0)
+            worked += _work(experiment, recipe, todo, outputs, recompute, timeout=0)
         except Timeout:
             busy.append(recipe)
-    return worked + sum(_work(experiment, recipe, todo, recompute) for recipe in busy)
+    return worked + sum(_work(experiment, recipe, todo, outputs, recompute) for recipe in busy)
 
 
 def missing(experiment: Experiment, recipe: Recipe) -> list[SweepPart]:
@@ -71,13 +70,15 @@ def missing(experiment: Experiment, recipe: Recipe) -> list[SweepPart]:
     def recorded(part: SweepPart) -> bool:
         if together is not None and together.holds(part, made_by):
             return True
-        whole = SweepPart(part.folder, part.recipe | {"images": WHOLE})
-        return made_by is not None and any(each.path.is_file() and each.holds(made_by) for each in (part, whole))
+        either = (part, part.on(WHOLE))
+        return made_by is not None and any(each.path.is_file() and each.holds(made_by) for each in either)
 
     return [part for part in experiment.parts(recipe) if not recorded(part)]
 
 
-def _work(experiment: Experiment, recipe: Recipe, todo: list[Recipe], recompute: bool, timeout: float = -1) -> bool:
+def _work(
+    experiment: Experiment, recipe: Recipe, todo: list[Recipe], outputs: Path, recompute: bool, timeout: float = -1
+) -> bool:
     """Whether something was missing, which is then made."""
     with lock(recipe.weights.with_suffix(".cell"), timeout):  # a second process must not train what this one deletes
         wanted = missing(experiment, recipe)
@@ -89,41 +90,43 @@ def _work(experiment: Experiment, recipe: Recipe, todo: list[Recipe], recompute:
             from lib.training.fit import train  # imports torch
 
             longer = [other for other in todo if other.begins_with(recipe) and other.max_epochs > recipe.max_epochs]
-            asked = recipe.model_copy(update={"recompute": recompute})
-            train(asked, next((other for other in longer if missing(experiment, other)), None))
-            wanted = missing(
-                experiment, recipe
-            )  # other weights than those recorded replace what was computed from them
-        _evaluate(experiment, recipe, wanted)
+            own = recipe.model_copy(update={"recompute": recompute})
+            train(own, next((other for other in longer if missing(experiment, other)), None))
+            # other weights than those recorded replace what was computed from them
+            wanted = missing(experiment, recipe)
+        if wanted:
+            _evaluate(experiment, recipe, wanted)
         if still:
             drift.record(recipe)
-        if not experiment.keep_weights and not trained:
+        if not experiment.keep_weights and not trained and not _needed(recipe, outputs):
             recipe.weights.unlink()
         return True
 
 
+def _needed(recipe: Recipe, outputs: Path) -> bool:
+    """Whether an experiment of this repository is still to evaluate this training."""
+    declared = ((other, own) for other in packaged().values() for own in other.trainings(outputs))
+    declared = [(other, own) for other, own in declared if own == recipe]
+    return any(missing(other, own) or (other.drift and not drift.recorded(own)) for other, own in declared)
+
+
 def _evaluate(experiment: Experiment, recipe: Recipe, todo: list[SweepPart]) -> None:
-    """Record the predictions of a trained network: a file for each part, or one bundle."""
-    path, title = experiment.bundle_path(recipe), f"{recipe.weights.stem} evaluated"
-    if path:
-        bundle.complete(path, todo, recipe.weights, lambda: _predict(experiment, recipe), title)
-        return
-    predict = _predict(experiment, recipe)
+    """Record the predictions of a trained network: a file for each part, or one bundle.
+
+    The network is not probed: a training that has failed is recorded too.
+    """
+    net = networks.load(recipe.model, recipe.seed, recipe.outputs, recipe.dataset)
+    origin = parts.origin(recipe.model, recipe.seed, recipe.weights)
+    evaluator, title = Evaluator(net, origin), f"{recipe.weights.stem} evaluated"
 
     def make(part: SweepPart, bar: tqdm) -> None:
-        predict(part, bar).write(part.path)
+        evaluator.predict(part, bar).write(part.path)
 
-    made_by = weights_hash(recipe.weights)
-    parts.complete(todo, str(made_by), make, check=lambda _: 0, recompute=False, title=title)
-
-
-def _predict(experiment: Experiment, recipe: Recipe) -> bundle.Predict:
-    """What a trained network predicts for a part. It is not probed: a training that has failed is recorded too."""
-    net = networks.load(recipe.model, recipe.seed, recipe.outputs, recipe.dataset)
-    evaluator = Evaluator(net, parts.origin(recipe.model, recipe.seed, recipe.weights))
-    if experiment.bundle:
+    if path := experiment.bundle_path(recipe):
         evaluator.remember()
-    return evaluator.predict
+        bundle.complete(path, todo, origin["weights"], evaluator.predict, title)
+    else:
+        parts.complete(todo, origin["weights"], make, check=lambda _: 0, recompute=False, title=title)
 
 
 def main() -> None:
@@ -134,9 +137,9 @@ def main() -> None:
     options.add_argument("--model", action="append", help="one of its networks; may be repeated; none: all")
     options.add_argument("--outputs", type=Path, default=OUTPUTS, help="the folder of the results")
     options.add_argument("--recompute", action="store_true", help="train again where the weights are not kept")
-    asked = options.parse_args()
-    run(load(asked.experiment), asked.seeds or None, asked.outputs.absolute(), asked.model, asked.recompute)
-    results.write_accuracy(asked.outputs.absolute())
+    given = options.parse_args()
+    run(load(given.experiment), given.seeds or None, given.outputs.absolute(), given.model, given.recompute)
+    results.write_accuracy(given.outputs.absolute())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ our accuracies minus the paper's over the 80 noisy entries of Table 1 (five netw
 """
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,19 @@ import pandas as pd
 
 from lib.evaluation.bundle import Bundle
 from lib.evaluation.readings import Reading
-from lib.experiments.declaration import Experiment
+from lib.experiments.declaration import WHOLE, Experiment
+from lib.experiments.measure import recorded
 from lib.paper import FIGURE_7, PAPER_NOISES, TABLE_1_LEVELS, read_table_1
 from lib.statistics.bootstrap import resample
-from lib.statistics.curves import wide
+from lib.statistics.contrasts import mean_curves
+from lib.statistics.curves import Trainings, wide
 from lib.store.files import OUTPUTS
 
 OPTIONS = list(Reading.model_fields)
 TRAINING = [*OPTIONS, "model", "seed"]
 ALL = "all"  # noises and networks
+FURTHER = (1, 5)  # trainings; the paper does not say how many stand behind an entry
+FAR = 10.0  # points (root mean square) beyond which a network of ours is not the paper's
 NEAR = ("efficientnet_b1", "resnet50", "vgg19")  # the networks that some reading brings near to the paper's numbers
 
 
@@ -39,22 +44,19 @@ def entries(
     Args:
         table: rows of `results.accuracies`.
         draw: of the noise; None: each training has a draw of its own, numbered by its seed.
-        statistics: of batch normalisation.
 
     Returns:
         Columns: `TRAINING`, noise, attacks (0 for each noise, as in Table 1), accuracy, paper (percent; nan where the
         paper has no such entry), pixels_altered (mean of the images).
     """
     rows = table[(table["images"] == images) & (table["statistics"] == statistics)].assign(statistics="frozen")
-    key = ["model", "seed", "noise", "attacks"]
-    found = []
+    key, found = ["model", "seed", "noise", "attacks"], []
     for reading in readings:
         own = reading.select(rows, draw)
         curves = wide(own, noises, levels).stack(["noise", "attacks"], future_stack=True).rename("accuracy")
         beside = curves.reset_index().merge(own[[*key, "pixels_altered"]], on=key, how="left")
         found.append(beside.assign(**reading.model_dump()))
-    ours = pd.concat(found, ignore_index=True)
-    ours["network"] = ours["model"].map({model: paper_network(model) for model in ours["model"].unique()})
+    ours = pd.concat(found, ignore_index=True).assign(network=lambda own: own["model"].map(paper_network))
     paper = read_table_1().rename(columns={"model": "network", "accuracy": "paper"})
     both = ours.merge(paper, on=["network", "noise", "attacks"], how="left")
     return both[[*TRAINING, "noise", "attacks", "accuracy", "paper", "pixels_altered"]]
@@ -72,16 +74,12 @@ def under(found: pd.DataFrame, reading: Reading) -> pd.DataFrame:
 
 def distance(found: pd.DataFrame) -> float:
     """Root mean square of ours minus the paper's over the noisy rows of `entries`, points."""
-    return float(np.sqrt(_squares(found)["square"].mean()))
-
-
-def _squares(found: pd.DataFrame) -> pd.DataFrame:
-    noisy = found[found["attacks"] > 0]
-    return noisy.assign(square=(noisy["accuracy"] - noisy["paper"]) ** 2)
+    return float(_distances(found.assign(all=ALL), [ALL]).mean())
 
 
 def _distances(found: pd.DataFrame, by: list[str]) -> pd.Series:
-    return np.sqrt(_squares(found).groupby(by, sort=False)["square"].mean())
+    noisy = found[found["attacks"] > 0].eval("square = (accuracy - paper) ** 2")
+    return np.sqrt(noisy.groupby(by, sort=False)["square"].mean())
 
 
 def scopes(models: Collection[str] = FIGURE_7) -> dict[str, tuple[str, ...]]:
@@ -93,8 +91,7 @@ def scopes(models: Collection[str] = FIGURE_7) -> dict[str, tuple[str, ...]]:
 def by_reading(found: pd.DataFrame, models: Collection[str] = FIGURE_7) -> pd.DataFrame:
     """The distance of each reading to Table 1, nearest first: rows `OPTIONS`, columns each noise and `scopes`, points.
 
-    Args:
-        found: `entries` of one training of each network.
+    `found` are `entries` of one training of each network.
     """
     columns = {noise: found[found["noise"] == noise] for noise in PAPER_NOISES}
     columns |= {name: found[found["model"].isin(own)] for name, own in scopes(models).items()}
@@ -109,10 +106,8 @@ def by_training(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_network(found: pd.DataFrame) -> pd.DataFrame:
-    """Rows `OPTIONS` and model.
-
-    Columns: distance (of the mean of the trainings, points), least and most (of one training), trainings, clean
-    (percent, mean of the trainings).
+    """Rows `OPTIONS` and model, columns distance (of the mean of the trainings, points), least and most (of one
+    training), trainings, clean (percent, mean of the trainings).
     """
     network = TRAINING[:-1]
     mean = found.groupby([*network, "noise", "attacks"], sort=False)[["accuracy", "paper"]].mean().reset_index()
@@ -122,16 +117,9 @@ def by_network(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def nearest_shares(experiment: Experiment, outputs: Path = OUTPUTS, images: int | None = None) -> pd.DataFrame:
-    """How often each reading is nearest to Table 1 over bootstrap samples of the images (`bootstrap.REPEATS`).
+    """How often each reading is nearest to Table 1, in percent of bootstrap samples of the first `images`, or of all.
 
-    The samples are the same for all readings and networks. Readings that are equally near count each.
-
-    Args:
-        experiment: `params/experiments/readings.yaml`.
-        images: the first of those recorded; None: all of these.
-
-    Returns:
-        Percent; rows `OPTIONS`, columns: all networks, and all without each one.
+    Readings that are equally near count each. Rows `OPTIONS`, columns: all networks, and all without each one.
     """
     models = experiment.models
     paper = read_table_1().set_index(["model", "noise", "attacks"])["accuracy"]
@@ -164,25 +152,21 @@ def correct(experiment: Experiment, outputs: Path = OUTPUTS, images: int | None 
         parts = [
             [reading.part(n, True, model=model, **options) for n in PAPER_NOISES] for reading in experiment.readings
         ]
-        if any(part.path.stem not in bundle.errors for own in parts for part in own):
+        try:
+            found.append([[bundle.errors[part.path.stem][:, :images] == 0 for part in own] for own in parts])
+        except KeyError:
             raise FileNotFoundError(
                 f"{model} is not evaluated under every reading on the first {experiment.images:,} test images under "
                 f"{outputs}; python -m lib.experiments.run {experiment.name} does it"
-            )
-        found.append([[bundle.errors[part.path.stem][:, :images] == 0 for part in own] for own in parts])
+            ) from None
     return np.array(found).swapaxes(0, 1)
 
 
 def losses(found: pd.DataFrame, column: str = "accuracy") -> pd.DataFrame:
     """Whether the curves flatten towards 200 attacks, as they do where the pixels to draw from run out.
 
-    Args:
-        found: `entries` of one reading.
-        column: accuracy, or paper.
-
-    Returns:
-        By noise: 40 to 100 and 100 to 200 (points lost for each ten attacks, mean of the networks), ratio (the second
-        over the first), pixels altered (by 200 attacks, mean).
+    By noise, for `entries` of one reading and a column of these (accuracy or paper): 40 to 100 and 100 to 200 (points
+    lost for each ten attacks, mean of the networks), ratio (the second over the first), pixels altered (by 200, mean).
     """
     mean = found.groupby(["noise", "attacks"])[[column, "pixels_altered"]].mean().unstack("attacks")
     lost = {"40 to 100": (mean[column, 40] - mean[column, 100]) / 6}
@@ -206,11 +190,37 @@ def nearest(ranked: pd.DataFrame, scope: str = ALL) -> Reading:
 
 
 def ranks(found: pd.DataFrame) -> pd.DataFrame:
-    """The ranks of each network under all readings, by its mean accuracy over the noisy entries; columns best, worst.
-
-    Args:
-        found: `entries` of one training of each network.
-    """
+    """The best and worst rank of each network under all readings, by its mean accuracy over the noisy entries."""
     mean = found[found["attacks"] > 0].groupby([*OPTIONS, "model"])["accuracy"].mean().unstack("model")
     places = mean.rank(axis=1, ascending=False, method="min").astype(int)
     return pd.DataFrame({"best": places.min(), "worst": places.max()}).sort_values(["best", "worst"])
+
+
+def on_all_images(trainings: Trainings, outputs: Path = OUTPUTS) -> Trainings:
+    """The same trainings, moved to where they would be on all test images, of which the paper's numbers are.
+
+    A network is moved by as much as its trainings that were evaluated on all of them differ there, in the mean; one
+    without any is left out.
+    """
+    whole = recorded(trainings.models, outputs, WHOLE).curves
+    moved = (whole - trainings.curves.reindex(whole.index)).groupby(level="model").mean()
+    curves = trainings.curves[trainings.curves.index.isin(moved.index, level="model")]
+    curves = curves + moved.reindex(curves.index, level="model")
+    return replace(
+        trainings, models=tuple(m for m in trainings.models if m in moved.index), curves=curves, images=WHOLE
+    )
+
+
+def replication(trainings: Trainings) -> pd.DataFrame:
+    """By network: how many of its noisy entries of Table 1 lie in our 95 % prediction intervals.
+
+    Columns: entries; each of `FURTHER`, how many lie in the interval for the mean of so many further trainings;
+    difference (ours minus the paper's, mean) and rms (points); replicates, whether that is at most `FAR`.
+    """
+    paper = read_table_1().query("attacks > 0").rename(columns={"accuracy": "paper"})
+    both = {further: paper.merge(mean_curves(trainings, further)) for further in FURTHER}
+    inside = pd.DataFrame({further: own["paper"].between(own["low"], own["high"]) for further, own in both.items()})
+    apart = both[FURTHER[0]].eval("mean - paper")
+    table = inside.assign(entries=1, difference=apart, square=apart**2).groupby(both[FURTHER[0]]["model"], sort=False)
+    means, rms = table.mean(), np.sqrt(table["square"].mean())
+    return table[["entries", *FURTHER]].sum().assign(difference=means["difference"], rms=rms, replicates=rms <= FAR)

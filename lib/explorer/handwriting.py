@@ -16,7 +16,7 @@ LEAST_INK, MOST_INK = 5_000, 79_500  # the sum of all brightnesses
 THINNEST, USUAL, THICKEST = 2.0, 3.0, 6.0  # mean width of a stroke in pixels; the outer two for almost all images
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
 KINDS = f"choose a picture ({', '.join(FORMATS)})"
-LARGEST = 10_000  # pixels a side of an uploaded picture
+LARGEST_SIDE = 10_000  # pixels a side of an uploaded picture
 WORKED = 1_000  # pixels of the longer side to which a picture is reduced
 FINE = 400  # pixels of the longer side of a digit's stencil
 NOTHING = "there is no digit on it"
@@ -26,25 +26,21 @@ BLOT = f"{NOTHING}, only a blot"
 def from_strokes(strokes: list[list[tuple[float, float]]], side: float, width: float) -> np.ndarray:
     """Strokes of a pen as an MNIST digit, (28, 28) uint8; a small drawing's strokes become no thicker than is usual.
 
-    The points (x, y) of the strokes, the side of the square canvas and the width of the pen have the same unit.
-
-    Raises:
-        ValueError: if nothing is drawn, or nothing but specks or a blot.
+    The points (x, y) of the strokes, the side of the square canvas and the width of the pen have the same unit. Raises
+    ValueError if nothing is drawn, or nothing but specks or a blot.
     """
-    scale = FINE / side
-    canvas = Image.new("L", (FINE, FINE))
-    pen = ImageDraw.Draw(canvas)
-    strokes = [stroke for stroke in strokes if stroke]
+    scale, strokes = FINE / side, [stroke for stroke in strokes if stroke]
     places = np.clip([point for stroke in strokes for point in stroke] or [(0, 0)], 0, side)
     extent = np.ptp(places, axis=0).max()
     if extent > width:  # else a dot
         width = min(width, extent * USUAL / (BOX - USUAL))
-    radius = width * scale / 2
+    canvas, radius = Image.new("L", (FINE, FINE)), width * scale / 2
+    pen = ImageDraw.Draw(canvas)
     for stroke in strokes:
         points = [(x * scale, y * scale) for x, y in stroke]
         pen.line(points, fill=255, width=round(2 * radius), joint="curve")
-        for x, y in (points[0], points[-1]):
-            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+        for end in (points[0], points[-1]):
+            pen.circle(end, radius, fill=255)
     return as_digit(np.asarray(canvas) / 255)
 
 
@@ -53,10 +49,8 @@ def from_file(content: bytes, name: str) -> np.ndarray:
 
     The digit may be dark on light or light on dark, unevenly lit or faint, with specks of dust beside it. Its paper may
     be ruled or squared, and lie on a desk or in a frame. A transparent ground counts as white paper, but as black if
-    the contrast to that is more than twice as high.
-
-    Raises:
-        ValueError: in one line, if it is not a picture, is damaged or too large, or shows no digit.
+    the contrast to that is more than twice as high. Raises ValueError, in one line, if the content is not a picture, is
+    damaged or too large, or shows no digit.
     """
     on_white, on_black = _greys(content, name)
     grey = on_black if np.ptp(on_black) / 2 > np.ptp(on_white) else on_white  # light ink on a transparent ground
@@ -87,9 +81,11 @@ def _greys(content: bytes, name: str) -> list[np.ndarray]:
     except (OSError, SyntaxError, ValueError):
         raise ValueError(f"{name} is not an image; {KINDS}") from None
     except Image.DecompressionBombError:
-        raise ValueError(f"{name} is too large; at most {LARGEST:,} pixels a side") from None
-    if max(picture.size) > LARGEST:
-        raise ValueError(f"{name} is too large, {picture.width:,} x {picture.height:,}; at most {LARGEST:,} a side")
+        raise ValueError(f"{name} is too large; at most {LARGEST_SIDE:,} pixels a side") from None
+    if max(picture.size) > LARGEST_SIDE:
+        raise ValueError(
+            f"{name} is too large, {picture.width:,} x {picture.height:,}; at most {LARGEST_SIDE:,} a side"
+        )
     try:
         picture = ImageOps.exif_transpose(picture)
         if picture.mode.startswith(("I", "F")):  # more than 8 bits a pixel; `convert` would keep the lowest 8
@@ -101,15 +97,13 @@ def _greys(content: bytes, name: str) -> list[np.ndarray]:
         raise ValueError(f"{name} is a damaged image; {KINDS}") from None
     picture.thumbnail((WORKED, WORKED), Image.Resampling.BOX)
     picture = picture.convert("RGBA")
-    papers = [Image.new("RGBA", picture.size, colour) for colour in ("white", "black")]
-    return [_grey(Image.alpha_composite(paper, picture).convert("RGB")) for paper in papers]
-
-
-def _grey(picture: Image.Image) -> np.ndarray:
-    """The brightness, or the colour channel with more than twice its contrast."""
-    bands = [np.asarray(band) for band in (picture.convert("L"), *picture.split())]
-    deviations = [band.std() for band in bands]
-    return bands[np.argmax(np.multiply(deviations, (2, 1, 1, 1)))]
+    greys = []
+    for paper in ("white", "black"):
+        colours = Image.alpha_composite(Image.new("RGBA", picture.size, paper), picture).convert("RGB")
+        bands = [np.asarray(band) for band in (colours.convert("L"), *colours.split())]
+        # The brightness, or the colour channel with more than twice its contrast.
+        greys.append(bands[np.argmax(np.multiply([band.std() for band in bands], (2, 1, 1, 1)))])
+    return greys
 
 
 def _read(grey: np.ndarray) -> np.ndarray:
@@ -117,14 +111,13 @@ def _read(grey: np.ndarray) -> np.ndarray:
     ink = ink_of(grey)
     strokes = ink > 0
     filled = scipy.ndimage.binary_fill_holes(strokes) | _all_round(strokes)
-    if not _four_cornered(filled):
-        return as_digit(ink)
-    try:
-        return _read(_sheet(grey, strokes, filled))
-    except ValueError:
-        if filled.mean() < 0.8 and strokes.sum() < filled.sum() / 2:  # an angular 0
-            return as_digit(ink)
-        raise
+    if _four_cornered(filled):
+        try:
+            return _read(_sheet(grey, strokes, filled))
+        except ValueError:
+            if filled.mean() >= 0.8 or strokes.sum() >= filled.sum() / 2:  # else it is an angular 0
+                raise
+    return as_digit(ink)
 
 
 def _four_cornered(filled: np.ndarray) -> bool:
@@ -151,7 +144,7 @@ def _all_round(strokes: np.ndarray) -> bool:
 def _largest(where: np.ndarray) -> np.ndarray:
     """The largest connected piece (bool)."""
     pieces, _ = scipy.ndimage.label(where)
-    return pieces == 1 + np.argmax(np.bincount(pieces[where])[1:]) if where.any() else where
+    return pieces == np.bincount(pieces[where]).argmax() if where.any() else where
 
 
 def _sheet(grey: np.ndarray, strokes: np.ndarray, filled: np.ndarray) -> np.ndarray:
@@ -227,9 +220,10 @@ def _strokes(above: np.ndarray, faintest: float, least: float) -> np.ndarray:
     pieces, count = scipy.ndimage.label(inked, np.ones((3, 3)))
     boxes = np.array([[(part.start, part.stop) for part in box] for box in scipy.ndimage.find_objects(pieces)])
     length = np.ptp(boxes, axis=2).max(1)
-    inside = np.ones_like(inked)
-    deep, thick = (scipy.ndimage.distance_transform_edt(np.pad(where, 1))[1:-1, 1:-1] for where in (inside, inked))
-    depth, thickness = (scipy.ndimage.maximum(far, pieces, range(1, count + 1)) for far in (deep, thick))
+    depth, thickness = (  # of each piece: how far it reaches from the edges of the picture, and from its own
+        scipy.ndimage.maximum(_distance(where)[1:-1, 1:-1], pieces, range(1, count + 1))
+        for where in (np.ones_like(inked), inked)
+    )
     at_edge = depth < min(inked.shape) / 10
     bars = _bars(pieces, boxes)
     weight = np.where(bars, 0, np.where(at_edge, length / 8, length))
@@ -254,16 +248,13 @@ def _bars(pieces: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def _without_lines(inked: np.ndarray) -> np.ndarray:
-    """Ink (bool) without straight lines across the picture that are thinner than its strokes: ruled paper, a fold.
-
-    One or two lines as thick as the strokes stay: in a picture cropped to its ink they are the bars of a 4 or 7.
-    """
+    """Ink (bool) without thin lines across the picture; one or two as thick as its strokes stay, as the bar of a 7."""
     rest, level, height = _without_level_lines(inked)
     rest, upright, width = _without_level_lines(rest.T)
     across = max(height, width)
     if not 0 < across < max(inked.shape) / 40:
         return inked
-    thickness = 2 * scipy.ndimage.distance_transform_edt(np.pad(rest, 1)).max()
+    thickness = 2 * _distance(rest).max()
     as_thick = 0.6 * across <= thickness <= across / 0.6
     return inked if as_thick and max(level, upright) < 3 else rest.T
 
@@ -293,16 +284,14 @@ def _shadow(strokes: np.ndarray) -> bool:
     size = side // 40 + 1
     broad = scipy.ndimage.uniform_filter(strokes.astype(np.float32), size, mode="nearest") > 0.5  # grain has holes
     corners = broad[[0, 0, -1, -1], [0, -1, 0, -1]]
-    return bool(corners.any() and 2 * scipy.ndimage.distance_transform_edt(np.pad(broad, 1)).max() > side / 8)
+    return bool(corners.any() and 2 * _distance(broad).max() > side / 8)
 
 
 def as_digit(ink: np.ndarray) -> np.ndarray:
     """Ink (H, W), 0 to 1, as (28, 28) uint8: scaled to 20 pixels and centred by mass, like MNIST (LeCun et al. 1998).
 
-    Strokes that would be thinner or thicker than those of MNIST get their nearest thickness.
-
-    Raises:
-        ValueError: if there is no ink, or less or more of it than on any of MNIST's images.
+    Strokes that would be thinner or thicker than those of MNIST get their nearest thickness. Raises ValueError if there
+    is no ink, or less or more of it than on any of MNIST's images.
     """
     if not (ink > 0.5).any():
         raise ValueError(NOTHING)
@@ -335,7 +324,7 @@ def _resized(ink: np.ndarray, longer: int) -> np.ndarray:
 def _as_thick(stencil: np.ndarray) -> np.ndarray:
     """The stencil (bool) with strokes that are as thick as MNIST's when its longer side is scaled to 20 pixels."""
     length = max(stencil.shape)
-    if 2 * scipy.ndimage.distance_transform_edt(np.pad(stencil, 1)).max() > 0.6 * length:
+    if 2 * _distance(stencil).max() > 0.6 * length:
         raise ValueError(BLOT)
     across = stencil.sum() / max(1, skimage.morphology.skeletonize(stencil).sum())
     thickness = BOX * across / length
@@ -348,3 +337,8 @@ def _as_thick(stencil: np.ndarray) -> np.ndarray:
         return scipy.ndimage.distance_transform_edt(~wide) <= more
     thinner = scipy.ndimage.distance_transform_edt(wide) > -more
     return thinner if thinner.any() else stencil
+
+
+def _distance(where: np.ndarray) -> np.ndarray:
+    """Distance of each pixel to the nearest one outside `where` (bool) or the picture, with a frame of one pixel."""
+    return scipy.ndimage.distance_transform_edt(np.pad(where, 1))

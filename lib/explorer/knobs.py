@@ -13,9 +13,10 @@ from traitlets import TraitError
 from lib import networks
 from lib.explorer import one_digit
 from lib.explorer.one_digit import LARGEST, STOPS, State
-from lib.explorer.panels import Fail, told
+from lib.explorer.panels import Fail, reported
 from lib.noise import NOISES, default_c
 from lib.report import figures
+from lib.store import data
 
 Show = Callable[[], None]  # puts a finished picture into its widget
 WIDE = Layout(width="390px", max_width="99%")
@@ -26,11 +27,8 @@ IN_TURN = ThreadPoolExecutor(1)  # one step at a time, of all viewers
 class Newest:
     """Works on the newest request only, step by step in a thread, so that the kernel's event loop stays free.
 
-    The viewers take turns. One whose knob was just turned goes first until it has finished.
-
-    Args:
-        steps: the work for one request; each step computes and yields a function that shows its result.
-        fail: shows in one line why a step failed; failures of superseded requests are only logged.
+    Viewers take turns; one whose knob was just turned goes first. Each of the `steps` of a request computes and yields
+    a function that shows its result; `fail` shows in one line why a step failed, unless its request was superseded.
     """
 
     _urgent: "Newest | None" = None  # goes first
@@ -87,7 +85,7 @@ class Newest:
                     else:
                         break
             except Exception as error:  # would otherwise end the task unseen, and the viewer would wait for ever
-                line = told(error)
+                line = reported(error)
                 if not self._overtaken:
                     self._fail(line)
 
@@ -100,61 +98,46 @@ CHOICES: dict[str, Callable[[State], list]] = {
     "source": lambda state: [(f"the {source} image", source) for source in dict.fromkeys([*OFFERED, state.source])],
     "c": lambda state: [(repr(c).removesuffix(".0"), c) for c in sorted({*STOPS, default_c(state.noise, state.c)})],
 }
-
-
-def _named_slider(name: str, options: list, **more: Any) -> widgets.SelectionSlider:
-    """A slider whose name shows its value, because ipywidgets' own readout accepts any text typed into it."""
-    slider = widgets.SelectionSlider(options=options, readout=False, **more)
-
-    def tell(_: Any = None) -> None:
-        slider.description = f"{name} = {slider.label}"
-
-    slider.observe(tell, "label")
-    tell()
-    return slider
-
-
-# The widget of each knob, by the name of the state's field.
-KNOBS: dict[str, Callable[[State], widgets.ValueWidget]] = {
-    "model": lambda state: widgets.Dropdown(options=CHOICES["model"](state), description="Network"),
-    "number": lambda state: widgets.BoundedIntText(
-        max=len(one_digit.digits(state.dataset).test_images) - 1, description="Digit number", tooltip="Which test image"
-    ),
-    "noise": lambda state: widgets.Dropdown(options=CHOICES["noise"](state), description="Noise"),
-    "c": lambda state: _named_slider("c", CHOICES["c"](state), tooltip="c of equations (3) and (4): the strength"),
-    "attacks": lambda state: widgets.IntSlider(
-        max=LARGEST["attacks"], description="Attacks", tooltip="How many pixels are attacked, one after another"
-    ),
-    "draw": lambda state: widgets.BoundedIntText(
-        max=LARGEST["draw"], description="Draw", tooltip="Another draw attacks other pixels at random"
-    ),
-    "replacement": lambda state: widgets.Checkbox(
-        description="a pixel may be drawn again", indent=True, tooltip="Off: each pixel is drawn at most once"
-    ),
-    "source": lambda state: widgets.Dropdown(
-        options=CHOICES["source"](state),
-        description="Drawn from",
-        tooltip="The image that decides which pixels may be attacked, and how bright they are",
+# The widget of each knob, by the name of the state's field, with its name for the reader and what it does.
+KNOBS: dict[str, tuple[type[widgets.ValueWidget], str, str]] = {
+    "model": (widgets.Dropdown, "Network", "Which trained network"),
+    "number": (widgets.BoundedIntText, "Digit number", "Which test image"),
+    "noise": (widgets.Dropdown, "Noise", "Which pixels are attacked, and how"),
+    "c": (widgets.SelectionSlider, "c", "c of equations (3) and (4): the strength"),
+    "attacks": (widgets.IntSlider, "Attacks", "How many pixels are attacked, one after another"),
+    "draw": (widgets.BoundedIntText, "Draw", "Another draw attacks other pixels at random"),
+    "replacement": (widgets.Checkbox, "a pixel may be drawn again", "Off: each pixel is drawn at most once"),
+    "source": (
+        widgets.Dropdown,
+        "Drawn from",
+        "The image that decides which pixels may be attacked, and how bright they are",
     ),
 }
 
 
-class Knobs:
-    """Some of `KNOBS` and the state that they change.
+def knob(name: str, state: State) -> widgets.ValueWidget:
+    """The widget of a knob, with the options or the largest value that it has for this state."""
+    kind, words, tooltip = KNOBS[name]
+    largest = LARGEST | {"number": len(data.load(state.dataset).test_images) - 1}
+    range_ = {"options": CHOICES[name](state)} if name in CHOICES else {"max": largest[name]} if name in largest else {}
+    made = kind(description=words, tooltip=tooltip, style=KNOB_STYLE, layout=WIDE, **range_)
+    if name == "c":  # its name shows its value, because ipywidgets' own readout accepts any text typed into it
+        made.readout = False
+        made.observe(lambda _: made.set_trait("description", f"{words} = {made.label}"), "label")
+        made.description = f"{words} = {made.label}"
+    return made
 
-    Args:
-        state: the first state.
-        names: which knobs.
-        changed: called with every new state.
-        fail: shows why a knob could not be turned; the knobs then go back to the state.
+
+class Knobs:
+    """Some of `KNOBS` and the state that they change; if one cannot be turned, `fail` shows why, and they go back to
+    it.
     """
 
     def __init__(self, state: State, names: list[str], changed: Callable[[State], None], fail: Fail):
         self.state, self._changed, self._fail, self._mirroring = state, changed, fail, False
-        self.widgets = {name: KNOBS[name](state) for name in names}
+        self.widgets = {name: knob(name, state) for name in names}
         self._mirror()
         for name, widget in self.widgets.items():
-            widget.style, widget.layout = KNOB_STYLE, WIDE
             widget.observe(partial(self._turned, name), "value")
 
     def _turned(self, name: str, change: dict) -> None:
@@ -164,7 +147,7 @@ class Knobs:
             self.turn(name, **{name: change["new"]})
         except Exception as error:  # ipywidgets swallows the exceptions of observers
             self._mirror()
-            self._fail(told(error))
+            self._fail(reported(error))
 
     def turn(self, by: str | None = None, /, **changes) -> None:
         """Change the state and update all knobs except `by`, the one being turned."""
@@ -177,11 +160,10 @@ class Knobs:
         self._mirroring = True
         try:
             for name, widget in self.widgets.items():
-                if name == by:
-                    continue
                 value = getattr(self.state, name)
                 try:
-                    widget.value = value
+                    if name != by:
+                        widget.value = value
                 except TraitError:  # the value is not among the knob's options
                     with widget.hold_sync():
                         widget.options = CHOICES[name](self.state)

@@ -8,16 +8,15 @@ import ipywidgets as widgets
 
 from lib import networks
 from lib.explorer import many_digits, one_digit, pictures
-from lib.explorer.inputs import Names
 from lib.explorer.knobs import KNOB_STYLE, WIDE, Knobs, Newest, Show
 from lib.explorer.many_digits import Fooled, LiveCurves
 from lib.explorer.one_digit import State
 from lib.explorer.panels import Line, Viewer, button, guarded, picture, stack
 from lib.noise import default_c
 from lib.report import figures
+from lib.store import data
 
 MOST_NETWORKS = 3  # in one picture of curves
-AUTO = widgets.Layout(width="auto")
 REDRAWN = 0.3  # seconds between two drawings of the live curves
 
 
@@ -25,28 +24,27 @@ class AllDigits(Viewer):
     """Accuracy curves at this noise and this c, computed while the reader watches, over the recorded ones."""
 
     def __init__(self, state: State, images: int = 500):
-        images = min(images, len(one_digit.digits(state.dataset).test_images))
+        images = min(images, len(data.load(state.dataset).test_images))
         self.images, self.message, self.picture = images, Line(), picture("curves")
-        self.boxes = {
-            model: widgets.Checkbox(model == state.model, description=networks.title(model), indent=False, layout=AUTO)
-            for model in one_digit.choices(state)
-        }
-        for box in self.boxes.values():
+        self.boxes = {}
+        for model in one_digit.choices(state):
+            title, layout = networks.title(model), widgets.Layout(width="auto")
+            box = widgets.Checkbox(model == state.model, description=title, indent=False, layout=layout)
             box.observe(guarded(lambda _: self._ticked(), self._failed), "value")
+            self.boxes[model] = box
         self.knobs = Knobs(state, ["noise", "c"], lambda _: self._changed(), self._failed)
         self.newest = Newest(self._steps, self._failed)
         colours = {"bar_color": figures.CLEAN} | KNOB_STYLE
         self.bar = widgets.IntProgress(description="Progress", layout=WIDE, style=colours)
-        self.start = button(
-            f"Compute on {images:,} digits", "Level by level", self._start, self._failed, button_style="primary"
-        )
+        compute = f"Compute on {images:,} digits"
+        self.start = button(compute, "Level by level", self._start, self._failed, button_style="primary")
         self.stop = button("Cancel", "Stop, and keep what is drawn", self._stop, self._failed, disabled=True)
         self.newest.ask(([], state))
         title = widgets.HTML(f"Networks (at most {MOST_NETWORKS}; untick one to choose another):")
         boxes = stack(*self.boxes.values(), kind="boxes")
         knobs = stack(*self.knobs.widgets.values(), stack(self.start, self.stop, kind="row"), self.bar, kind="knobs")
         self.shown = stack(self.message, self.picture, kind="pictures")
-        super().__init__("All digits", stack(Names(), title, boxes, stack(self.shown, knobs, kind="sides")))
+        super().__init__("All digits", title, boxes, stack(self.shown, knobs, kind="sides"))
 
     @property
     def chosen(self) -> list[str]:
@@ -84,9 +82,9 @@ class AllDigits(Viewer):
         self._idle()
         self.message.warn(text)
 
-    def _steps(self, asked: tuple[list[str], State]) -> Iterator[Show]:
-        """The recorded curves, then the live ones of the networks in `asked`, redrawn as levels are completed."""
-        models, state = asked
+    def _steps(self, request: tuple[list[str], State]) -> Iterator[Show]:
+        """The recorded curves, then the live ones of the networks in `request`, redrawn as levels are completed."""
+        models, state = request
         recorded = {model: many_digits.recorded_curve(state, model) for model in self.chosen}
         drawn, last = {}, 0.0
         yield partial(self._show_curves, curves_png(state, recorded, {}, self.images), missing(state, recorded))
@@ -135,7 +133,7 @@ class Gallery(Viewer):
         self.shown = stack(self.message, self.picture, kind="pictures")
         self._changed(state, urgent=False)
         knobs = stack(*self.knobs.widgets.values(), kind="knobs")
-        super().__init__("Gallery", stack(Names(), stack(self.shown, knobs, kind="sides")))
+        super().__init__("Gallery", stack(self.shown, knobs, kind="sides"))
 
     def _changed(self, state: State, urgent: bool = True) -> None:
         self.shown.add_class("working")

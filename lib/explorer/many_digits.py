@@ -10,9 +10,10 @@ import pandas as pd
 from lib.evaluation import results
 from lib.evaluation.plan import Plan
 from lib.evaluation.sweep import recorded
-from lib.explorer.one_digit import IMAGES_A_STEP, State, digits, probabilities
+from lib.explorer.one_digit import IMAGES_A_STEP, State, probabilities
 from lib.noise import perturb
 from lib.paper import LEVELS
+from lib.store import data
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,9 @@ class LiveCurves:
 def fooled(state: State, wanted: int = 24, most: int = 2_000, first: int = 0) -> Iterator[Fooled]:
     """Test images that the network reads correctly at 0 attacks and wrongly at the state's level (Figure 1), so far.
 
-    The search begins at digit `first`, goes on around the end of the test set, and ends after `wanted` finds or `most`
-    digits.
+    The search goes from digit `first` around the end of the test set, to `wanted` finds or `most` digits.
     """
-    labels = digits(state.dataset).test_labels
+    labels = data.load(state.dataset).test_labels
     order = (first + np.arange(min(most, len(labels)))) % len(labels)
     numbers, predicted, searched = [], [], 0
     while searched < len(order) and len(numbers) < wanted:
@@ -55,11 +55,8 @@ def fooled(state: State, wanted: int = 24, most: int = 2_000, first: int = 0) ->
 
 
 def live_curves(state: State, models: list[str], images: int = 500) -> Iterator[LiveCurves]:
-    """Accuracy of `models` on the first test images under the state's noise and c, level by level (Figures 7 and 8).
-
-    What was computed once is remembered, so a cancelled run continues where it stopped.
-    """
-    labels = digits(state.dataset).test_labels[:images]
+    """Accuracy of `models` on the first test images, level by level (Figures 7 and 8); what is computed is kept."""
+    labels = data.load(state.dataset).test_labels[:images]
     images = len(labels)
     states = {model: replace(state, model=model, number=0, own=None) for model in models}
     accuracy: dict[str, list[float]] = {model: [] for model in models}
@@ -80,13 +77,13 @@ def live_curves(state: State, models: list[str], images: int = 500) -> Iterator[
 def _correct(state: State, start: int, end: int) -> int:
     """How many of the test images from `start` to before `end` are predicted correctly at the state's level."""
     numbers = np.arange(start, end)
-    return int((_predictions(state, numbers, state.attacks) == digits(state.dataset).test_labels[numbers]).sum())
+    return int((_predictions(state, numbers, state.attacks) == data.load(state.dataset).test_labels[numbers]).sum())
 
 
 def recorded_curve(state: State, model: str) -> pd.DataFrame | None:
     """The curve that is recorded for these weights, the state's noise and reading, and the default c, if any."""
     own = {name: getattr(state, name) for name in ("train_seed", "replacement", "source", "dataset", "outputs")}
-    images = min(10_000, len(digits(state.dataset).test_labels))
+    images = min(10_000, len(data.load(state.dataset).test_labels))
     plan = Plan(model=model, noises=[state.noise], images=images, **own)
     return results.curves(plan) if recorded(plan) else None
 
@@ -94,7 +91,9 @@ def recorded_curve(state: State, model: str) -> pd.DataFrame | None:
 def attacked_digits(state: State, numbers: list[int] | np.ndarray, attacks: int) -> np.ndarray:
     """Test images (n, 28, 28) uint8 after so many attacks of the state's noise (section 3.2)."""
     numbers = np.asarray(numbers, int)  # an empty list would be float
-    return perturb(digits(state.dataset).test_images[numbers], attacks=attacks, index=numbers, **state.noise_arguments)
+    return perturb(
+        data.load(state.dataset).test_images[numbers], attacks=attacks, index=numbers, **state.noise_arguments
+    )
 
 
 def _predictions(state: State, numbers: np.ndarray, attacks: int) -> np.ndarray:

@@ -13,7 +13,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from lib import networks, paper
-from lib.noise import SOURCES, default_c, perturb_and_count
+from lib.noise import default_c, perturb_and_count
+from lib.noise.perturbation import check_drawing
+from lib.noise.rules import is_whole
 from lib.store import data
 from lib.store.files import OUTPUTS, ROOT, visible
 
@@ -49,21 +51,16 @@ class State:
 
     def __post_init__(self):
         networks.architecture(self.model)
-        data.known_set(self.dataset)
         if not isinstance(self.noise, str):
             raise ValueError(f"noise must be a name, not {self.noise!r}")
         c = default_c(self.noise, self.c)
         if not SMALLEST_C <= c <= LARGEST_C:
             raise ValueError(f"c must be {SMALLEST_C} to {LARGEST_C:g} here, not {c:g}")
         object.__setattr__(self, "c", c)
-        for name, largest in (LARGEST | {"number": len(digits(self.dataset).test_images) - 1}).items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= largest:
+        for name, largest in (LARGEST | {"number": len(data.load(self.dataset).test_images) - 1}).items():
+            if not is_whole(value := getattr(self, name), largest):
                 raise ValueError(f"{name} must be an integer from 0 to {largest}, not {value!r}")
-        if not isinstance(self.replacement, bool):
-            raise ValueError(f"replacement must be True or False, not {self.replacement!r}")
-        if self.source not in SOURCES:
-            raise ValueError(f"unknown source {self.source!r}; choose from {', '.join(SOURCES)}")
+        check_drawing(self.replacement, self.source)
         if self.own is not None and len(self.own) != 28 * 28:
             raise ValueError(f"a digit has 28 x 28 brightnesses, not {len(self.own)}")
 
@@ -72,12 +69,12 @@ class State:
         """The clean digit, (28, 28) uint8."""
         if self.own is not None:
             return np.frombuffer(self.own, np.uint8).reshape(28, 28)
-        return digits(self.dataset).test_images[self.number]
+        return data.load(self.dataset).test_images[self.number]
 
     @property
     def label(self) -> int | None:
         """The digit's class; None for the reader's own digit, which has no label."""
-        return int(digits(self.dataset).test_labels[self.number]) if self.own is None else None
+        return int(data.load(self.dataset).test_labels[self.number]) if self.own is None else None
 
     def called(self, number: int) -> str:
         """A class in words: `7`, or `7 (sneaker)`."""
@@ -157,25 +154,18 @@ class Strip:
         return int(wrong[0]) if len(wrong) else None
 
 
-digits = lru_cache(data.load)
-
-
 def trained(outputs: Path = OUTPUTS, train_seed: int = 0, dataset: str = "mnist") -> list[str]:
-    """The networks of a data set with weights on disk: the paper's in its order, then all others.
-
-    A file that does not name its network is skipped, with a warning in the log.
+    """The networks of a data set with weights on disk, the paper's first; files without a record are skipped and
+    logged.
     """
-    of_paper = [model for model in paper.NETWORKS if networks.weights_path(model, train_seed, outputs).is_file()]
-    found = set(of_paper if dataset == "mnist" else [])
+    found = set()
     for path in visible(outputs / "weights", f"*-seed{train_seed}.safetensors"):
         try:
             recipe = networks.read_record(path)["recipe"]
-            model, own = recipe["model"], recipe.get("dataset", "mnist")
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, ValueError) as error:
             logging.getLogger(__name__).warning("%s does not say which network it holds: %r", path, error)
         else:
-            if own == dataset and networks.weights_path(model, train_seed, outputs) == path:  # no copy by another name
-                found.add(model)
+            found |= {recipe["model"]} if recipe.get("dataset", "mnist") == dataset else set()
     return sorted(found, key=_in_order)
 
 
@@ -233,22 +223,17 @@ def strips(state: State) -> Iterator[Strip]:
     probability = np.full(MOST_ATTACKS + 1, np.nan, np.float32)
     predicted = np.full(MOST_ATTACKS + 1, -1)
     truth = state.label
-    for chosen in _coarse_first():
-        found = probabilities(state, noisy[chosen])
-        truth = int(found[0].argmax()) if truth is None else truth  # the first level chosen is 0
-        probability[chosen], predicted[chosen] = found[:, truth], found.argmax(axis=1)
-        strip = Strip(probability.copy(), predicted.copy(), truth)
-        yield strip
+    for start, step in ((0, 8), (4, 8), (2, 4), (1, 2)):
+        for first in range(start, MOST_ATTACKS + 1, step * LEVELS_A_STEP):
+            chosen = slice(first, first + step * LEVELS_A_STEP, step)
+            found = probabilities(state, noisy[chosen])
+            truth = int(found[0].argmax()) if truth is None else truth  # the first level chosen is 0
+            probability[chosen], predicted[chosen] = found[:, truth], found.argmax(axis=1)
+            strip = Strip(probability.copy(), predicted.copy(), truth)
+            yield strip
     while len(_strips) >= 64:
         _strips.pop(next(iter(_strips)), None)
     _strips[key] = strip
-
-
-def _coarse_first() -> Iterator[np.ndarray]:
-    """0..200 in blocks: first every eighth level, then those between."""
-    for start, step in ((0, 8), (4, 8), (2, 4), (1, 2)):
-        levels = np.arange(start, MOST_ATTACKS + 1, step)
-        yield from (levels[i : i + LEVELS_A_STEP] for i in range(0, len(levels), LEVELS_A_STEP))
 
 
 class Network:
@@ -258,19 +243,16 @@ class Network:
         self._net, self._model = networks.load(model, train_seed, outputs, dataset), model
         if model.partition("@")[0] not in networks.NETS:  # these pass, and the probe doubles the wait
             networks.probed(self._net, model)
+        self._torch: networks.Predictor | None = networks.predictor(self._net, engine="torch")
 
     @cached_property
     def fast(self) -> networks.Predictor:
-        vars(self).pop("_torch", None)  # no longer needed
+        self._torch = None  # no longer needed
         return networks.predictor(self._net)
 
     def at_once(self, images: np.ndarray) -> np.ndarray:
         """Class probabilities (n, 10) of a few images (n, 28, 28), without the wait for the compiler."""
-        return (self.fast if "fast" in vars(self) else self._torch)(images)
-
-    @cached_property
-    def _torch(self) -> networks.Predictor:
-        return networks.predictor(self._net, engine="torch")
+        return (self._torch or self.fast)(images)
 
     @cached_property
     def cut(self) -> Cut | None:

@@ -1,7 +1,4 @@
-"""The pictures that a viewer redraws while a knob turns: pure functions that take a few milliseconds.
-
-Pillow draws them, because Matplotlib is too slow for that. The colours are those of the figures.
-"""
+"""The pictures that a viewer redraws while a knob turns, drawn by Pillow within a few milliseconds."""
 
 import io
 from functools import lru_cache
@@ -84,11 +81,11 @@ def attacked_digit(look: Look) -> Image.Image:
         (look.noisy, f"after {counted(look.attacked)}", f"read as {after}", after),
         (marked, "altered pixels", "", None),
     ]
-    for column, (pixels, heading, verdict, answer) in enumerate(columns):
+    for column, (pixels, heading, verdict, predicted) in enumerate(columns):
         left = column * (side + gap)
         sheet.text((left + side / 2, 10), heading, "mm")
         sheet.paste(pixels, left, 22, side)
-        sheet.text((left + side / 2, side + 36), verdict, "mm", CLEAN if answer == look.truth else FOOLED, bold=True)
+        sheet.text((left + side / 2, side + 36), verdict, "mm", CLEAN if predicted == look.truth else FOOLED, bold=True)
     for start, colour, word in ((left, LIGHTER, "lighter"), (left + 66, DARKER, "darker")):
         sheet.box(start, side + 30, start + 11, side + 41, colour)
         sheet.text((start + 16, side + 36), word)
@@ -148,8 +145,8 @@ def gallery(found: Fooled, noisy: np.ndarray) -> Image.Image:
     columns, side, gap = 6, 57, 11.5
     rows = max(1, -(-len(noisy) // columns))
     sheet = Sheet(rows * (side + 26))
-    for place, (pixels, label, answer) in enumerate(zip(noisy, found.labels, found.predicted, strict=True)):
+    for place, (pixels, label, predicted) in enumerate(zip(noisy, found.labels, found.predicted, strict=True)):
         left, top = place % columns * (side + gap), place // columns * (side + 26)
         sheet.paste(pixels, left, top, side)
-        sheet.text((left + side / 2, top + side + 11), f"{label} → {answer}", "mm", FOOLED)
+        sheet.text((left + side / 2, top + side + 11), f"{label} → {predicted}", "mm", FOOLED)
     return sheet.image

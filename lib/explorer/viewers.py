@@ -1,8 +1,4 @@
-"""The viewers of one digit in `explore.ipynb`, for JupyterLab and Voilà.
-
-Each viewer has one `State`. `one_digit` and `many_digits` compute what it shows; `pictures` and the report's figures
-draw it into image widgets. `many_digit_viewers` has the viewers of many digits.
-"""
+"""The viewers of one digit in `explore.ipynb`, for JupyterLab and Voilà; each has one `State`."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -11,10 +7,9 @@ import ipywidgets as widgets
 
 from lib import networks
 from lib.explorer import handwriting, many_digits, one_digit, pictures
-from lib.explorer.inputs import Drawing, Names, Upload
 from lib.explorer.knobs import Knobs, Newest, Show
 from lib.explorer.one_digit import LARGEST, MOST_ATTACKS, Look, State, Strip
-from lib.explorer.panels import Line, Viewer, button, guarded, picture, stack
+from lib.explorer.panels import Drawing, Line, Upload, Viewer, button, guarded, picture, stack
 
 LOOKING = "Looking for the level where it is lost"
 CANVAS, PEN = 280, 24  # the side of the canvas and the width of the pen, in its units
@@ -41,14 +36,13 @@ class AttackedDigit:
         self.shown = stack(self.digit, self.strip)
         self.newest.ask(state)
 
-    def box(self, above: list[widgets.Widget], controls: list[widgets.Widget]) -> widgets.Box:
-        """The whole viewer: `above` stand over the pictures, `controls` among the knobs."""
-        knobs = self.knobs.widgets
-        play = stack(self.play, self.jump, kind="row")
+    def boxes(self, above: list[widgets.Widget], controls: list[widgets.Widget]) -> widgets.Box:
+        """All of the viewer: `above` stand over the pictures, `controls` among the knobs."""
+        knobs, play = self.knobs.widgets, stack(self.play, self.jump, kind="row")
         left = stack(*above, self.verdict, self.message, self.shown, kind="pictures")
         drawing = [knobs[name] for name in DRAWING]
         right = [knobs["attacks"], play, knobs["noise"], knobs["c"], *controls, *drawing, self.bars]
-        return stack(Names(), stack(left, stack(*right, kind="knobs"), kind="sides"))
+        return stack(left, stack(*right, kind="knobs"), kind="sides")
 
     def _changed(self, state: State) -> None:
         self.before_change()
@@ -118,7 +112,7 @@ class OneDigit(Viewer):
         hint = "Search for the next digit that is read correctly without noise and wrongly at this level"
         self.next = button("Next digit lost at this level", hint, self._next, self.attack.message.warn)
         knobs = self.attack.knobs.widgets
-        super().__init__("One digit", self.attack.box([], [knobs["model"], knobs["number"], self.next]))
+        super().__init__("One digit", self.attack.boxes([], [knobs["model"], knobs["number"], self.next]))
 
     def _next(self) -> None:
         state = self.attack.knobs.state
@@ -128,11 +122,11 @@ class OneDigit(Viewer):
 
     def _search(self, state: State) -> Iterator[Show]:
         for found in many_digits.fooled(state, wanted=1, most=LARGEST["number"] + 1, first=state.number + 1):
+            text = f"{found.searched:,} digits searched, none of them lost"
+            show = partial(self.attack.message.say, text)
             if found.numbers:
-                yield partial(self._if_unchanged, state, partial(self.attack.knobs.turn, number=found.numbers[0]))
-            else:
-                text = f"{found.searched:,} digits searched, none of them lost"
-                yield partial(self._if_unchanged, state, partial(self.attack.message.say, text))
+                show = partial(self.attack.knobs.turn, number=found.numbers[0])
+            yield partial(self._if_unchanged, state, show)
 
     def _if_unchanged(self, state: State, show: Show) -> None:
         """Show a find unless a knob has been turned since the search began."""
@@ -153,7 +147,7 @@ class OwnDigit(Viewer):
         hint = widgets.HTML("Draw a digit with the mouse, a finger or the keyboard (arrow keys; space lowers the pen):")
         canvas = widgets.HBox([self.canvas, self.attack.reading])
         above = [hint, canvas, stack(self.clear, self.upload, kind="row")]
-        super().__init__("Your own digit", self.attack.box(above, [self.attack.knobs.widgets["model"]]))
+        super().__init__("Your own digit", self.attack.boxes(above, [self.attack.knobs.widgets["model"]]))
 
     def _drawn(self, change: dict) -> None:
         if change["new"]:

@@ -6,8 +6,6 @@ does the same for any network, and `batch_predictor` uses those of each batch (N
 """
 
 import copy
-from collections.abc import Generator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -25,28 +23,16 @@ Weighted = nn.Conv1d | nn.Conv2d | nn.Linear
 
 
 def adapt(net: nn.Module, images: np.ndarray | Tensor) -> nn.Module:
-    """A copy of `net` whose batch normalisation has the statistics of `images`.
+    """A copy of `net` in eval mode, on its device, whose batch normalisation has the statistics of `images`.
 
     All images pass through the network together, with batch normalisation alone as in training: every layer gets the
     exact mean and unbiased variance over all images, given that the layers before it have theirs. The pass needs memory
     for the largest activations: ResNet-50 about 1 MB an image, VGG-19 (`restore_moments`) about 3 MB.
 
-    Args:
-        images: (n, H, W) uint8, which become (n, 1, H, W) in [0, 1]; or a float tensor as `net` reads it. Use training
-            images under the noise to come, never test images. About 1,000 are enough, 32 help.
-
-    Returns:
-        The copy in eval mode, on the device of `net`.
-
-    Raises:
-        ValueError: if `net` has no batch normalisation with running statistics, or the images have another shape or
-            type or are too few for a variance.
+    `images` are (n, H, W) uint8, which become (n, 1, H, W) in [0, 1], or a float tensor as `net` reads it: training
+    images under the noise to come, never test images. About 1,000 are enough, 32 help. Raises ValueError if `net` has
+    no batch normalisation with running statistics, or the images have another shape or type or are too few.
     """
-    if not _normalisations(net):
-        raise ValueError(
-            f"{_name(net)} has no batch normalisation with running statistics to adapt; restore its moments instead: "
-            "restore_moments(), or statistics='moments' of a sweep"
-        )
     adapted = copy.deepcopy(net).eval()
     momenta = {layer: layer.momentum for layer in _normalisations(adapted)}
     for layer in momenta:
@@ -61,14 +47,9 @@ def adapt(net: nn.Module, images: np.ndarray | Tensor) -> nn.Module:
 def moments(net: nn.Module, images: np.ndarray | Tensor) -> dict[str, Moments]:
     """Mean and variance over `images` (as for `adapt`) of the pre-activations of every unit, and of the logits.
 
-    A unit is an output channel of a convolution, over all its places, or an output of a dense layer.
-
-    Returns:
-        layer's name -> mean (units,) and unbiased variance (units,), in the order in which the layers are computed.
-
-    Raises:
-        ValueError: if `net` has no such layer or uses one twice, the images have another shape or type, or they are too
-            few for a variance.
+    A unit is an output channel of a convolution, over all its places, or an output of a dense layer. Layers come by
+    their names, in the order in which they are computed. Raises ValueError if `net` has no such layer or uses one
+    twice, or the images have another shape or type or are too few for a variance.
     """
     net = copy.deepcopy(net).eval()
     names = {layer: name for name, layer in net.named_modules() if isinstance(layer, Weighted)}
@@ -79,8 +60,9 @@ def moments(net: nn.Module, images: np.ndarray | Tensor) -> dict[str, Moments]:
             raise ValueError(f"{_name(net)} uses its layer {names[layer]} twice; allowed is once")
         found[names[layer]] = _moments(layer, output)
 
-    with _hooked(names, note):
-        _forward(net, images)
+    for layer in names:
+        layer.register_forward_hook(note)
+    _forward(net, images)
     return found
 
 
@@ -93,14 +75,9 @@ def restore_moments(
     are folded into the layer's weight and bias, so that the copy is as fast as `net`. A unit that is constant on
     `images` gets the offset alone.
 
-    Args:
-        images: as for `adapt`.
-        wanted: `moments(net, clean)`, best of the same images without noise.
-        restored: one of `RESTORED`; by default every layer's but the last one's.
-
-    Raises:
-        ValueError: as `moments`, if there is no such layer, or if a layer's output does not follow its weights (weight
-            standardisation).
+    `images` are as for `adapt`; `wanted` is `moments(net, clean)`, best of the same images without noise; `restored` is
+    one of `RESTORED`, by default every layer's but the last one's. Raises ValueError as `moments` does, if there is no
+    such layer, or if a layer's output does not follow its weights (weight standardisation).
     """
     choices = {"first": slice(0, 1), "rest": slice(1, -1), "logits": slice(-1, None)}
     chosen = list(wanted)[choices.get(restored, slice(0, -1))]
@@ -130,23 +107,21 @@ def restore_moments(
             raise ValueError(f"the output of {layers[layer]} ({type(layer).__name__}) does not follow its weights")
         return output
 
-    with _hooked(layers, restore):
-        _forward(fitted, images)
+    hooks = [layer.register_forward_hook(restore) for layer in layers]
+    _forward(fitted, images)
+    for hook in hooks:
+        hook.remove()
     return fitted
 
 
 def batch_predictor(net: nn.Module) -> Predictor:
     """A function from images (n, H, W) uint8 to class probabilities (n, 10) by the statistics of each batch.
 
-    Batches are `STATISTICS_BATCH` images in their order; the last one may be smaller.
-
-    Raises:
-        ValueError: if `net` has no batch normalisation; the function itself if the last batch is too small.
+    Batches are `STATISTICS_BATCH` images in their order; the last one may be smaller. Raises ValueError if `net` has no
+    batch normalisation, and the function itself if the last batch is too small.
     """
     by_batch = copy.deepcopy(net).eval()
-    if not (layers := _normalisations(by_batch)):
-        raise ValueError(f"{_name(net)} has no batch normalisation, so no statistics of a batch")
-    for layer in layers:
+    for layer in _normalisations(by_batch):
         layer.track_running_stats = False
         layer.running_mean = layer.running_var = None
 
@@ -159,7 +134,13 @@ def batch_predictor(net: nn.Module) -> Predictor:
 
 
 def _normalisations(net: nn.Module) -> list[nn.Module]:
-    return [layer for layer in net.modules() if isinstance(layer, BatchNorm) and layer.running_mean is not None]
+    found = [layer for layer in net.modules() if isinstance(layer, BatchNorm) and layer.running_mean is not None]
+    if not found:
+        raise ValueError(
+            f"{_name(net)} has no batch normalisation with running statistics to adapt; restore its moments instead: "
+            "restore_moments(), or statistics='moments' of a sweep"
+        )
+    return found
 
 
 def _name(net: nn.Module) -> str:
@@ -186,16 +167,6 @@ def _forward(net: nn.Module, images: np.ndarray | Tensor) -> Tensor:
         raise ValueError(f"{len(images)} images are too few for the variance of a channel ({error})") from None
     finally:
         net.to(own)
-
-
-@contextmanager
-def _hooked(layers, hook) -> Generator[None]:
-    handles = [layer.register_forward_hook(hook) for layer in layers]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _moments(layer: nn.Module, output: Tensor) -> Moments:

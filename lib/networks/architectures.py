@@ -1,9 +1,6 @@
-"""The networks by name: the paper's eight (section 3.3), the CNN of Table 2, variants of them, timm's, and your own.
+"""The networks by name: the paper's eight (section 3.3), the CNN of Table 2, variants of them, timm's, and your own."""
 
-torch, torchvision and timm are imported where a network is made, not here: a name is checked without them.
-"""
-
-from __future__ import annotations
+from __future__ import annotations  # torch, torchvision and timm are imported where a network is made
 
 import re
 from collections.abc import Callable, Sequence
@@ -40,10 +37,7 @@ Predictor = Callable[[np.ndarray], np.ndarray]  # images (n, size, size) uint8 -
 
 
 def fully_connected(hidden: int = PIXELS, activation: str = "relu", norm: str = "none", channels: int = 1) -> nn.Module:
-    """3136 -> hidden -> 10, with an activation and perhaps batch normalisation before or after it.
-
-    The paper has one hidden unit for each pixel of 56x56, and ReLU.
-    """
+    """3136 -> hidden -> 10 with an activation and perhaps batch normalisation; in the paper one hidden unit a pixel."""
     from torch import nn
 
     layers = [{"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}[activation]()]
@@ -78,14 +72,10 @@ def small_cnn() -> nn.Module:
     """
     from torch import nn
 
-    return nn.Sequential(
-        nn.MaxPool2d(1, stride=2),  # every second pixel: undoes the nearest upscaling exactly, (n, 1, 28, 28)
-        *(nn.Conv2d(1, 20, 5), nn.BatchNorm2d(20), nn.ELU()),  # (n, 20, 24, 24)
-        *(nn.Conv2d(20, 70, 4, stride=2), nn.BatchNorm2d(70), nn.ELU()),  # (n, 70, 11, 11)
-        *(nn.Conv2d(70, 256, 3, stride=2), nn.BatchNorm2d(256), nn.ELU()),  # (n, 256, 5, 5)
-        nn.Conv2d(256, CLASSES, 5),  # (n, 10, 1, 1)
-        nn.Flatten(),
-    )
+    layers: list[nn.Module] = [nn.MaxPool2d(1, stride=2)]  # every second pixel: undoes the nearest upscaling exactly
+    for before, after, kernel, stride in ((1, 20, 5, 1), (20, 70, 4, 2), (70, 256, 3, 2)):  # maps of 24x24, 11x11, 5x5
+        layers += [nn.Conv2d(before, after, kernel, stride), nn.BatchNorm2d(after), nn.ELU()]
+    return nn.Sequential(*layers, nn.Conv2d(256, CLASSES, 5), nn.Flatten())
 
 
 def from_torchvision(name: str) -> nn.Module:
@@ -119,37 +109,36 @@ def residual(variant: Variant) -> nn.Module:
     return resnet(variant)
 
 
-# name -> a function that returns a network for 1x56x56 with fresh weights.
-NETS: dict[str, Callable[[], nn.Module]] = {
-    "fc": fully_connected,
-    **{name: partial(from_torchvision, name) for name in ("resnet18", "resnet34", "resnet50", "resnet101")},
-    "resnetv2_50": partial(from_timm, "resnetv2_50"),
-    **{name: partial(from_torchvision, name) for name in ("vgg19", "efficientnet_b1")},
-    "cnn": small_cnn,
-    "fc_rgb": fully_connected_rgb,
-    "resnetv2_50_stem": resnetv2_50_stem,
-    "vgg19_bn": partial(from_torchvision, "vgg19_bn"),
-    **{name: partial(residual, variant) for name, variant in (FAMILY | NORMALISED).items()},
-    **{name: partial(fully_connected, **vars(dense)) for name, dense in DENSE.items()},
-    **{name: partial(fully_connected, hidden) for name, hidden in HIDDEN.items() if name != "fc"},
-}
+def keras_resnet50v2(**options: float) -> nn.Module:
+    """ResNet-50V2 by Keras' definition (`residual.keras_resnet50v2`)."""
+    from lib.networks import residual
 
-TITLES = {
-    "fc": "FC",
-    "resnet18": "ResNet-18",
-    "resnet34": "ResNet-34",
-    "resnet50": "ResNet-50",
-    "resnet101": "ResNet-101",
-    "resnetv2_50": "ResNet-50V2",
-    "vgg19": "VGG-19",
-    "efficientnet_b1": "EfficientNet-B1",
-    "cnn": "small CNN",
-    "fc_rgb": "FC, three channels",
-    "resnetv2_50_stem": "ResNet-50V2, stem as described",
-    "vgg19_bn": "VGG-19, batch norm",
-    **{name: variant.title for name, variant in (FAMILY | NORMALISED | DENSE).items()},
-    **{name: f"FC, {hidden:,} hidden units" for name, hidden in HIDDEN.items() if name != "fc"},
+    return residual.keras_resnet50v2(**options)
+
+
+# name -> its title, and a function that returns a network for 1x56x56 with fresh weights.
+_KNOWN: dict[str, tuple[str, Callable[[], nn.Module]]] = {
+    "fc": ("FC", fully_connected),
+    **{f"resnet{n}": (f"ResNet-{n}", partial(from_torchvision, f"resnet{n}")) for n in (18, 34, 50, 101)},
+    "resnetv2_50": ("ResNet-50V2", partial(from_timm, "resnetv2_50")),
+    "vgg19": ("VGG-19", partial(from_torchvision, "vgg19")),
+    "efficientnet_b1": ("EfficientNet-B1", partial(from_torchvision, "efficientnet_b1")),
+    "cnn": ("small CNN", small_cnn),
+    "fc_rgb": ("FC, three channels", fully_connected_rgb),
+    "resnetv2_50_stem": ("ResNet-50V2, stem as described", resnetv2_50_stem),
+    "resnetv2_50_keras": ("ResNet-50V2, Keras", keras_resnet50v2),
+    "resnetv2_50_keras_m": ("ResNet-50V2, Keras, torch's momentum", partial(keras_resnet50v2, momentum=0.1)),
+    "vgg19_bn": ("VGG-19, batch norm", partial(from_torchvision, "vgg19_bn")),
+    **{name: (variant.title, partial(residual, variant)) for name, variant in (FAMILY | NORMALISED).items()},
+    **{name: (dense.title, partial(fully_connected, **vars(dense))) for name, dense in DENSE.items()},
+    **{
+        name: (f"FC, {hidden:,} hidden units", partial(fully_connected, hidden))
+        for name, hidden in HIDDEN.items()
+        if name != "fc"
+    },
 }
+NETS = {name: make for name, (_, make) in _KNOWN.items()}
+TITLES = {name: printed for name, (printed, _) in _KNOWN.items()}
 
 
 def check_size(model: str, size: int) -> None:
@@ -170,11 +159,8 @@ def title(model: str) -> str:
 def architecture(model: str) -> Callable[[], nn.Module]:
     """The function that makes the network `model`, a module for 1x56x56 and 10 classes.
 
-    Args:
-        model: a key of `NETS`, `timm:NAME`, or `package.module:function`. `@WORD` at its end names a training recipe.
-
-    Raises:
-        ValueError: if there is no such network, or its name cannot be part of a file's name.
+    `model` is a key of `NETS`, `timm:NAME`, or `package.module:function`; `@WORD` at its end names a training recipe.
+    Raises ValueError if there is no such network, or its name cannot be part of a file's name.
     """
     name, at, word = model.partition("@")
     if (length := len(model.encode())) > LONGEST:
@@ -201,7 +187,7 @@ def architecture(model: str) -> Callable[[], nn.Module]:
 
 
 def _valid(check: Callable) -> AfterValidator:
-    """Of a parameter: the value as it is, if `check(value)` raises no ValueError."""
+    """Accepts a parameter's value, unchanged, if `check(value)` raises no ValueError."""
     return AfterValidator(lambda value: (check(value), value)[1])
 
 
@@ -209,7 +195,7 @@ Known = Annotated[str, _valid(architecture)]  # a network's name among a noteboo
 
 
 def mean_and_deviation(normalize: str | Sequence[float]) -> tuple[float, float]:
-    """Of brightness in [0, 1]: those of a key of `NORMALIZE`, or the two numbers given. Raises ValueError otherwise."""
+    """Of brightness in [0, 1]: those of a key of `NORMALIZE`, or the two numbers given; ValueError otherwise."""
     if isinstance(normalize, str) and normalize in NORMALIZE:
         return NORMALIZE[normalize]
     if isinstance(normalize, str) or len(normalize) != 2 or not 0 < normalize[1] < float("inf"):

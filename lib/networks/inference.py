@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from lib.networks.architectures import CLASSES, ENGINES, Predictor
 from lib.networks.net import Net, device, folded, in_a_line, memory_format, upscale
-from lib.networks.probe import digits
+from lib.networks.probe import probe_digits
 
 HEIGHT = 28  # pixels a side before the upscaling
 BATCH = 2_000 if device().type == "cuda" else 100  # images a forward pass; larger ones are not faster on a CPU
@@ -25,15 +25,11 @@ LOG = logging.getLogger(__name__)
 def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int = HEIGHT) -> Predictor:
     """A function from images (n, size, size) uint8 to class probabilities (n, 10) float32.
 
-    Args:
-        net: in eval mode; it stays as it is.
-        engine: "openvino" (CPU), "torch" (GPU where there is one), or "auto": torch on a GPU, else openvino, and torch
-            with a warning where OpenVINO cannot run the network.
-        bfloat16: torch only: autocast, faster on a GPU and slightly different.
-        size: 28, or the network's own for images that are upscaled already.
-
-    Raises:
-        ValueError: if the engine is unknown, cannot do bfloat16, or is "openvino" and differs from torch.
+    `net` is in eval mode and stays as it is; `size` is 28, or the network's own for images that are upscaled already.
+    The engine is "openvino" (CPU), "torch" (GPU where there is one), or "auto": torch on a GPU, else openvino, and
+    torch with a warning where OpenVINO cannot run the network. `bfloat16`, for torch alone, is autocast: faster on a
+    GPU and slightly different. Raises ValueError if the engine is unknown, cannot do bfloat16, or is "openvino" and
+    differs from torch.
     """
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}; choose from {', '.join(ENGINES)}")
@@ -59,10 +55,7 @@ def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int 
 
 
 class _Watch(TorchFunctionMode):
-    """Notes whether a forward pass reads a value out of a tensor, or makes a shape that depends on values.
-
-    Python code that depends on such a value is not part of a translation: it holds for the example image alone.
-    """
+    """Notes whether a forward pass reads values out of tensors, which a translation would hold constant."""
 
     OUT = {"__bool__", "__float__", "__int__", "__index__", "__array__", "item", "tolist", "numpy", "equal", "allclose"}
     OUT |= {"is_nonzero", "__contains__", "__format__", "nonzero", "argwhere", "masked_select", "unique", "bincount"}
@@ -80,7 +73,7 @@ class _Watch(TorchFunctionMode):
 
 def _openvino_as_torch(small: nn.Module, net: Net, size: int) -> Forward:
     """`small` in OpenVINO. Raises ValueError unless it gives digits, alone and together, the probabilities of `net`."""
-    images = upscale(digits(), size, net.resize)[:, None] / np.float32(255)
+    images = upscale(probe_digits(), size, net.resize)[:, None] / np.float32(255)
     with torch.no_grad(), _Watch() as watch:
         expected = net(torch.from_numpy(images)).float().softmax(dim=1)  # numpy has no bfloat16
     if watch.seen:
@@ -97,10 +90,7 @@ def _openvino_as_torch(small: nn.Module, net: Net, size: int) -> Forward:
 
 
 def _collapsed(net: Net) -> nn.Module:
-    """A fully connected net that reads 28x28 directly, with a quarter of the products; any other network unchanged.
-
-    Normalisation and upscaling are linear, and so become part of the first dense layer.
-    """
+    """A fully connected net that reads 28x28 directly, with a quarter of the products; any other network unchanged."""
     body = net.body
     if type(body) is not nn.Sequential or [type(part) for part in body[:2]] != [nn.Flatten, nn.Linear]:
         return net
@@ -108,6 +98,7 @@ def _collapsed(net: Net) -> nn.Module:
     hooked = any(part._forward_pre_hooks or part._forward_hooks for part in (net, body, flatten, dense))
     if hooked or dense.in_features != net.size**2 or flatten.start_dim != 1:
         return net
+    # normalisation and upscaling are linear, and so become part of the first dense layer
     pixels = torch.eye(HEIGHT * HEIGHT, dtype=torch.float64).unflatten(1, (1, HEIGHT, HEIGHT))
     upscaled = functional.interpolate(pixels, size=(net.size, net.size), mode=net.resize).flatten(1)  # (784, 3136)
     weights = dense.weight.detach().double()

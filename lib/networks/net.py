@@ -54,11 +54,7 @@ class Net(nn.Module):
 def build(
     model: str, seed: int = 0, *, normalize: str | Sequence[float] = "mnist", resize: str = "nearest", size: int = SIZE
 ) -> Net:
-    """A network with fresh weights. The same seed gives the same weights; torch's generator keeps its state.
-
-    Raises:
-        ValueError: if `model`, `normalize`, `resize` or `size` is unknown, or the network cannot be made.
-    """
+    """A network with fresh weights, decided by the seed; ValueError if an argument is unknown or it cannot be made."""
     mean_and_deviation(normalize)
     if resize not in RESIZE:
         raise ValueError(f"unknown resize {resize!r}; choose from {', '.join(RESIZE)}")
@@ -75,8 +71,8 @@ def build(
                     body.eval()(torch.zeros(2, 1, size, size))  # lazy layers take their shapes from the first images
                 body.train()
         except (Exception, SystemExit) as error:  # of anyone's code
-            told = in_a_line(error)
-            raise ValueError(f"{model} cannot be made for 1x{size}x{size} and {CLASSES} classes: {told}") from None
+            problem = in_a_line(error)
+            raise ValueError(f"{model} cannot be made for 1x{size}x{size} and {CLASSES} classes: {problem}") from None
     if not isinstance(body, nn.Module):
         raise ValueError(f"{model} gives a {type(body).__name__}; allowed is a function that returns a torch module")
     return Net(body, normalize, resize, size)
@@ -132,11 +128,8 @@ def memory_format(net: nn.Module) -> torch.memory_format:
 
 
 def device() -> torch.device:
-    """Where networks are trained and evaluated: on a CUDA card if there is one, else on the CPU.
-
-    Apple's MPS is not used: results on it were never compared with those recorded.
-    """
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Where networks are trained and evaluated: on a CUDA card if there is one, else on the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")  # nothing recorded was compared with MPS
 
 
 def machine(net: nn.Module) -> dict:
@@ -168,10 +161,8 @@ def folded(net: Net) -> Net:
 
 
 def repeats_of(net: Net) -> int:
-    """How often VGG's pooling repeats each feature; 0 for other networks.
-
-    At 56x56 the last map is 1x1, which 7x7 pooling copies 49 times. Only the sum of the copies' weights then matters;
-    restored weights are that sum divided by 49.
+    """How often VGG's pooling repeats each feature: 49 times the 1x1 map of 56x56. Only the sum of their weights
+    matters.
     """
     body = net.body
     if type(body) is not tv.VGG or not isinstance(body.avgpool, nn.AdaptiveAvgPool2d):

@@ -25,12 +25,10 @@ def probed(net: Net, model: str) -> Net:
     """The network itself, in eval mode, if its robustness can be measured.
 
     It must give ten finite logits for every digit, clean or noisy; the same ones each time, alone and in a batch; and
-    each of the 28x28 pixels must be able to change them.
-
-    Raises:
-        ValueError: otherwise; a line that names the `model` and says what was found and what is allowed.
+    each of the 28x28 pixels must be able to change them. Otherwise ValueError names the `model`, in a line, and says
+    what was found and what is allowed.
     """
-    images = as_read(digits())
+    images = as_read(probe_digits())
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         found = logits(net, model, images)
@@ -39,37 +37,31 @@ def probed(net: Net, model: str) -> Net:
                 f"{model} gives other logits for the same digits the second time; allowed is a network without "
                 "randomness in eval mode: give F.dropout its training=self.training"
             )
+        own = "allowed are logits that depend on one image each"
         alone = torch.cat([logits(net, model, image[None]) for image in images[SOME]])
         if not alike(alone, found[SOME]):
             raise ValueError(
-                f"{model} gives a digit alone other logits than in a batch; allowed are logits that depend on one "
-                "image each: no statistics of the batch in eval mode, as of BatchNorm2d(track_running_stats=False)"
+                f"{model} gives a digit alone other logits than in a batch; {own}: no statistics of the batch in eval "
+                "mode, as of BatchNorm2d(track_running_stats=False)"
             )
         many = images.repeat(TOGETHER // len(images) + 1, 1, 1, 1)[:TOGETHER]
         if not alike(logits(net, model, many)[: len(images)], found):
-            raise ValueError(
-                f"{model} gives digits other logits in a batch of {TOGETHER} than of {len(images)}; allowed are logits "
-                "that depend on one image each"
-            )
+            raise ValueError(f"{model} gives digits other logits in a batch of {TOGETHER} than of {len(images)}; {own}")
         _check_logits(net, model, found)
         unread = unread_pixels(net, model, images)
-    if unread.all():
-        raise ValueError(
-            f"{model} gives the same logits whatever pixels are changed; allowed is a network that every pixel can "
-            "change: if it is trained, its training has failed, and a lower learning rate may help"
-        )
     if unread.any():
         row, column = np.argwhere(unread)[0]
-        raise ValueError(
-            f"{model} reads {unread.size - unread.sum()} of {unread.size} pixels: the one in row {row}, column "
-            f"{column} changes no logit; allowed is a network that every pixel can change: let its patches and "
-            f"strides cover {net.reads}"
-        )
+        reads = f"reads {unread.size - unread.sum()} of {unread.size} pixels: the one in row {row}, column {column}"
+        problem, hint = f"{reads} changes no logit", f"let its patches and strides cover {net.reads}"
+        if unread.all():
+            problem = "gives the same logits whatever pixels are changed"
+            hint = "if it is trained, its training has failed, and a lower learning rate may help"
+        raise ValueError(f"{model} {problem}; allowed is a network that every pixel can change: {hint}")
     return net
 
 
 @cache
-def digits() -> np.ndarray:
+def probe_digits() -> np.ndarray:
     """(30, 28, 28) uint8: the first training image of each class; then five of them after 200 attacks of each noise."""
     clean = _clean_digits()
     return np.concatenate([clean, *(perturb(clean[:5], noise, 200) for noise in PAPER_NOISES)])
@@ -87,11 +79,8 @@ def as_read(images: np.ndarray) -> Tensor:
 
 
 def kept_logits(net: Net, model: str) -> list[list[float]]:
-    """The logits (10, 10) that the record of a training keeps, to six digits, by which changed code is noticed.
-
-    Of the first training image of each class, every second one inverted: no noise, whose code may change.
-    """
-    images = _clean_digits().copy()
+    """The logits (10, 10) that the record of a training keeps, to six digits, by which changed code is noticed."""
+    images = _clean_digits().copy()  # without noise, whose code may change
     images[1::2] = 255 - images[1::2]
     with torch.no_grad():
         found = logits(net, model, as_read(images)).double()
@@ -101,6 +90,7 @@ def kept_logits(net: Net, model: str) -> list[list[float]]:
 def logits(net: Net, model: str, images: Tensor) -> Tensor:
     """The network's logits (n, 10) for images (n, 1, 28, 28). Raises ValueError if it returns anything else."""
     number = len(images)
+    allowed = f"allowed is one tensor of logits, ({number}, {CLASSES})"
     try:
         found = net(images)
     except (Exception, SystemExit) as error:  # of anyone's code
@@ -108,7 +98,6 @@ def logits(net: Net, model: str, images: Tensor) -> Tensor:
             f"{model} cannot evaluate {number} image{'s' * (number > 1)}: {in_a_line(error)}; allowed is a network for "
             f"any number of images, float32 of {net.reads}"
         ) from None
-    allowed = f"allowed is one tensor of logits, ({number}, {CLASSES})"
     if not isinstance(found, Tensor):
         raise ValueError(f"{model} returns a {type(found).__name__} for {number} images; {allowed}")
     if found.shape != (number, CLASSES) or not found.is_floating_point():
@@ -125,11 +114,8 @@ def alike(some: Tensor, other: Tensor) -> bool:
 
 
 def _check_logits(net: Net, model: str, found: Tensor) -> None:
-    """Raises ValueError if no weights would make these outputs (n, 10) logits of every sign, or one class certain.
-
-    After a sigmoid, tanh or softmax no class can be certain; after a ReLU, softplus or softmax no output is negative.
-    """
-    image = as_read(digits())[:1]
+    """Raises ValueError if no weights would make these outputs (n, 10) logits of every sign, or one class certain."""
+    image = as_read(probe_digits())[:1]
     top = int(found[0].argmax())
 
     def odds(outputs: Tensor) -> Tensor:
@@ -181,7 +167,14 @@ def unread_pixels(net: Net, model: str, images: Tensor) -> np.ndarray:
     a ReLU whose inputs are all negative, the pixel is changed, black to white or back, first with all others like it.
     """
     images = images[SOME]
-    left = torch.from_numpy(np.flatnonzero(~_has_gradient(net, model, images)))
+    with torch.enable_grad():
+        inputs = images.clone().requires_grad_()
+        found = logits(net, model, inputs)
+        try:
+            (slopes,) = torch.autograd.grad((found * torch.randn_like(found)).sum(), inputs)
+        except RuntimeError:  # it has none: a forward pass under no_grad, say
+            slopes = torch.zeros_like(images)
+    left = (~(slopes.isfinite() & (slopes != 0)).any(dim=0).flatten()).nonzero()[:, 0]
     for base in images:
         if not len(left):
             break
@@ -195,23 +188,8 @@ def unread_pixels(net: Net, model: str, images: Tensor) -> np.ndarray:
     return unread
 
 
-def _has_gradient(net: Net, model: str, images: Tensor) -> np.ndarray:
-    """(784,) bool."""
-    with torch.enable_grad():
-        inputs = images.clone().requires_grad_()
-        found = logits(net, model, inputs)
-        try:
-            (slopes,) = torch.autograd.grad((found * torch.randn_like(found)).sum(), inputs)
-        except RuntimeError:  # it has none: a forward pass under no_grad, say
-            slopes = torch.zeros_like(images)
-    return (slopes.isfinite() & (slopes != 0)).any(dim=0).flatten().numpy()
-
-
 def _matter(net: Net, model: str, image: Tensor, pixels: Tensor) -> Tensor:
-    """(n,) bool: whether the logits of this image change with each of the pixels, one at a time.
-
-    All batches have one size, so that logits are compared with those computed at the same place of a batch.
-    """
+    """(n,) bool: whether the logits of this image change with each pixel; in batches of one size, which round alike."""
     size = min(len(pixels), 100)
     same = image.expand(size, *image.shape)
     before = logits(net, model, same)

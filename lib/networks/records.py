@@ -16,9 +16,8 @@ def weights_path(model: str, train_seed: int = 0, outputs: Path = OUTPUTS) -> Pa
 def read_record(path: Path) -> dict:
     """What made a weights file (`training.fit.train`), from its header, or from the record kept in its place.
 
-    Raises:
-        FileNotFoundError: if there is neither; it names the command that trains the network.
-        ValueError: if the file is damaged, or is of another network or seed than its name; it names the file.
+    Raises FileNotFoundError, with the command that trains it, if there is neither, and ValueError if the file is
+    damaged.
     """
     import safetensors
 

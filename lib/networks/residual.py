@@ -29,18 +29,15 @@ class Block(nn.Module):
 
 
 class PreActivationBlock(nn.Module):
-    """Normalisation and ReLU first, nothing behind the addition (He et al. 2016b, Figure 4 (e)).
-
-    A projection reads what they give, a shortcut without one what came in, as in its authors' code.
-    """
+    """Normalisation and ReLU first, nothing behind the addition (He et al. 2016b, Figure 4 (e))."""
 
     def __init__(self, activation: nn.Module, branch: nn.Module, shortcut: nn.Module):
         super().__init__()
         self.activation, self.branch, self.shortcut = activation, branch, shortcut
 
     def forward(self, images: Tensor) -> Tensor:
-        active = self.activation(images)
-        return self.branch(active) + self.shortcut(images if isinstance(self.shortcut, nn.Identity) else active)
+        active = self.activation(images)  # what a projection reads, as in the authors' code
+        return self.branch(active) + self.shortcut(active if isinstance(self.shortcut, nn.Conv2d) else images)
 
 
 def resnet(variant: Variant) -> nn.Module:
@@ -67,6 +64,37 @@ def resnet(variant: Variant) -> nn.Module:
     return net
 
 
+def keras_resnet50v2(momentum: float = 0.01) -> nn.Module:
+    """ResNet-50V2 as `keras.applications` defines it, which uses the same name as the paper.
+
+    The last block of a stage, not the first of the next, halves the resolution. The first convolution has a bias, and
+    so have those in front of an addition. Batch normalisation has eps 1.001e-5 and momentum 0.99, which torch counts as
+    0.01. Initial weights are Glorot's.
+    """
+
+    def activation(channels: int) -> list[nn.Module]:
+        return [nn.BatchNorm2d(channels, eps=1.001e-5, momentum=momentum), nn.ReLU()]
+
+    layers, before = [nn.Conv2d(1, CHANNELS, 7, 2, padding=3), nn.ZeroPad2d(1), nn.MaxPool2d(3, stride=2)], CHANNELS
+    for stage, blocks in enumerate(BLOCKS[50]):
+        channels, after = CHANNELS * 2**stage, EXPANSION * CHANNELS * 2**stage
+        for number in range(blocks):
+            stride = 2 if number == blocks - 1 and stage < 3 else 1
+            branch = [nn.Conv2d(before, channels, 1, bias=False), *activation(channels)]
+            branch += [nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False), *activation(channels)]
+            branch += [nn.Conv2d(channels, after, 1)]
+            shortcut = nn.MaxPool2d(1, stride) if number else nn.Conv2d(before, after, 1)
+            layers.append(PreActivationBlock(nn.Sequential(*activation(before)), nn.Sequential(*branch), shortcut))
+            before = after
+    net = nn.Sequential(*layers, *activation(before), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, CLASSES))
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return net
+
+
 def _layers(variant: Variant) -> Iterator[nn.Module]:
     channels = round(CHANNELS * variant.width)
     yield from (_convolution(variant, 1, channels, 7, 2), _norm(variant, channels), nn.ReLU(inplace=True))
@@ -79,7 +107,7 @@ def _layers(variant: Variant) -> Iterator[nn.Module]:
             block, before = _block(variant, before, channels * 2**stage, stride, first=stage == number == 0)
             yield block
     if variant.skips == "preact":
-        yield _activation(variant, before)
+        yield nn.Sequential(_norm(variant, before), nn.ReLU())
     yield from (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, CLASSES))
 
 
@@ -97,8 +125,8 @@ def _block(variant: Variant, before: int, channels: int, stride: int, first: boo
     if stride > 1 or before != after:
         projection = _convolution(variant, before, after, 1, stride)
         shortcut = projection if preact else nn.Sequential(projection, _norm(variant, after))
-    if preact:
-        activation = nn.Identity() if first else _activation(variant, before)
+    if preact:  # its activation is not in place: the shortcut reads the same images
+        activation = nn.Identity() if first else nn.Sequential(_norm(variant, before), nn.ReLU())
         return PreActivationBlock(activation, branch[:-1], shortcut), after
     return Block(branch, None if variant.skips == "none" else shortcut), after
 
@@ -112,8 +140,3 @@ def _norm(variant: Variant, channels: int) -> nn.Module:
     if variant.norm in ("group", "layer"):
         return nn.GroupNorm(32 if variant.norm == "group" else 1, channels)
     return nn.BatchNorm2d(channels) if variant.norm else nn.Identity()
-
-
-def _activation(variant: Variant, channels: int) -> nn.Module:
-    """Not in place: the shortcut reads the same images."""
-    return nn.Sequential(_norm(variant, channels), nn.ReLU())

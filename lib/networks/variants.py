@@ -1,7 +1,4 @@
-"""Networks of which one part is changed at a time, as data: ResNets (section 6) and the fully connected net.
-
-Nothing here imports torch: `residual.py` and `architectures.py` make the modules.
-"""
+"""Networks of which one part is changed at a time, as data: ResNets (section 6) and the fully connected net."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -64,10 +61,8 @@ class Dense:
 
 
 DENSE = {
-    **{f"fc{end}": Dense("relu", norm) for end, norm in (("_bn", "before"), ("_bn_after", "after"))},
-    **{
-        f"fc_{activation}{end}": Dense(activation, norm)
-        for activation in ("tanh", "sigmoid")
-        for end, norm in (("", "none"), ("_bn", "before"), ("_bn_after", "after"))
-    },
+    f"fc{activation and '_'}{activation}{end}": Dense(activation or "relu", norm)
+    for activation in ("", "tanh", "sigmoid")
+    for end, norm in (("", "none"), ("_bn", "before"), ("_bn_after", "after"))
+    if activation or end  # the paper's own is `fc`
 }

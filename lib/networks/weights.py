@@ -25,10 +25,8 @@ ROUNDING = 1e-3  # of the logits' range, by which processors may differ
 def as_stored(net: Net) -> dict[str, Tensor]:
     """The weights as files hold them: kernels and matrices in float16, vectors and running statistics in float32.
 
-    VGG's first dense layer is folded (`repeats_of`) from 25088 to 512 inputs: 78 MB on disk instead of 279.
-
-    Raises:
-        ValueError: if the network keeps something other than tensors, as quantised modules and `get_extra_state` may.
+    VGG's first dense layer is folded (`repeats_of`) from 25088 to 512 inputs: 78 MB on disk instead of 279. Raises
+    ValueError if the network keeps something other than tensors, as quantised modules and `get_extra_state` may.
     """
     weights = net.state_dict()
     others = [
@@ -71,10 +69,9 @@ def save_weights(net: Net, path: Path, record: dict) -> None:
 def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS, dataset: str = "mnist") -> Net:
     """The trained network in eval mode, in float32, from its weights file; `dataset` is to evaluate it on.
 
-    Raises:
-        FileNotFoundError: if it has not been trained; it names the command that trains it.
-        ValueError: if the file does not hold weights of this network and seed, is not that of its kept record, was
-            trained on another data set, equals another seed's weights, or now gives other logits than when trained.
+    Raises FileNotFoundError, which names the command that trains it, if it has not been trained, and ValueError if the
+    file does not hold weights of this network and seed, is not that of its kept record, was trained on another data
+    set, equals another seed's weights, or now gives other logits than when trained.
     """
     architecture(model)
     path = weights_path(model, train_seed, outputs)
@@ -110,11 +107,11 @@ def load(model: str, train_seed: int = 0, outputs: Path = OUTPUTS, dataset: str 
 def _check_independent(path: Path, tensors: str) -> None:
     """Raises ValueError if a training of the same network with a smaller seed has the same weights."""
     stem, _, seed = path.stem.rpartition("-seed")
-    others = {other.with_suffix(path.suffix) for other in visible(path.parent, f"{glob.escape(stem)}-seed*.*")}
-    for other in others:
+    for other in visible(path.parent, f"{glob.escape(stem)}-seed*.*"):
         number = other.stem.rpartition("-seed")[2]
-        if number.isdecimal() and int(number) < int(seed) and recorded_tensors(other) == tensors:
-            same = f"{path.name} holds the same weights as {other.name}: one training, not two"
+        smaller = number.isdecimal() and int(number) < int(seed)
+        if smaller and recorded_tensors(other.with_suffix(path.suffix)) == tensors:
+            same = f"{path.name} holds the same weights as {other.stem}{path.suffix}: one training, not two"
             raise ValueError(f"{same}; delete it, and train this seed again")
 
 

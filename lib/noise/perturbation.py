@@ -60,12 +60,8 @@ def perturb(
             attacks, so that a pixel drawn again stays as it is. "current": the image after the attacks before. "list":
             the clean image decides which are eligible, the current image how bright they are.
 
-    Returns:
-        as `images` for one level, (levels, ...) for a sequence. If no eligible pixel is left, further attacks do
-        nothing.
-
-    Raises:
-        ValueError: if an argument is not as described.
+    Returns the images as given for one level, (levels, ...) for a sequence. If no eligible pixel is left, further
+    attacks do nothing. Raises ValueError if an argument is not as described.
     """
     return perturb_and_count(
         images, noise, attacks, c=c, seed=seed, index=index, replacement=replacement, source=source
@@ -86,14 +82,9 @@ def perturb_and_count(
     """Attack as `perturb` does, and count.
 
     A pixel is altered if its brightness (for colours, its luminance) differs from that in the clean image. An attack
-    may leave it as it was (85 under White to Black with c = 2) or, when a pixel is drawn again, bring it back.
-
-    Returns:
-        the images as `perturb`; then attacks made, pixels altered and pixels still eligible, each (n,) or (levels, n)
-        int64.
-
-    Raises:
-        ValueError: as `perturb`.
+    may leave it as it was (85 under White to Black with c = 2) or, when a pixel is drawn again, bring it back. Returns
+    the images as `perturb`; then attacks made, pixels altered and pixels still eligible, each (n,) or (levels, n)
+    int64. Raises ValueError as `perturb`.
     """
     noise = find(noise)
     _check_images(images)
@@ -170,10 +161,7 @@ def eligible_pixels(images: np.ndarray, noise: str | Noise) -> np.ndarray:
 
 
 def beside(kinds: Any, near: Any) -> Any:
-    """Whether a neighbour makes a pixel eligible, (n, H, W) bool, of arrays or tensors.
-
-    `kinds` is (n, H + 2, W + 2), in a frame of 0 for what is outside the image, and `near` as in `Tables`.
-    """
+    """Whether a neighbour makes a pixel eligible, (n, H, W) bool. `kinds` has a frame of 0; `near` is of `Tables`."""
     _, height, width = kinds[:, 2:, 2:].shape
     found = False
     for y, x in ((0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2)):
@@ -192,9 +180,8 @@ def _check_images(images: np.ndarray) -> None:
     if given != np.uint8:
         raise ValueError(f"images must be a NumPy array of uint8, not {given}")
     if images.ndim not in (3, 4) or images.shape[3:] not in ((), (3,)) or 0 in images.shape[1:]:
-        raise ValueError(
-            f"images must have the shape (n, H, W) or (n, H, W, 3) with H and W at least 1, not {images.shape}"
-        )
+        shapes = "(n, H, W) or (n, H, W, 3) with H and W at least 1"
+        raise ValueError(f"images must have the shape {shapes}, not {images.shape}")
     if images.shape[2:] == (3,) and min(images.shape[:2]) >= SMALLEST_PICTURE:
         raise ValueError(f"{images.shape} is the shape of one colour image; give it as image[None]")
     if (images.shape[1] + 2) * (images.shape[2] + 2) > MOST_PIXELS:

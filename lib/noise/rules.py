@@ -43,11 +43,6 @@ def add_gaussian(b: int, c: float, u: float) -> int:
 _normal_quantile = lru_cache(NormalDist().inv_cdf)
 
 
-def always(b: int) -> bool:
-    """Every pixel is eligible."""
-    return True
-
-
 def across_the_middle(b: int, n: int) -> bool:
     """Whether one of two brightnesses is above 127 and the other is not."""
     return (b > 127) != (n > 127)
@@ -58,6 +53,7 @@ class Noise:
     """One pixel noise, declared by plain functions of brightness 0..255.
 
     The functions are tabulated at the first use of each c and must be deterministic; a random noise sets `random`.
+    Raises ValueError if the name is not allowed.
 
     Args:
         name: a lower-case letter, then at most 63 lower-case letters, digits and underscores, but not "none"; part of
@@ -67,28 +63,23 @@ class Noise:
         c: the default of c.
         eligible: b -> whether a pixel of this brightness may be attacked.
         beside: (b, n) -> whether a neighbour of brightness n makes it eligible; at least one of the up to 8 neighbours
-            in the image must. None: the neighbours do not matter.
+            must. None: the neighbours do not matter.
         random: whether `alter` is (b, c, u), with u one of the `OUTCOMES` equally likely values 1/512, 3/512, ...,
             511/512, drawn for each attack.
-
-    Raises:
-        ValueError: if the name is not allowed.
     """
 
     name: str
     short: str
     alter: Callable[..., float]
     c: float
-    eligible: Callable[[int], bool] = always
+    eligible: Callable[[int], bool] = lambda b: True
     beside: Callable[[int, int], bool] | None = None
     random: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch("[a-z][a-z0-9_]{,63}", self.name) or self.name == "none":
-            raise ValueError(
-                f"the name of a noise must be a lower-case letter, then at most 63 lower-case letters, digits and "
-                f"underscores, and not 'none'; not {self.name!r}"
-            )
+            must = "a lower-case letter, then at most 63 lower-case letters, digits and underscores, and not 'none'"
+            raise ValueError(f"the name of a noise must be {must}; not {self.name!r}")
 
 
 class Tables(NamedTuple):
@@ -150,10 +141,7 @@ def default_c(noise: str | Noise, c: float | None = None) -> float:
 
 
 def altered_table(noise: str | Noise, c: float | None = None) -> np.ndarray:
-    """The brightness after one attack on each brightness 0..255, truncated and clamped (equations (3) and (4)).
-
-    (256,) uint8; of a random noise (OUTCOMES, 256). Raises ValueError as `tabulated` does.
-    """
+    """Each brightness after one attack (equations (3) and (4)): (256,) uint8, of a random noise (OUTCOMES, 256)."""
     table = tabulated(find(noise), default_c(noise, c)).altered.copy()
     return table if len(table) > 1 else table[0]
 

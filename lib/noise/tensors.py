@@ -15,27 +15,19 @@ from lib.noise import colour
 from lib.noise.perturbation import MOST_ATTACKS, beside, check_seed, checked_index, stream_keys
 from lib.noise.rules import Noise, Tables, default_c, find, is_whole, tabulated
 
-MOST_PIXELS = 2**26  # of an image; above, too many random numbers would have to be rejected
+MOST_MAP_PIXELS = 2**26  # of an image; above, too many random numbers would have to be rejected
 WORDS_AT_ONCE = 2**24  # random numbers that are drawn at once, over all images
 
 
 @dataclass(frozen=True)
 class AttackMap:
-    """Which attack alters which pixel, and to what.
+    """Which attack alters which pixel, and to what."""
 
-    Attributes:
-        images: (n, H, W) or (n, H, W, 3) uint8, clean.
-        altered: as `images`; each pixel after an attack on it.
-        first: (n, H, W) int32, the number of the first attack on each pixel, from 0; `attacks` where there is none.
-        eligible: (n,) int64, eligible pixels.
-        attacks: the highest level.
-    """
-
-    images: Tensor
-    altered: Tensor
-    first: Tensor
-    eligible: Tensor
-    attacks: int
+    images: Tensor  # (n, H, W) or (n, H, W, 3) uint8, clean
+    altered: Tensor  # as `images`; each pixel after an attack on it
+    first: Tensor  # (n, H, W) int32, the number of the first attack on each pixel, from 0; `attacks` without one
+    eligible: Tensor  # (n,) int64, eligible pixels
+    attacks: int  # the highest level
 
     def at(self, level: int | Tensor) -> Tensor:
         """The images after `level` attacks, 0 to `attacks`; a tensor (n,), not checked, gives each image its own."""
@@ -67,26 +59,20 @@ def attack_map(
 ) -> AttackMap:
     """Attack as `perturb` does by default, on the device of the images.
 
-    Nothing waits for the device, so a sweep on a graphics card can queue one level after another::
+    Nothing waits for the device, so a sweep on a graphics card can queue one level after another: take `attacked =
+    attack_map(images, "white_to_black", 200, seed=draw, index=index)`, then `network(attacked.at(level))` for every
+    level.
 
-        attacked = attack_map(images, "white_to_black", 200, seed=draw, index=index)
-        for level in levels:
-            logits = network(attacked.at(level))
-
-    Args:
-        images: (n, H, W) uint8, or (n, H, W, 3) uint8 with red, green and blue; not changed.
-        attacks: the highest level, from 0 to `MOST_ATTACKS`.
-        noise, c, seed, index: as in `perturb`; the values of a tensor `index` are not checked.
-
-    Raises:
-        ValueError: if another argument is not as described.
+    `images` are (n, H, W) uint8, or (n, H, W, 3) uint8 with red, green and blue, and are not changed. `attacks` is the
+    highest level, from 0 to `MOST_ATTACKS`; the rest is as in `perturb`. Raises ValueError if an argument is not as
+    described, but the values of a tensor `index` are not checked.
     """
     shape = tuple(images.shape) if isinstance(images, Tensor) else ()
     if len(shape) not in (3, 4) or shape[3:] not in ((), (3,)) or images.dtype != torch.uint8:
         given = f"{images.dtype} {shape}" if isinstance(images, Tensor) else type(images).__name__
         raise ValueError(f"images must be a uint8 tensor (n, H, W) or (n, H, W, 3), not {given}")
     n, height, width = shape[:3]
-    if not 0 < height * width <= MOST_PIXELS:
+    if not 0 < height * width <= MOST_MAP_PIXELS:
         raise ValueError(f"an image must have 1 to 2**26 pixels here, not {height} x {width}")
     if not is_whole(attacks, MOST_ATTACKS):
         raise ValueError(f"attacks must be an integer from 0 to {MOST_ATTACKS:,}, not {attacks!r}")
@@ -127,16 +113,13 @@ def map_tabulated(images: Tensor, tables: Tables, attacks: int, seed: int, index
 
 
 def _first_attacks(stream: Tensor, count: Tensor, pixels: int, attacks: int) -> Tensor:
-    """The number of the first attack on each eligible pixel, (n, pixels) int64 by rank; `attacks` where there is none.
-
-    A random number is rejected with a probability below pixels / 2**32. So many more numbers are drawn than attacks
-    that there are too few in less than one of 10**20.
-    """
+    """The number of the first attack on each eligible pixel, (n, pixels) int64 by rank; `attacks` without one."""
     n = len(stream)
     first = torch.full((n, pixels), attacks, device=stream.device)
     choices = count.clamp(min=1)[:, None]
     threshold = 2**32 % choices
     taken = torch.zeros((n, 1), dtype=torch.int64, device=stream.device)  # words accepted so far
+    # A word is rejected with a probability below pixels / 2**32; these are too few in less than one case of 10**20.
     words = attacks + 16 + 8 * attacks * pixels // 2**32
     step = max(1, WORDS_AT_ONCE // max(n, 1))
     for begin in range(0, words, step):
@@ -163,7 +146,7 @@ def _mixed(state: int | Tensor, step: Tensor) -> Tensor:
 
 
 def _shifted(z: Tensor, bits: int) -> Tensor:
-    """The 64 bits moved to the right, zeros behind them."""
+    """A logical right shift of 64-bit integers."""
     return (z >> bits) & (2 ** (64 - bits) - 1)
 
 

@@ -19,23 +19,17 @@ class PixelNoise(v2.Transform):
 
     The draws come from torch's CPU generator: `torch.manual_seed` reproduces them, on every device, and every worker of
     a DataLoader has different ones. As with all transforms of torchvision's v2, what is beside an image passes through,
-    only the first of several plain tensors is the image, and a tv_tensor stays one. For example::
-
-        augment = v2.Compose([PixelNoise("white_to_black", (0, 100)), v2.ToDtype(torch.float32, scale=True)])
+    only the first of several plain tensors is the image, and a tv_tensor stays one. For example,
+    `v2.Compose([PixelNoise("white_to_black", (0, 100)), v2.ToDtype(torch.float32, scale=True)])`.
 
     An image is uint8 of shape (C, H, W), a batch (..., C, H, W), with C = 1 (grey) or 3 (red, green and blue, by
     luminance: see `perturb`). H and W are the image's own, so put this before any resizing. The output has the same
     shape, type and device. A batch on a CUDA device is attacked there under the default reading, otherwise on the CPU;
     the pixels are the same.
 
-    Args:
-        noise: a name in `NOISES`, or a `Noise`.
-        attacks: pixels to attack; or (low, high), from which each image draws its own number, both ends included.
-        c, replacement, source: as in `perturb`.
-
-    Raises:
-        ValueError: if an argument is not as described.
-        TypeError: at the call, if the input is not a uint8 tensor, or holds no image.
+    `attacks` is how many pixels are attacked, or (low, high), from which each image draws its own number, both ends
+    included; the other arguments are as in `perturb`. Raises ValueError if one is not as described, and at the call
+    TypeError if the input is not a uint8 tensor, or holds no image.
     """
 
     _transformed_types = (v2.functional.is_pure_tensor, tv_tensors.Image, tv_tensors.Video, Image.Image)
@@ -83,14 +77,11 @@ class PixelNoise(v2.Transform):
 
     def _on_cpu(self, images: Tensor, levels: Tensor, seed: int) -> Tensor:
         """The images (n, H, W) or (n, H, W, 3), each after its own number of attacks, `levels` (n,)."""
-        clean, attacks = images.cpu().numpy(), levels.numpy()
+        clean, attacks, how = images.cpu().numpy(), levels.numpy(), (self.replacement, self.source)
         noisy = np.empty(clean.shape, np.uint8)
         for number in np.unique(attacks):
             index = np.flatnonzero(attacks == number)
-            found, *_ = attack_tabulated(
-                clean[index], self.tables, np.array(number), seed, index, self.replacement, self.source
-            )
-            noisy[index] = found
+            noisy[index], *_ = attack_tabulated(clean[index], self.tables, np.array(number), seed, index, *how)
         return torch.from_numpy(noisy)
 
     def _on_device(self, images: Tensor, levels: Tensor, seed: int) -> Tensor:

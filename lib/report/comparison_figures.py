@@ -3,7 +3,7 @@
 A network looks the same in all of them (`figures.network_look`).
 """
 
-from collections.abc import Iterator
+from itertools import product
 from textwrap import fill
 
 import numpy as np
@@ -14,10 +14,23 @@ from matplotlib.figure import Figure
 from lib import networks
 from lib.claims.foreground import NEARLY_EQUAL
 from lib.paper import PAPER_NOISES
-from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, PAPER, in_style, label_ends, network_look, title
+from lib.report.figures import (
+    ACCURACY_AXIS,
+    ATTACKS_AXIS,
+    PAPER,
+    in_style,
+    label_ends,
+    network_look,
+    noise_panels,
+    title,
+)
 from lib.statistics.contrasts import mean_curves
 from lib.statistics.curves import HALF, Trainings
 
+AREA_AXIS = "area under the curve (%)"
+ONE_CURVE = {"color": "0.4", "linewidth": 0.7, "label": "one training"}  # looks in legends
+TICK = {"color": "0.4", "linestyle": "", "marker": "|", "markersize": 10, "label": "one training"}
+DOT = {"color": "0.4", "linestyle": "", "marker": "o", "markersize": 7}
 SHAPE_LINES = {"line": ":", "sigmoid": "-", "inverted sigmoid": "--"}
 
 
@@ -30,50 +43,45 @@ def heading(trainings: Trainings, what: str) -> str:
 
 @in_style
 def panels(trainings: Trainings, what: str) -> Figure:
-    """Accuracy against attacks, a panel for each noise.
-
-    Paper: Figures 7 and 8.
-    """
-    figure = Figure(figsize=(10, 7.9), layout="constrained")
-    axes = figure.subplots(2, 2, sharex=True, sharey=True)
+    """Accuracy against attacks, a panel for each noise (Figures 7 and 8)."""
+    figure, axes = noise_panels((10, 7.9), ATTACKS_AXIS, ACCURACY_AXIS)
     table = mean_curves(trainings)
-    for panel, noise in zip(axes.flat, PAPER_NOISES, strict=True):
+    for noise, panel in axes.items():
         for model in trainings.models:
             _curves(panel, trainings, table, model, noise)
-        panel.set(title=title(noise), ylim=(0, 101))
-        label_ends(panel)
+        panel.set_ylim(0, 101)
         panel.tick_params(labelleft=True)  # on a narrow screen one panel is seen at a time
-    for panel in axes[1]:
-        panel.set_xlabel(ATTACKS_AXIS)
-    for panel in axes[:, 0]:
-        panel.set_ylabel(ACCURACY_AXIS)
-    figure.draw_without_rendering()
-    key = axes.flat[0].twinx()  # of what the ends do not say
-    key.set_axis_off()
-    _explain(key)
-    _finish(figure, key, heading(trainings, what))
+        label_ends(panel)
+        for line in panel.lines:
+            line.set_label("_")  # in no legend
+    _explain(figure.axes[0], ONE_CURVE)
+    _finish(figure, heading(trainings, what))
     return figure
 
 
 @in_style
 def beside_paper(trainings: Trainings, paper: pd.DataFrame, what: str) -> Figure:
-    """Our curves and the paper's points of Table 1 on them, a row of panels for each network.
-
-    Args:
-        paper: as `paper.read_table_1` gives it; networks that are not among the trainings are left out.
-    """
-    figure = Figure(figsize=(10, 1.4 + 1.9 * len(trainings.models)), layout="constrained")
-    figure.subplots(len(trainings.models), len(PAPER_NOISES), sharex=True, sharey=True, squeeze=False)
+    """Our curves and the points of `paper.read_table_1` on them, a row of panels for each network."""
+    models = trainings.models
+    figure = Figure(figsize=(10, 1.4 + 1.9 * len(models)), layout="constrained")
+    grid = figure.subplots(len(models), len(PAPER_NOISES), sharex=True, sharey=True, squeeze=False)
     table = mean_curves(trainings)
-    for model, noise, panel in _grid(figure, trainings.models):
-        _curves(panel, trainings, table, model, noise, marker="", label="_")
+    for (model, noise), axes in zip(product(models, PAPER_NOISES), grid.flat, strict=True):
+        axes.axhline(HALF, color="0.85", linewidth=0.8, zorder=0)
+        axes.set(ylim=(0, 104))
+        _curves(axes, trainings, table, model, noise, marker="", label="_")
         points = paper[(paper["model"] == model) & (paper["noise"] == noise)]
-        panel.plot(points["attacks"], points["accuracy"], **PAPER)
+        axes.plot(points["attacks"], points["accuracy"], **PAPER)
+    for noise, top, bottom in zip(PAPER_NOISES, grid[0], grid[-1], strict=True):
+        top.set_title(title(noise), fontsize=10)
+        bottom.set_xlabel(ATTACKS_AXIS)
+    for model, axes in zip(models, grid[:, 0], strict=True):
+        axes.set_ylabel(f"{networks.title(model)}\n%")
     first = figure.axes[0]
     first.plot([], [], color="0.4", linewidth=2.2, label="ours, mean of the trainings")
-    _explain(first)
+    _explain(first, ONE_CURVE)
     first.plot([], [], **PAPER, label="the paper, Table 1")
-    _finish(figure, first, heading(trainings, what))
+    _finish(figure, heading(trainings, what))
     return figure
 
 
@@ -81,23 +89,18 @@ def beside_paper(trainings: Trainings, paper: pd.DataFrame, what: str) -> Figure
 def areas(trainings: Trainings, each: pd.DataFrame, table: pd.DataFrame, what: str) -> Figure:
     """Area under the curve of each training and their mean with its 95 % interval, the best network on top.
 
-    Args:
-        each: the areas of the trainings, rows (model, seed), a column for each noise.
-        table: `contrasts.means` of the areas.
+    `each`: the areas, rows (model, seed), a column for each noise; `table`: `contrasts.means` of them.
     """
     count = len(trainings.models)
-    figure = Figure(figsize=(9, 2.2 + 0.62 * count), layout="constrained")
-    axes = figure.subplots(2, 2, sharex=True)
-    for panel, noise in zip(axes.flat, PAPER_NOISES, strict=True):
+    figure, axes = noise_panels((9, 2.2 + 0.62 * count), AREA_AXIS, sharey=False)
+    for noise, panel in axes.items():
         order = table[table["score"] == noise].sort_values("mean")["model"]
         for place, model in enumerate(order):
             _dots(panel, place, *_of(each, table, noise, model), model)
         panel.set_yticks(range(count), [networks.title(model) for model in order])
-        panel.set(title=title(noise), ylim=(-0.6, count - 0.4))
-    for panel in axes[1]:
-        panel.set_xlabel("area under the curve (%)")
-    _explain_dots(axes.flat[0])
-    _finish(figure, axes.flat[0], heading(trainings, what))
+        panel.set_ylim(-0.6, count - 0.4)
+    _explain(figure.axes[0], TICK, DOT | {"label": "their mean"})
+    _finish(figure, heading(trainings, what))
     return figure
 
 
@@ -105,27 +108,18 @@ def areas(trainings: Trainings, each: pd.DataFrame, table: pd.DataFrame, what: s
 def against_depth(
     trainings: Trainings, each: pd.DataFrame, table: pd.DataFrame, layers: dict[str, int], what: str
 ) -> Figure:
-    """Area under the curve against the layers of a ResNet, a panel for each noise, `each` and `table` as for `areas`.
-
-    Args:
-        layers: network -> how many it has.
-    """
-    figure = Figure(figsize=(9, 6.6), layout="constrained")
-    axes = figure.subplots(2, 2, sharex=True, sharey=True)
+    """Area under the curve against the layers of a ResNet (`layers`), `each` and `table` as for `areas`."""
+    figure, axes = noise_panels((9, 6.6), "layers of the ResNet", AREA_AXIS)
     places = [layers[model] for model in trainings.models]
-    for panel, noise in zip(axes.flat, PAPER_NOISES, strict=True):
+    for noise, panel in axes.items():
         line = table[table["score"] == noise].set_index("model").loc[list(trainings.models), "mean"]
         panel.plot(places, line, color="0.75", linewidth=1.2, zorder=1)
         for model in trainings.models:
             _dots(panel, layers[model], *_of(each, table, noise, model), model, upright=True)
-        panel.set(title=title(noise), xlim=(min(places) - 8, max(places) + 8))
+        panel.set_xlim(min(places) - 8, max(places) + 8)
         panel.set_xticks(places, [f"{place}" for place in places])
-    for panel in axes[1]:
-        panel.set_xlabel("layers of the ResNet")
-    for panel in axes[:, 0]:
-        panel.set_ylabel("area under the curve (%)")
-    _explain_dots(axes.flat[0], upright=True)
-    _finish(figure, axes.flat[0], heading(trainings, what))
+    _explain(figure.axes[0], TICK | {"marker": "_"}, DOT | {"label": "their mean"})
+    _finish(figure, heading(trainings, what))
     return figure
 
 
@@ -144,9 +138,7 @@ def shapes(attacks: np.ndarray, examples: dict[str, np.ndarray]) -> Figure:
 def white_against_black(trainings: Trainings, table: pd.DataFrame, paper: pd.Series, what: str) -> Figure:
     """Area under White to Black minus area under Black to White for each training and network.
 
-    Args:
-        table: as `foreground.white_minus_black` gives it.
-        paper: network -> the paper's own difference.
+    `table` is `foreground.white_minus_black`; `paper`: network -> the paper's own difference.
     """
     models = trainings.models[::-1]
     figure = Figure(figsize=(8, 2.2 + 0.62 * len(models)), layout="constrained")
@@ -159,25 +151,18 @@ def white_against_black(trainings: Trainings, table: pd.DataFrame, paper: pd.Ser
             _dots(axes, place + aside, row["each"], row, model, face=face)
         if model in paper:
             axes.plot(paper[model], place, **PAPER | {"marker": "D"})
-    axes.plot([], [], **PAPER | {"marker": "D"}, label="the paper, five levels")
-    axes.plot([], [], "o", color="0.4", markersize=7, label="mean at equal attacks")
-    axes.plot([], [], "o", color="0.4", markersize=7, markerfacecolor="white", label="mean at equal pixels")
-    axes.plot([], [], "|", color="0.4", markersize=10, label="one training")
-    _explain_bands(axes)
+    own = {"label": "mean at equal attacks"}, {"label": "mean at equal pixels", "markerfacecolor": "white"}
+    _explain(axes, PAPER | {"marker": "D", "label": "the paper, five levels"}, *(DOT | each for each in own), TICK)
     axes.set_yticks(range(len(models)), [networks.title(model) for model in models])
     axes.set(ylim=(-0.6, len(models) - 0.4))
     axes.set_xlabel("← White to Black costs more     area WtB - area BtW (points)     Black to White costs more →")
-    _finish(figure, axes, heading(trainings, what), columns=3)
+    _finish(figure, heading(trainings, what), columns=3)
     return figure
 
 
 @in_style
 def ranked(found: pd.DataFrame, what: str) -> Figure:
-    """The mean area of each network with its interval, the best on top; one's own networks in black.
-
-    Args:
-        found: `comparison.among_the_paper`.
-    """
+    """The mean areas of `comparison.among_the_paper`, the best on top; one's own networks in black."""
     figure = Figure(figsize=(7, 1.4 + 0.34 * len(found)), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(reversed(list(found.itertuples()))):
@@ -187,7 +172,7 @@ def ranked(found: pd.DataFrame, what: str) -> Figure:
             axes.hlines(place, row.low, row.high, color=colour, linewidth=2)
     names = [networks.title(model) for model in found["model"]][::-1]
     axes.set_yticks(range(len(found)), names)
-    axes.set(xlabel="area under the curve (%)", ylim=(-0.6, len(found) - 0.4))
+    axes.set(xlabel=AREA_AXIS, ylim=(-0.6, len(found) - 0.4))
     axes.set_title(what, fontsize=10)
     return figure
 
@@ -205,12 +190,10 @@ def _curves(axes: Axes, trainings: Trainings, table: pd.DataFrame, model: str, n
     axes.plot(trainings.attacks, each.mean(axis=0), **look)
 
 
-def _explain(axes: Axes) -> None:
-    axes.plot([], [], color="0.4", linewidth=0.7, label="one training")
-    _explain_bands(axes)
-
-
-def _explain_bands(axes: Axes) -> None:
+def _explain(axes: Axes, *looks: dict) -> None:
+    """Entries of the legend: these looks with their labels, then the band of a mean."""
+    for look in looks:
+        axes.plot([], [], **look)
     axes.fill_between([], [], color="0.4", alpha=0.25, linewidth=0, label="95 % interval of the mean")
 
 
@@ -227,36 +210,15 @@ def _dots(axes: Axes, place: float, each, row, model: str, face: str | None = No
         lines(place, row["low"], row["high"], color=colour, linewidth=7, alpha=0.3, zorder=2)
 
 
-def _explain_dots(axes: Axes, upright: bool = False) -> None:
-    axes.plot([], [], linestyle="", marker="_" if upright else "|", color="0.4", markersize=10, label="one training")
-    axes.plot([], [], "o", color="0.4", markersize=7, label="their mean")
-    _explain_bands(axes)
-
-
 def _of(each: pd.DataFrame, table: pd.DataFrame, noise: str, model: str) -> tuple[pd.Series, pd.Series]:
     """The areas of a network's trainings under a noise, and the row of their mean."""
     row = table[(table["score"] == noise) & (table["model"] == model)]
     return each.loc[model, noise], row.iloc[0]
 
 
-def _grid(figure: Figure, models: tuple[str, ...]) -> Iterator[tuple[str, str, Axes]]:
-    """Every panel of a grid with its network and noise; the outer ones get their labels."""
-    for number, axes in enumerate(figure.axes):
-        row, column = divmod(number, len(PAPER_NOISES))
-        axes.axhline(HALF, color="0.85", linewidth=0.8, zorder=0)
-        axes.set(ylim=(0, 104))
-        if row == 0:
-            axes.set_title(title(PAPER_NOISES[column]), fontsize=10)
-        if row == len(models) - 1:
-            axes.set_xlabel(ATTACKS_AXIS)
-        if column == 0:
-            axes.set_ylabel(f"{networks.title(models[row])}\n%")
-        yield models[row], PAPER_NOISES[column], axes
-
-
-def _finish(figure: Figure, labelled: Axes, heading: str, columns: int = 4) -> None:
-    """One legend for all panels below them, the heading above."""
+def _finish(figure: Figure, heading: str, columns: int = 4) -> None:
+    """One legend for all panels below them, from the first of them; the heading above."""
     width = int(13 * figure.get_figwidth())  # characters of a line
     figure.suptitle("\n".join(fill(line, width) for line in heading.splitlines()), fontsize=10)
-    handles, labels = labelled.get_legend_handles_labels()
+    handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), columns), fontsize=9)

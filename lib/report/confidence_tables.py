@@ -6,16 +6,13 @@ import pandas as pd
 
 from lib import networks
 from lib.experiments.confidence import Evaluated
-from lib.report.tables import interval
+from lib.report.tables import intervals
 
 
 def column(table: pd.DataFrame, sign: str = "", digits: int = 3, verdicts: bool = True) -> pd.Series:
     """`0.932 (0.902 to 0.958), higher` for each network; the verdict only if asked for."""
-    cells = {}
-    for row in table.itertuples():
-        text = interval(row.value, row.low, row.high, digits, sign)
-        cells[row.Index] = f"{text}, {row.verdict}" if verdicts and text != "-" else text
-    return pd.Series(cells, dtype=object)
+    text = intervals(table, digits=digits, sign=sign)
+    return text + (", " + table["verdict"]).where(verdicts & (text != "-"), "")
 
 
 def together(columns: Mapping[str, pd.Series]) -> pd.DataFrame:

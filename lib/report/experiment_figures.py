@@ -23,7 +23,8 @@ SCORES = {
     "relative": "area in % of clean accuracy",
     "initial": "accuracy after 50 attacks (%)",
 }
-SHORT = "x"  # the marker of a training that ended below its target
+TICK = {"color": "0.3", "linestyle": "", "marker": "_", "markersize": 9}  # one training
+CROSS = {"color": "0.3", "linestyle": "", "marker": "x", "markersize": 5}  # one that ended below its target
 
 
 def noise_title(noise: str) -> str:
@@ -35,16 +36,13 @@ def noise_title(noise: str) -> str:
 def against(
     scores: pd.DataFrame, values: Mapping[str, Mapping[str, float]], what: str, axis: str, score: str = "area"
 ) -> Figure:
-    """A score against a value of the networks, a panel for the mean of the noises and for each.
+    """The `Result.scores` against a value of the networks, a panel for the mean of the noises and for each.
 
     Each training is a thin tick, the mean at one value a marker. A short training is a cross, and in no mean.
 
     Args:
-        scores: `Result.scores`.
         values: kind, as the legend names it -> network -> its value, on a logarithmic axis; three kinds at most.
-        what: above the figure.
-        axis: below the panels.
-        score: area, relative or initial.
+        what, axis: above the figure, and below its panels.
     """
     figure = Figure(figsize=(9.5, 6.4), layout="constrained")
     panels = figure.subplots(2, 3, sharex=True, sharey=True).flat
@@ -65,7 +63,7 @@ def against(
         panel.set_xlabel(axis)
     for panel in figure.axes[:3]:
         panel.tick_params(labelbottom=True)
-    _explain(figure, figure.axes[0], bool(shown["short"].any()))
+    _explain(figure, bool(shown["short"].any()))
     counts = shown.groupby("model").size()
     figure.suptitle(f"{what}; {extremes(counts, 0)} trainings of each network", fontsize=10)
     return figure
@@ -73,32 +71,28 @@ def against(
 
 def _line(axes: Axes, scores: pd.Series, short: pd.Series, look: dict) -> None:
     """Ticks, crosses and the line of the means of one kind; the index is the place along the axis."""
-    good, crossed = scores[~short], scores[short]
-    means = good.groupby(level=0).mean()
-    axes.plot(good.index, good, color=look["color"], linestyle="", marker="_", markersize=9)
-    axes.plot(crossed.index, crossed, color=look["color"], linestyle="", marker=SHORT, markersize=5)
+    means = scores[~short].groupby(level=0).mean()
+    for own, mark in ((scores[~short], TICK), (scores[short], CROSS)):
+        axes.plot(own.index, own, **mark | {"color": look["color"]})
     axes.plot(means.index, means, **look | {"markersize": 6, "linewidth": 1.6})
 
 
-def _explain(figure: Figure, labelled: Axes, short: bool) -> None:
+def _explain(figure: Figure, short: bool) -> None:
     """The legend, in the place of the sixth panel."""
-    place = figure.axes[5]
+    first, *_, place = figure.axes
     place.set_axis_off()
-    place.plot([], [], color="0.3", linestyle="", marker="_", markersize=9, label="one training")
+    place.plot([], [], **TICK, label="one training")
     if short:
-        place.plot([], [], color="0.3", linestyle="", marker=SHORT, markersize=5, label="one training, short")
-    handles, labels = labelled.get_legend_handles_labels()
-    own = place.get_legend_handles_labels()
-    place.legend(handles + own[0], labels + own[1], loc="center", fontsize=10)
+        place.plot([], [], **CROSS, label="one training, short")
+    (lines, labels), (marks, names) = (axes.get_legend_handles_labels() for axes in (first, place))
+    place.legend(lines + marks, labels + names, loc="center", fontsize=10)
 
 
 @in_style
 def contrasts(found: pd.DataFrame, names: Mapping[str, str], what: str) -> Figure:
-    """Every contrast that has an estimate, with its interval, a panel for the mean of the noises and for each.
+    """The `Result.contrasts` that have an estimate, with intervals, a panel for the mean of the noises and for each.
 
-    Args:
-        found: `Result.contrasts`.
-        names: question -> how the figure names it, from above to below.
+    `names`: question -> how the figure names it, from above to below.
     """
     known = found[found["question"].isin(list(names))].dropna(subset="estimate")
     order = [name for name in names if name in set(known["question"])]

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from lib import networks
 from lib.adversarial.attacks import ATTACKS
 from lib.noise import NOISES
+from lib.paper import PAPER_NOISES
 from lib.statistics.contrasts import HIGHER, LOWER, NO_DIFFERENCE, UNDECIDED
 from lib.store.files import OUTPUTS, write_derived
 
@@ -54,10 +55,7 @@ AXES = {"attacks": ATTACKS_AXIS, "pixels_altered": "pixels altered, mean of the 
 
 
 def in_style(function: Callable[..., Result]) -> Callable[..., Result]:
-    """The function under `STYLE`, whatever the reader's matplotlibrc says.
-
-    A new figure is also drawn under it, wherever it is shown or saved: some settings count only then.
-    """
+    """The function under `STYLE`, whatever the reader's matplotlibrc says; a new figure is also drawn under it."""
 
     @wraps(function)
     def styled(*given: Any, **named: Any) -> Result:
@@ -135,11 +133,7 @@ def save(figure: Figure, name: str, outputs: Path = OUTPUTS) -> Figure:
 
 
 def saved(name: str, words: str, outputs: Path = OUTPUTS) -> display.Image:
-    """A figure that another notebook has saved, as the output of a cell; `words` are for who cannot see it.
-
-    Raises:
-        FileNotFoundError: if it is not there; it says what saves it.
-    """
+    """A figure that another notebook has saved, as the output of a cell; `words` are for who cannot see it."""
     path = outputs / "figures" / f"{name}.png"
     if not path.is_file():
         raise FileNotFoundError(f"no figure {path}; the notebook of that name saves it, run with the same parameters")
@@ -150,30 +144,34 @@ def saved(name: str, words: str, outputs: Path = OUTPUTS) -> display.Image:
 def digits(
     images: np.ndarray, labels: list[list[str]] | None = None, rows: list[str] | None = None, heading: str = ""
 ) -> Figure:
-    """A grid of images (rows, columns, H, W) uint8, with a label under each and a name before each row.
-
-    Where a label is empty no image is drawn.
-    """
+    """A grid of images (rows, columns, H, W) uint8, a label under each (if empty: no image), a name before each row."""
     height, width = images.shape[:2]
     lines = max((label.count("\n") + 1 for row in labels or [] for label in row), default=0)
     figure = Figure(figsize=(1.05 * width + (1.6 if rows else 0), (1.1 + 0.2 * lines) * height + 0.4 * bool(heading)))
-    axes = figure.subplots(height, width, squeeze=False)
-    for y in range(height):
-        for x in range(width):
-            axes[y, x].set(xticks=[], yticks=[])
-            drawn = not labels or labels[y][x] != ""
-            axes[y, x].spines[:].set_visible(drawn)
-            if not drawn:
-                continue
-            axes[y, x].imshow(images[y, x], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-            axes[y, x].spines[:].set(color="0.6", linewidth=0.5)
-            if labels:
-                axes[y, x].set_xlabel(labels[y][x], fontsize=9, labelpad=3)
-        if rows:
-            axes[y, 0].set_ylabel(rows[y], rotation=0, ha="right", va="center", fontsize=10, labelpad=6)
+    grid = figure.subplots(height, width, squeeze=False)
+    for place, axes in zip(np.ndindex(height, width), grid.flat, strict=True):
+        label = labels[place[0]][place[1]] if labels else None
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set(visible=label != "", color="0.6", linewidth=0.5)
+        if label != "":
+            axes.imshow(images[place], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            axes.set_xlabel(label or "", fontsize=9, labelpad=3)
+    for axes, name in zip(grid[:, 0], rows or [], strict=False):
+        axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10, labelpad=6)
     figure.suptitle(heading, fontsize=11)
     figure.tight_layout(pad=0.6)
     return figure
+
+
+def noise_panels(
+    size: tuple[float, float], xlabel: str, ylabel: str = "", sharey: bool = True
+) -> tuple[Figure, dict[str, Axes]]:
+    """A figure with a panel for each of the paper's noises, the outer ones labelled: noise -> its panel."""
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(2, 2, sharex=True, sharey=sharey).flat
+    for place, (noise, panel) in enumerate(zip(PAPER_NOISES, panels, strict=True)):
+        panel.set(title=title(noise), xlabel=xlabel * (place > 1), ylabel=ylabel * (place % 2 == 0))
+    return figure, dict(zip(PAPER_NOISES, figure.axes, strict=True))
 
 
 @in_style
@@ -224,11 +222,9 @@ def noise_curves(
     against: str = "attacks",
     model: str | None = None,
 ) -> Figure:
-    """Accuracy against attacks for one network, a labelled line for each noise with its 95 % band.
+    """The `results.curves` of one network, a labelled line for each noise with its 95 % band.
 
     Args:
-        curves: as `results.curves` gives it.
-        heading: above the axes.
         paper: rows of `paper.read_table_1`, shown by the noise's own marker, open and black.
         against: the column along the axis: attacks, or pixels_altered.
         model: the network, whose colour the lines have.
@@ -253,44 +249,32 @@ def noise_curves(
 
 @in_style
 def bound_curves(outcomes: pd.DataFrame, heading: str, model: str | None = None) -> Figure:
-    """The share of images not fooled against the pixels changed (L0) and the distance (L2) that are allowed.
+    """The share of `robust_accuracy.outcomes` not fooled against the pixels (L0) and the distance (L2) allowed.
 
-    A column of panels for the attacks by gradients (and Gaussian noise), for those without, and for the noises.
-
-    Args:
-        outcomes: as `robust_accuracy.outcomes` gives them.
-        heading: above the axes.
-        model: the network, whose colour the noises' lines have.
+    A column of panels for the attacks by gradients (and Gaussian noise), for those without, and for the noises, whose
+    lines have the colour of the network, `model`.
     """
-    of_method = {name: _column(name) for name in outcomes["method"].unique()}
-    columns = [name for name in COLUMNS if name in of_method.values()]
+    column = outcomes["method"].map(lambda name: 2 if name not in ATTACKS else int(name not in BY_GRADIENTS))
+    columns = sorted(column.unique())
     figure = Figure(figsize=(1.2 + 3.6 * len(columns), 6.6), layout="constrained")
     grid = figure.subplots(2, len(columns), sharex="row", sharey=True, squeeze=False)
-    for place, norm in enumerate(("l0", "l2")):
-        for axes, column in zip(grid[place], columns, strict=True):
-            own = outcomes[outcomes["method"].map(of_method) == column]
-            if norm == "l0":
-                axes.set_title(column, fontsize=10)
-            _fooled_within(axes, own, norm, model)
-    ticks = [0, 10, 40, 200, 784]
-    grid[0, 0].set_xscale("symlog", linthresh=10, linscale=0.5)
-    grid[0, 0].set(xlim=(0, 800), ylim=(0, 101))
-    grid[0, 0].set_xticks(ticks, [str(tick) for tick in ticks])
-    grid[0, 0].minorticks_off()
-    grid[1, 0].set(xlim=(0, None))
-    for axes in grid[:, 0]:
-        axes.set_ylabel("images not fooled (%)")
-    for top, bottom in grid.T:
+    for (top, bottom), number in zip(grid.T, columns, strict=True):
+        for axes, norm in ((top, "l0"), (bottom, "l2")):
+            _fooled_within(axes, outcomes[column == number], norm, model)
+        top.set_title(COLUMNS[number], fontsize=10)
         top.set_xlabel("pixels changed at most (L0)")
         bottom.set_xlabel("distance at most (L2)")
         bottom.axvline(1.5, color="0.4", linewidth=0.8)
+    first, ticks = grid[0, 0], [0, 10, 40, 200, 784]
+    first.set_xscale("symlog", linthresh=10, linscale=0.5)
+    first.set(xlim=(0, 800), ylim=(0, 101))
+    first.set_xticks(ticks, [str(tick) for tick in ticks])
+    first.minorticks_off()
+    grid[1, 0].set(xlim=(0, None))
+    for axes in grid[:, 0]:
+        axes.set_ylabel("images not fooled (%)")
     figure.suptitle(heading, fontsize=11)
     return figure
-
-
-def _column(method: str) -> str:
-    """The column of panels in which `bound_curves` shows a method."""
-    return COLUMNS[2 if method not in ATTACKS else method not in BY_GRADIENTS]
 
 
 def _fooled_within(axes: Axes, outcomes: pd.DataFrame, norm: str, model: str | None) -> None:
@@ -339,10 +323,7 @@ def live_curves(
 ) -> Figure:
     """Curves computed at `c` on some digits, with markers, over those recorded at the noise's own c, thin.
 
-    Args:
-        recorded: network -> its curve as `results.curves` gives it, or None where there is none.
-        live: network -> percent at 0, 10, 20, ... attacks, as far as computed.
-        images: test images of a live curve.
+    `recorded`: network -> its `results.curves` or None; `live`: network -> percent at 0, 10, ... attacks, so far.
     """
     figure = Figure(figsize=(5.6, 4))
     axes = figure.subplots()

@@ -7,20 +7,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib import networks
-from lib.evaluation.readings import DEFAULT, Reading
+from lib.evaluation.readings import DEFAULT, WAYS, Reading
 from lib.experiments.table1 import ALL, NEAR, OPTIONS, by_training, losses, nearest, under
 from lib.paper import FIGURE_7
-from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, DASHES, PAPER, in_style, title
+from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, DASHES, PAPER, in_style, noise_panels
 from lib.report.tables import SHORT, interval
 from lib.statistics.curves import CLEAN
 
-WAYS = {  # replacement, source -> how pixels are drawn
-    (False, "current"): "without replacement, current image",
-    (False, "clean"): "without replacement, clean image",
-    (True, "current"): "with replacement, current image",
-    (True, "clean"): "with replacement, clean image",
-    (True, "list"): "with replacement, listed in the clean image",
-}
 SHARE = "nearest in % of resamplings"
 
 
@@ -105,11 +98,9 @@ def white(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def batch_statistics(frozen: pd.DataFrame, batch: pd.DataFrame) -> pd.DataFrame:
-    """The accuracy without noise and after 200 attacks (percent) by each kind of statistics, beside the paper's.
+    """The accuracy without noise and after 200 attacks (percent) beside the paper's.
 
-    Args:
-        frozen: `entries` of one training of each network, by the statistics of the training.
-        batch: the same by the statistics of each batch.
+    Of `entries` of one training of each network by the statistics of the training, and by those of each batch.
     """
     kinds = {"the paper": (batch, "paper"), "the training's": (frozen, "accuracy"), "each batch's": (batch, "accuracy")}
     tables = {}
@@ -124,14 +115,9 @@ def batch_statistics(frozen: pd.DataFrame, batch: pd.DataFrame) -> pd.DataFrame:
 
 @in_style
 def beside_paper(found: pd.DataFrame, readings: Mapping[str, Reading], heading: str) -> Figure:
-    """The mean curve of the networks under some readings and in Table 1, a panel for each noise.
-
-    Args:
-        found: `entries` of one training of each network.
-        readings: label -> reading, four at most.
-    """
-    figure = Figure(figsize=(9, 6.4), layout="constrained")
-    for axes, noise in zip(figure.subplots(2, 2, sharex=True, sharey=True).flat, SHORT, strict=True):
+    """The mean curve of the networks in `entries` under some readings (four at most) and in Table 1, by noise."""
+    figure, panels = noise_panels((9, 6.4), ATTACKS_AXIS, ACCURACY_AXIS)
+    for noise, axes in panels.items():
         own = found[found["noise"] == noise]
         curves = {name: under(own, reading).groupby("attacks")["accuracy"].mean() for name, reading in readings.items()}
         for curve, dashes, colour in zip(curves.values(), DASHES, ("black", "0.4", "0.4", "0.4"), strict=False):
@@ -142,8 +128,6 @@ def beside_paper(found: pd.DataFrame, readings: Mapping[str, Reading], heading: 
         for end, name in sorted((curve.iloc[-1], name) for name, curve in curves.items()):
             place = max(place + 6, end)  # no label hides another
             axes.text(207, place, name, fontsize=9, va="center")
-        axes.set(title=title(noise), xlim=(-5, 290), ylim=(0, 101), xticks=[0, 40, 100, 200])
-        axes.set(xlabel=ATTACKS_AXIS, ylabel=ACCURACY_AXIS)
-        axes.label_outer()
+        axes.set(xlim=(-5, 290), ylim=(0, 101), xticks=[0, 40, 100, 200])
     figure.suptitle(heading, fontsize=11)
     return figure

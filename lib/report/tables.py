@@ -1,25 +1,27 @@
 """Results as tables to be read: every number with its interval, rounded so that any machine prints the same."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from lib import networks
 from lib.claims.claims import CLAIMS
-from lib.claims.statements import CONTRADICTED, SUPPORTED, Statement, sureness, verdict
+from lib.claims.statements import CONTRADICTED, SUPPORTED, Statement, verdict
 from lib.experiments.declaration import Question
 from lib.experiments.measure import MEAN, Result, on_each, reached
 from lib.noise import NOISES
 from lib.paper import PAPER_NOISES, PAPER_TARGET, read_table_1
 from lib.statistics.contrasts import UNDECIDED, mean_curves
-from lib.statistics.curves import Trainings, area_under_curve, attacks_until, ranks
+from lib.statistics.curves import Trainings, area_under_curve, attacks_until
 from lib.store.files import OUTPUTS
 
 BOUND = "\N{NO-BREAK SPACE}"  # where a cell of a table must not break
 SHORT = {noise: NOISES[noise].short for noise in PAPER_NOISES}
 ON_EACH = {MEAN: "mean of the noises"} | SHORT
+ESTIMATE, MEANS = ("estimate", "low", "high"), ("mean", "low", "high")  # columns of a value and its interval
 
 
 def interval(value: float, low: float, high: float, digits: int = 1, sign: str = "") -> str:
@@ -31,22 +33,14 @@ def interval(value: float, low: float, high: float, digits: int = 1, sign: str =
     """
     if math.isnan(value):
         return "-"
-    known = [end for end in (low, high) if math.isfinite(end)]
+    text, first, last = (f"{number + 0.0:{sign}.{digits}f}" for number in (value, low, high))
+    below, above = math.isfinite(low), math.isfinite(high)
+    ends = f"{first} to {last}" if below and above else f"from {first}" if below else f"to {last}" if above else ""
     if math.isinf(value):
-        return f"not reached (from {_number(low, digits, sign)})".replace(" ", BOUND) if known else "not reached"
-    if math.isnan(low):
+        text, ends = "not reached", f"from {first}" if below or above else ""
+    elif math.isnan(low):
         ends = "one training"
-    elif len(known) == 2:
-        ends = f"{_number(low, digits, sign)} to {_number(high, digits, sign)}"
-    elif known:
-        ends = f"{'from' if math.isfinite(low) else 'to'} {_number(known[0], digits, sign)}"
-    else:
-        return _number(value, digits, sign)
-    return f"{_number(value, digits, sign)} ({ends})".replace(" ", BOUND)
-
-
-def _number(value: float, digits: int, sign: str) -> str:
-    return f"{value + 0.0:{sign}.{digits}f}"
+    return f"{text} ({ends})".replace(" ", BOUND) if ends else text
 
 
 def extremes(values: Iterable[float], digits: int) -> str:
@@ -56,9 +50,12 @@ def extremes(values: Iterable[float], digits: int) -> str:
     return " to ".join(ends).replace("inf", "not reached").replace(" ", BOUND)
 
 
-def sure(share: float) -> str:
-    """`98.3 %`, a dash for nan; never 100 %."""
-    return "-" if math.isnan(share) else f">{BOUND}99.9{BOUND}%" if share > 0.999 else f"{100 * share:.1f}{BOUND}%"
+def intervals(
+    table: pd.DataFrame, names: tuple[str, str, str] = ("value", "low", "high"), digits: int = 1, sign: str = ""
+) -> pd.Series:
+    """`interval` for each row of a table, from the columns of these names: value, low, high."""
+    rows = table[list(names)].itertuples(index=False)
+    return pd.Series([interval(*row, digits, sign) for row in rows], table.index, dtype=object)
 
 
 def by_noise(
@@ -66,15 +63,15 @@ def by_noise(
 ) -> pd.DataFrame:
     """Intervals with a column for each noise (and for `MEAN`, if it is there), in the order of the rows.
 
-    Args:
-        table: with the columns that `values` names: value, low, high.
-        rows: the label of each row of the table.
-        column: the one that holds the noise.
+    `rows` are the labels of the table's rows, `values` its columns of value, low and high, `column` that of the noise.
     """
-    text = [interval(*(row[name] for name in values), sign=sign) for row in table.to_dict("records")]
-    labels = list(rows)
-    told = pd.DataFrame({"row": labels, "column": table[column].map(ON_EACH).to_numpy(), "text": text})
-    wide = told.pivot(index="row", columns="column", values="text").reindex(list(dict.fromkeys(labels)))
+    return _beside(list(rows), table[column], intervals(table, values, sign=sign))
+
+
+def _beside(rows: Sequence[str], noises: pd.Series, text: pd.Series) -> pd.DataFrame:
+    """Text by row and noise, rows in their order, noises in that of `ON_EACH`."""
+    long = pd.DataFrame({"row": rows, "column": noises.map(ON_EACH).to_numpy(), "text": text.to_numpy()})
+    wide = long.pivot(index="row", columns="column", values="text").reindex(list(dict.fromkeys(rows)))
     return wide[[name for name in ON_EACH.values() if name in wide]].rename_axis(index=None, columns=None)
 
 
@@ -84,20 +81,11 @@ def over(table: pd.DataFrame) -> list[str]:
 
 
 def decided(apart: pd.DataFrame) -> pd.DataFrame:
-    """The pairs of networks that can be told apart, the better one first: one row each, a column for each score.
-
-    Args:
-        apart: `contrasts.pairs`, by noises or their mean.
-    """
-    rows: dict[str, dict[str, str]] = {}
-    for row in apart[apart["verdict"] != UNDECIDED].itertuples():
-        better, worse, ends = row.second, row.first, (row.gain, row.low, row.high)
-        if row.gain < 0:
-            better, worse, ends = row.first, row.second, (-row.gain, -row.high, -row.low)
-        pair = f"{networks.title(better)} over {networks.title(worse)}"
-        rows.setdefault(pair, {})[ON_EACH[row.score]] = interval(*ends, sign="+")
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    return table[[name for name in ON_EACH.values() if name in table]].fillna("-")
+    """The `contrasts.pairs` that can be told apart, the better network first: a row each, a column for each score."""
+    own = apart[apart["verdict"] != UNDECIDED]
+    turned = {"first": own["second"], "second": own["first"], "low": -own["high"], "high": -own["low"]}
+    better = own.where(own["gain"] >= 0, own.assign(**turned, gain=-own["gain"]))
+    return by_noise(better, over(better), ("gain", "low", "high"), column="score").fillna("-")
 
 
 def trained(trainings: Trainings, outputs: Path = OUTPUTS, labels: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -107,20 +95,11 @@ def trained(trainings: Trainings, outputs: Path = OUTPUTS, labels: Mapping[str, 
 
 def experiment(result: Result, outputs: Path = OUTPUTS, score: str = "area") -> pd.DataFrame:
     """`trained`, and the mean score on each noise of the trainings that are not left out as short."""
-    folder = result.experiment.outputs(outputs)
-    table = _trained(result.every, folder, result.experiment.labels)
+    table = _trained(result.every, result.experiment.outputs(outputs), result.experiment.labels)
     scores = result.scores(score)
-    if result.experiment.leave_out_short:
-        scores = scores[~scores["short"]]
-    means = scores.groupby("model", sort=False).mean()
-    for noise in on_each(score):
-        told = {model: f"{means.loc[model, noise]:.1f}" if model in means.index else "-" for model in _models(result)}
-        table[ON_EACH[noise]] = list(told.values())
-    return table
-
-
-def _models(result: Result) -> list[str]:
-    return list(result.every.index.unique("model"))
+    kept = scores[~(scores["short"] & result.experiment.leave_out_short)]
+    means = kept.groupby("model").mean().reindex(result.every.index.unique("model")).map("{:.1f}".format)
+    return table.assign(**{ON_EACH[noise]: means[noise].replace("nan", "-").to_numpy() for noise in on_each(score)})
 
 
 def _trained(curves: pd.DataFrame, outputs: Path, labels: Mapping[str, str]) -> pd.DataFrame:
@@ -149,41 +128,26 @@ def table_1(trainings: Trainings) -> pd.DataFrame:
 
     `62.1 ±7.5 (58.2)`: the mean of our trainings with half its 95 % interval (none of one training), and the paper's.
     """
-    paper = read_table_1().set_index(["model", "attacks", "noise"])["accuracy"]
-    ours = mean_curves(trainings).set_index(["model", "attacks", "noise"])
-    rows = {}
-    for model in trainings.models:
-        for attacks in sorted(paper.index.unique("attacks")):
-            rows[networks.title(model), attacks] = {
-                SHORT[noise]: _entry(ours, paper, (model, attacks, noise)) for noise in PAPER_NOISES
-            }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index=["network", "attacks"])
-
-
-def _entry(ours: pd.DataFrame, paper: pd.Series, key: tuple[str, int, str]) -> str:
-    text = "-"
-    if key in ours.index:
-        row = ours.loc[key]
-        half = max(row["mean"] - row["low"], row["high"] - row["mean"])  # an end is cut at 0 or 100
-        text = f"{row['mean']:.1f}" + (f"{BOUND}±{half:.1f}" if row["trainings"] > 1 else "")
-    return f"{text} ({paper[key]:.1f})" if key in paper.index else text
+    paper = read_table_1().rename(columns={"accuracy": "paper"})
+    both = mean_curves(trainings).query("attacks in @paper['attacks'].unique()").merge(paper, how="left")
+    text = both["mean"].map("{:.1f}".format)
+    half = (both["high"] - both["mean"]).clip(lower=both["mean"] - both["low"])  # an end is cut at 0 or 100
+    text += half.map(f"{BOUND}±{{:.1f}}".format).where(both["trainings"] > 1, "")
+    text += both["paper"].map(" ({:.1f})".format).where(both["paper"].notna(), "")
+    both = both.assign(text=text, network=both["model"].map(networks.title), noise=both["noise"].map(SHORT))
+    wide = both.pivot(index=["network", "attacks"], columns="noise", values="text")[list(SHORT.values())]
+    return wide.loc[[networks.title(model) for model in trainings.models]].rename_axis(columns=None)
 
 
 def differences(beside: pd.DataFrame) -> pd.DataFrame:
-    """Ours minus the paper's at the noisy levels of Table 1 (points), a row for each network that both have.
+    """A row for each network of columns model, attacks, difference (ours minus the paper's): how far they are apart.
 
-    Args:
-        beside: columns model, attacks, difference (ours minus the paper's, points).
-
-    Returns:
-        Columns: entries, mean difference, mean absolute difference, largest absolute difference.
+    Columns: entries (with noise), mean difference, mean absolute difference, largest absolute difference (points).
     """
-    rows = {}
-    for model, own in beside.query("attacks > 0").groupby("model", sort=False):
-        apart = own["difference"]
-        rows[networks.title(model)] = [len(own), apart.mean(), apart.abs().mean(), apart.abs().max()]
-    columns = ["entries", "mean difference", "mean absolute difference", "largest absolute difference"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    own = beside[beside["attacks"] > 0].assign(size=beside["difference"].abs()).groupby("model", sort=False)
+    columns = {"entries": own.size(), "mean difference": own["difference"].mean()}
+    columns |= {"mean absolute difference": own["size"].mean(), "largest absolute difference": own["size"].max()}
+    return pd.DataFrame(columns).rename(index=networks.title).rename_axis(None)
 
 
 def beside_paper(trainings: Trainings) -> pd.DataFrame:
@@ -195,27 +159,27 @@ def beside_paper(trainings: Trainings) -> pd.DataFrame:
 def at_level(trainings: Trainings, attacks: int) -> pd.DataFrame:
     """The mean accuracy at a number of attacks with its interval, a row for each network."""
     table = mean_curves(trainings).query("attacks == @attacks")
-    return by_noise(table, table["model"].map(networks.title), ("mean", "low", "high"), sign="")
+    return by_noise(table, table["model"].map(networks.title), MEANS, sign="")
 
 
 def summary(trainings: Trainings, means: pd.DataFrame, order: pd.DataFrame) -> pd.DataFrame:
-    """One number for each curve, a row for each noise and network, the best first.
-
-    Args:
-        means: `contrasts.means` of the areas.
-        order: `contrasts.ranking`.
-    """
+    """A row for each noise and network, the best first, from `contrasts.means` of the areas and their `ranking`."""
     rows, theirs = {}, _paper_ranks(trainings.models)
     for own in order.merge(means, on=["score", "model"]).itertuples():
         crossing = attacks_until(trainings.of(own.model, own.score).to_numpy(), trainings.attacks)
-        open_ranks = f" (could be {own.best} to {own.worst})" if own.best != own.worst else ""
         rows[SHORT[own.score], networks.title(own.model)] = {
             "area under the curve (%)": interval(own.mean, own.low, own.high),
             "attacks until 50 %": extremes(crossing, 0),
-            "rank": f"{own.rank}{open_ranks}".replace(" ", BOUND),
+            "rank": _rank(own),
             "paper's rank": theirs.get((own.score, own.model), "-"),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index=["noise", "network"])
+
+
+def _rank(row: Any) -> str:
+    """`2 (could be 1 to 3)`, of a row with rank, best and worst."""
+    open_ranks = f" (could be {row.best} to {row.worst})" if row.best != row.worst else ""
+    return f"{row.rank}{open_ranks}".replace(" ", BOUND)
 
 
 def _paper_ranks(models: Collection[str]) -> dict[tuple[str, str], str]:
@@ -224,60 +188,40 @@ def _paper_ranks(models: Collection[str]) -> dict[tuple[str, str], str]:
     if not set(models) <= set(table.index.unique("model")):
         return {}
     areas = pd.Series(area_under_curve(table.to_numpy(), table.columns.to_numpy()), table.index).unstack("model")
-    places = pd.DataFrame(ranks(areas[list(models)].to_numpy()), areas.index, list(models))
-    return {(noise, model): str(int(places.loc[noise, model])) for noise in places.index for model in models}
+    places = areas[list(models)].rank(axis=1, ascending=False, method="min").astype(int).astype(str)
+    return places.stack().to_dict()
 
 
 def contrasts(found: pd.DataFrame, questions: Mapping[str, Question]) -> pd.DataFrame:
-    """A row for each question: its contrast on the mean of the noises and on each, and its verdict where it is decided.
-
-    Args:
-        found: `Result.contrasts`.
-    """
-    cells: dict[str, dict[str, str]] = {}
-    for row in found.itertuples():
-        text = interval(row.estimate, row.low, row.high, sign="+")
-        cells.setdefault(row.question, {})[ON_EACH[row.noise]] = (
-            f"{text} {'' if row.verdict == UNDECIDED else row.verdict}".strip()
-        )
-    fewest = found.groupby("question")["trainings"].min()
-    about = {
-        name: {"effect": questions[name].effect + ("; asked later" if questions[name].later else "")}
-        | {column: cells[name][column] for column in ON_EACH.values()}
-        | {"trainings of each": int(fewest[name])}
-        for name in cells
-    }
-    return pd.DataFrame.from_dict(about, orient="index")
+    """A row for each question of `Result.contrasts`: on the mean of the noises and on each, its verdict if decided."""
+    text = intervals(found, ESTIMATE, sign="+") + (" " + found["verdict"]).where(found["verdict"] != UNDECIDED, "")
+    table = _beside(found["question"].tolist(), found["noise"], text)
+    own = [questions[name] for name in table.index]
+    table.insert(0, "effect", [each.effect + ("; asked later" if each.later else "") for each in own])
+    return table.assign(**{"trainings of each": found.groupby("question")["trainings"].min()})
 
 
 def answers(found: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """Some questions in short: the contrast on the mean of the noises, its verdict, and on which noises it is decided.
-
-    Args:
-        found: `Result.contrasts`.
-        names: question -> what the row is called.
-    """
+    """Some questions of `Result.contrasts` in short, named as given: on the mean of the noises, and where decided."""
     rows = {}
     for name, label in names.items():
         own = found[found["question"] == name]
-        mean = own[own["noise"] == MEAN].iloc[0]
+        mean = own[own["noise"] == MEAN]
         single = own[(own["noise"] != MEAN) & (own["verdict"] != UNDECIDED)]
-        each = {word: ", ".join(SHORT[noise] for noise in rows_["noise"]) for word, rows_ in single.groupby("verdict")}
+        decided = single["noise"].map(SHORT).groupby(single["verdict"]).agg(", ".join)
         rows[label] = {
-            "points": interval(mean["estimate"], mean["low"], mean["high"], sign="+"),
-            "verdict": mean["verdict"],
-            "decided on": "; ".join(f"{word}: {noises}" for word, noises in each.items()) or "-",
-            "trainings of each": int(mean["trainings"]),
+            "points": intervals(mean, ESTIMATE, sign="+").item(),
+            "verdict": mean["verdict"].item(),
+            "decided on": "; ".join(f"{word}: {noises}" for word, noises in decided.items()) or "-",
+            "trainings of each": mean["trainings"].item(),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def beside_claims(found: pd.DataFrame, questions: Mapping[str, Question], whole: Mapping[int, str]) -> pd.DataFrame:
-    """Every question that a claim leads one to expect something of, beside the verdict on the whole architectures.
+    """Every question of `Result.contrasts` of which a claim leads one to expect something.
 
-    Args:
-        found: `Result.contrasts`.
-        whole: number of a claim -> its verdict (`statements.verdict`).
+    Beside it stands the verdict on the whole architectures, `whole`: number of a claim -> its verdict.
     """
     rows = {}
     for row in found[found["noise"] == MEAN].itertuples():
@@ -293,18 +237,32 @@ def beside_claims(found: pd.DataFrame, questions: Mapping[str, Question], whole:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def claims(found: Mapping[int, list[Statement]]) -> pd.DataFrame:
-    """A row for each claim: its verdict, how sure it is, and how many of its statements have which verdict."""
-    words = (SUPPORTED, CONTRADICTED, UNDECIDED)
+def claims(
+    found: Mapping[int, list[Statement]], checks: pd.DataFrame | None = None, far: Collection[str] = ()
+) -> pd.DataFrame:
+    """A row for each claim: its verdict, the statements that decide it, and what could take the verdict away.
+
+    Args:
+        checks: `checks.checks`, without the networks `far`; None: these columns are left out.
+    """
     rows = {}
     for number, own in found.items():
-        verdicts = [statement.verdict for statement in own]
-        rows[number] = {
-            "claim": CLAIMS[number].text,
-            "verdict": verdict(own),
-            "confidence": sure(sureness(own)),
-            "statements " + ", ".join(words): ", ".join(f"{verdicts.count(word)}" for word in words),
-        }
+        word = verdict(own)
+        by = [each.bounds.says for each in own if each.verdict == word]
+        rows[number] = {"claim": CLAIMS[number].text, "verdict": word}
+        rows[number]["by"] = {CONTRADICTED: "; ".join(by), SUPPORTED: "all statements"}.get(word, "-")
+        if checks is not None:
+            row = checks.loc[number]
+            shares = ", ".join(f"{100 * row[name]:.1f}" for name in (SUPPORTED, UNDECIDED, CONTRADICTED))
+            turned = pd.Series({key: str(key[1]) for key in row["turned by"]}, dtype=object)
+            seeds = turned.groupby(level=0, sort=False).agg(", ".join) if len(turned) else turned
+            rows[number] |= {
+                "if Table 1 were right: % supported, undecided, contradicted": "-" if "nan" in shares else shares,
+                "turned without": "; ".join(f"{networks.title(m)} {own}" for m, own in seeds.items()) or "no training",
+                "stands over all claims": "yes" if row["holm"] else "no",
+                "without " + " and ".join(map(networks.title, far)): row["without"] or "nothing left",
+                "under all four": "yes" if row["holds"] else "no",
+            }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -315,30 +273,26 @@ def under_readings(found: Mapping[int, list[Statement]], other: Mapping[int, lis
         differ = sum(one.verdict != again.verdict for one, again in zip(found[number], own, strict=True))
         rows[number] = {
             "claim": CLAIMS[number].text,
-            "from the clean image": f"{verdict(found[number])} ({sure(sureness(found[number]))})",
-            "from the current image": f"{verdict(own)} ({sure(sureness(own))})",
+            "from the clean image": verdict(found[number]),
+            "from the current image": verdict(own),
             "statements that differ": f"{differ} of {len(own)}",
         }
-    return pd.DataFrame.from_dict(rows, orient="index").replace(r" \(-\)", "", regex=True)
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def statements(own: list[Statement]) -> pd.DataFrame:
-    """The statements of one claim, with the paper's own number beside ours.
-
-    `so in`: in how many trainings of the network named first the number is as claimed, others at their means.
-    """
+    """The statements of one claim by size: the paper's number, ours, the difference, what is claimed, the verdict."""
     rows = [
         {
-            "statement": statement.bounds.says,
-            "number": interval(statement.value, statement.low, statement.high),
-            "claimed": _range(statement.bounds.least, statement.bounds.most),
-            "verdict": statement.verdict,
-            "paper": interval(statement.paper, math.inf, math.inf),
-            "trainings": ", ".join(f"{networks.title(model)}{BOUND}{n}" for model, n in statement.trainings.items())
-            or "-",
-            "so in": "{0}{2}of{2}{1}".format(*statement.so_in, BOUND) if statement.trainings else "-",
+            "statement": each.bounds.says,
+            "paper": interval(each.paper, math.inf, math.inf),
+            "ours": interval(each.value, each.low, each.high),
+            "ours - paper": interval(each.value - each.paper, each.low - each.paper, each.high - each.paper, sign="+"),
+            "claimed": _range(each.bounds.least, each.bounds.most) + " (our bound)" * each.bounds.ours,
+            "verdict": each.verdict,
+            "trainings": ", ".join(f"{networks.title(model)}{BOUND}{n}" for model, n in each.trainings.items()) or "-",
         }
-        for statement in own
+        for each in own
     ]
     return pd.DataFrame(rows).set_index("statement").rename_axis(None)
 
@@ -369,46 +323,36 @@ def shapes(found: pd.DataFrame) -> pd.DataFrame:
     """`shapes.compare`: which shape in how many trainings, and the paper's where it is another."""
     rows: dict[str, dict[str, str]] = {}
     for (model, noise), own in found.groupby(["model", "noise"], sort=False):
-        counts = own["shape"].value_counts()
+        counts, paper = own["shape"].value_counts(), own["paper"].iloc[0]
         words = ", ".join(f"{shape} {count} of {len(own)}" for shape, count in counts.items()).replace(" ", BOUND)
-        paper = own["paper"].iloc[0]
-        differs = paper and set(counts.index) != {paper}
-        rows.setdefault(networks.title(model), {})[SHORT[noise]] = words + (f" (paper: {paper})" if differs else "")
+        words += f" (paper: {paper})" if paper and set(counts.index) != {paper} else ""
+        rows.setdefault(networks.title(model), {})[SHORT[noise]] = words
     return pd.DataFrame.from_dict(rows, orient="index")[list(SHORT.values())]
 
 
 def misfits(found: pd.DataFrame) -> pd.DataFrame:
     """The mean error of each shape's fits to a network's curves (points), from `shapes.compare`."""
-    named = {name: name.removeprefix("rmse ") for name in found if name.startswith("rmse ")}
-    table = found.groupby("model", sort=False)[list(named)].mean().rename(columns=named, index=networks.title)
-    return table.rename_axis(None)
+    means = found.groupby("model", sort=False)[[name for name in found if name.startswith("rmse ")]].mean()
+    return means.rename(columns=lambda name: name.removeprefix("rmse "), index=networks.title).rename_axis(None)
 
 
 def foreground(found: pd.DataFrame, paper: pd.Series, ours: pd.Series) -> pd.DataFrame:
-    """`foreground.white_minus_black`, a row for each network.
-
-    Args:
-        paper: the paper's own differences (points).
-        ours: ours at the paper's levels alone (`foreground.at_paper_levels`).
-    """
-    rows: dict[str, dict[str, str]] = {}
-    for row in found.itertuples():
-        own = rows.setdefault(networks.title(row.model), {})
-        own[row.measure] = f"{interval(row.mean, row.low, row.high, sign='+')}: {row.verdict}"
-        for name, others in (("at the paper's levels", ours), ("paper", paper)):
-            own[name] = f"{others[row.model]:+.1f}" if row.model in others else "-"
-    return pd.DataFrame.from_dict(rows, orient="index")
+    """`foreground.white_minus_black`, a row for each network, beside the paper's and ours at the paper's levels."""
+    text = intervals(found, MEANS, sign="+") + ": " + found["verdict"]
+    table = found.assign(text=text).pivot(index="model", columns="measure", values="text")
+    table = table.reindex(index=found["model"].unique(), columns=found["measure"].unique())
+    for place, (name, others) in enumerate({"at the paper's levels": ours, "paper": paper}.items(), start=1):
+        known = others.reindex(table.index).map("{:+.1f}".format)
+        table.insert(place, name, known.replace("+nan", "-"))
+    return table.rename(index=networks.title).rename_axis(index=None, columns=None)
 
 
 def ranked(found: pd.DataFrame) -> pd.DataFrame:
     """`comparison.among_the_paper`, a row for each network, the best first."""
-    rows = {}
-    for row in found.itertuples():
-        open_ranks = f" (could be {row.best} to {row.worst})" if row.best != row.worst else ""
-        rows[networks.title(row.model)] = {
-            "": "own" if row.own else "paper's",
-            "area under the curve (%)": interval(row.mean, row.low, row.high),
-            "trainings": row.trainings,
-            "rank": f"{row.rank}{open_ranks}".replace(" ", BOUND),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    columns = {
+        "": found["own"].map({True: "own", False: "paper's"}),
+        "area under the curve (%)": intervals(found, MEANS),
+        "trainings": found["trainings"],
+        "rank": [_rank(row) for row in found.itertuples()],
+    }
+    return pd.DataFrame(columns).set_axis(found["model"].map(networks.title).tolist())

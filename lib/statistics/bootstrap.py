@@ -31,9 +31,7 @@ def resample(values: np.ndarray) -> np.ndarray:
 def limits(resampled: np.ndarray, family: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """The 95 % percentile interval of each column: (REPEATS, ...) -> (...), (...). Infinite values are allowed.
 
-    Args:
-        family: the number of intervals that must hold together with 95 % (Bonferroni).
+    As many intervals as `family` says hold together with 95 % (Bonferroni).
     """
     tail = 0.025 / family
-    low, high = np.quantile(resampled, [tail, 1 - tail], axis=0, method="inverted_cdf")
-    return low, high
+    return tuple(np.quantile(resampled, [tail, 1 - tail], axis=0, method="inverted_cdf"))

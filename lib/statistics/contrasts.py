@@ -4,13 +4,14 @@ A number of a training (an area under a curve, an accuracy) varies from training
 varies is estimated for each family of networks (the mean square within groups of a one-way analysis of variance), from
 all trainings of the family that are recorded, whichever of them are shown. A network that varies more than its family
 keeps its own variance: the pooled one alone tells equal networks apart too often (`tests/test_contrasts.py`). The test
-images are the same for every training; these intervals do not say what other images would give.
+images are the same for every training: these intervals do not say what other images would give.
 """
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations, count
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,7 @@ Weights = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A weighted sum of means with its standard error, by Student's t."""
+    """A weighted sum of means with its standard error, by Student's t; arrays (samples,) of samples of trainings."""
 
     value: float
     error: float  # standard error; nan if it is not known
@@ -37,37 +38,37 @@ class Estimate:
 
     def ends(self, tail: float = 0.025) -> tuple[float, float]:
         """The ends of the interval, each exceeded with this probability; nan if the error is not known."""
-        half = t.isf(tail, self.freedom) * self.error if self.freedom else math.nan
+        half = t.isf(tail, self.freedom) * self.error  # nan without degrees of freedom
         return self.value - half, self.value + half
 
     def chances(self, bound: float) -> tuple[float, float]:
         """p-values of "it is not above" and "it is not below" the bound; nan if the error is not known."""
-        if not self.freedom:
-            return math.nan, math.nan
         apart = self.value - bound
-        far = apart / self.error if self.error else math.copysign(math.inf, apart) if apart else 0.0
-        return float(t.sf(far, self.freedom)), float(t.cdf(far, self.freedom))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            far = np.where(apart == 0, 0.0, np.divide(apart, self.error))
+        return t.sf(far, self.freedom), t.cdf(far, self.freedom)
 
 
 @dataclass(frozen=True)
 class Share:
-    """The share of trainings of which something is true (`each`, bool), with the exact binomial interval."""
+    """The percentage of trainings of which something is true (`each`, bool), with the exact binomial interval."""
 
     each: np.ndarray
     trainings: Mapping[str, int]
 
     @property
     def value(self) -> float:
-        return float(self.each.mean())
+        return 100 * float(self.each.mean())
 
     def ends(self, tail: float = 0.025) -> tuple[float, float]:
         """The ends of the interval (Clopper and Pearson), each exceeded with this probability at most."""
-        return proportion_confint(self.each.sum(), len(self.each), 2 * tail, method="beta")
+        low, high = proportion_confint(self.each.sum(), len(self.each), 2 * tail, method="beta")
+        return 100 * low, 100 * high
 
     def chances(self, bound: float) -> tuple[float, float]:
         """p-values of "it is not above" and "it is not below" the bound."""
         right, n = self.each.sum(), len(self.each)
-        return float(binom.sf(right - 1, n, bound)), float(binom.cdf(right, n, bound))
+        return float(binom.sf(right - 1, n, bound / 100)), float(binom.cdf(right, n, bound / 100))
 
 
 def verdict(low: float, high: float, margin: float = 0.0) -> str:
@@ -131,9 +132,13 @@ class Spread:
 
 
 def spread(trainings: Trainings, score: Score) -> tuple[Spread, dict[str, np.ndarray]]:
-    """The spread of a score over all trainings, also of networks that are not shown, and the score of each training."""
-    scores = score(trainings.curves)
-    values = {str(model): own.to_numpy() for model, own in scores.groupby(level="model", sort=False)}
+    """The spread of a score over all trainings, also of networks that are not shown, and the score of each training.
+
+    Rows (model, seed, sample) of the curves are samples of all trainings, each of which has a spread of its own.
+    """
+    scores, sampled = score(trainings.curves), "sample" in trainings.curves.index.names
+    own = scores.groupby(level="model", sort=False)
+    values = {str(model): (each.unstack("sample") if sampled else each).to_numpy() for model, each in own}
     return Spread.of(values, trainings.families), values
 
 
@@ -145,61 +150,43 @@ def estimate(trainings: Trainings, score: Score, weights: Weights) -> Estimate:
     """
     need(trainings, weights)
     found, values = spread(trainings, score)
-    value, error, freedom = (float(part) for part in found.contrast(weights))
+    parts: list[Any] = [part[()] for part in found.contrast(weights)]  # numbers, or (samples,)
     first = next(iter(weights))
-    each = value + weights[first] * (values[first] - values[first].mean())
-    return Estimate(value, error, freedom, each, {model: len(values[model]) for model in weights})
+    each = parts[0] + weights[first] * (values[first] - values[first].mean(axis=0))
+    return Estimate(*parts, each, {model: len(values[model]) for model in weights})
 
 
 def need(trainings: Trainings, models: Iterable[str]) -> None:
     """Raises ValueError if a network is not among those shown; it names those that are."""
-    missing = [model for model in models if model not in trainings.models]
-    if missing:
+    if missing := [model for model in models if model not in trainings.models]:
         raise ValueError(f"this needs {', '.join(missing)}; recorded are {', '.join(trainings.models)}")
 
 
 def mean_of(values: np.ndarray, trainings: Mapping[str, int] | None = None) -> Estimate:
     """The mean of independent values (n,), with the error that follows from these alone."""
     n = len(values)
-    error = values.std(ddof=1) / math.sqrt(n) if n > 1 else math.nan
-    return Estimate(float(values.mean()), float(error), n - 1, values, trainings or {})
+    error = values.std(axis=0, ddof=1) / math.sqrt(n) if n > 1 else math.nan
+    return Estimate(values.mean(axis=0), error, n - 1, values, trainings or {})
 
 
 def contrasts(
     trainings: Trainings, questions: Mapping[str, Weights], scores: Mapping[str, Score], together: Mapping[str, int]
 ) -> pd.DataFrame:
-    """Each contrast by each score, a row each.
+    """Each contrast (name -> weights) by each score (name -> score), a row each.
 
-    Args:
-        questions: name -> the weights of its networks.
-        scores: name -> score, such as one for each noise.
-        together: name of a score -> the number of scores whose intervals hold together with 95 % (Bonferroni).
-
-    Returns:
-        Columns: question, score, estimate, error, freedom, low, high, trainings (the fewest of a network), verdict.
-        The estimate is nan if a network has no training, the ends if one has a single training.
+    Columns: question, score, estimate, error, freedom, low, high, trainings (the fewest of a network), verdict. The
+    estimate is nan if a network has no training, the ends if one has a single training. `together`: name of a score ->
+    the number of scores whose intervals hold together with 95 % (Bonferroni).
     """
     rows = []
     for name, score in scores.items():
         found, _ = spread(trainings, score)
+        counts = dict(zip(found.models, found.trainings.tolist(), strict=True))
         for question, weights in questions.items():
-            counts = [dict(zip(found.models, found.trainings, strict=True)).get(model, 0) for model in weights]
-            value, error, freedom = found.contrast(weights) if min(counts) else (math.nan, math.nan, 0.0)
-            own = Estimate(float(value), float(error), float(freedom))
-            low, high = own.ends(0.025 / together.get(name, 1))
-            rows.append(
-                (
-                    question,
-                    name,
-                    own.value,
-                    own.error,
-                    own.freedom,
-                    low,
-                    high,
-                    int(min(counts)),
-                    verdict(low, high, MARGIN),
-                )
-            )
+            fewest = min(counts.get(model, 0) for model in weights)
+            value, error, freedom = map(float, found.contrast(weights) if fewest else (math.nan, math.nan, 0.0))
+            low, high = Estimate(value, error, freedom).ends(0.025 / together.get(name, 1))
+            rows.append((question, name, value, error, freedom, low, high, fewest, verdict(low, high, MARGIN)))
     columns = ["question", "score", "estimate", "error", "freedom", "low", "high", "trainings", "verdict"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -214,33 +201,30 @@ def means(trainings: Trainings, scores: Mapping[str, Score]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["score", "model", "trainings", "mean", "low", "high"])
 
 
-def mean_curves(trainings: Trainings) -> pd.DataFrame:
-    """The mean curve of each network: noise, model, attacks, trainings, mean, low, high (percent, cut at 0 and 100)."""
+def mean_curves(trainings: Trainings, further: float = math.inf) -> pd.DataFrame:
+    """The mean curve of each network: noise, model, attacks, trainings, mean, low, high (percent, cut at 0 and 100).
+
+    Args:
+        further: the interval is that in which the mean of so many further trainings lies; infinite: of the mean itself.
+    """
     found, _ = spread(trainings, lambda curves: curves)
     tables = []
     for model in trainings.models:
         mean, error, freedom = found.contrast({model: 1})  # (columns,)
-        half = error * t.isf(0.025, np.where(freedom > 0, freedom, np.nan))
-        table = trainings.curves.columns.to_frame(index=False).assign(
-            model=model,
-            trainings=int(found.trainings[found.models.index(model)]),
-            mean=mean,
-            low=np.maximum(mean - half, 0),
-            high=np.minimum(mean + half, 100),
-        )
-        tables.append(table)
+        place = found.models.index(model)
+        half = np.sqrt(error**2 + found.variances[place] / further) * t.isf(0.025, freedom)
+        ends = {"mean": mean, "low": np.maximum(mean - half, 0), "high": np.minimum(mean + half, 100)}
+        count = int(found.trainings[place])
+        tables.append(trainings.curves.columns.to_frame(index=False).assign(model=model, trainings=count, **ends))
     columns = ["noise", "model", "attacks", "trainings", "mean", "low", "high"]
     return pd.concat(tables, ignore_index=True)[columns]
 
 
 def pairs(trainings: Trainings, scores: Mapping[str, Score]) -> pd.DataFrame:
-    """Every network minus every one before it, by each score.
+    """Every network minus every one before it: score, first, second, gain (second minus first), low, high, verdict.
 
     The intervals of all pairs by one score hold together with 95 %: Tukey and Kramer's, with each pair's own error and
     degrees of freedom (Games and Howell). A network with one training is compared with no other.
-
-    Returns:
-        Columns: score, first, second, gain (second minus first), low, high, verdict.
     """
     rows = []
     for name, score in scores.items():
@@ -256,11 +240,8 @@ def pairs(trainings: Trainings, scores: Mapping[str, Score]) -> pd.DataFrame:
 def ranking(trainings: Trainings, apart: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
     """The networks by their mean score, the best first: score, model, rank, best, worst.
 
-    The rank can be any from `best` to `worst`: below all networks that are surely higher, above all surely lower.
-
-    Args:
-        apart: `pairs`.
-        means: `means` of the same scores.
+    The rank can be any from `best` to `worst`: below all networks that are surely higher by `apart` (`pairs`), above
+    all that are surely lower.
     """
     rows = []
     for score, order in means.groupby("score", sort=False):
@@ -274,11 +255,9 @@ def ranking(trainings: Trainings, apart: pd.DataFrame, means: pd.DataFrame) -> p
 
 
 def trainings_needed(difference: float, deviation: float, power: float = 0.8) -> int:
-    """The trainings of each of two networks that tell a difference apart with this power, at 95 %.
+    """The trainings of each of two networks that tell a difference (points, not 0) apart with this power, at 95 %.
 
-    Args:
-        difference: points, not 0.
-        deviation: the standard deviation between trainings of one network, points.
+    `deviation` is the standard deviation between trainings of one network, points.
     """
     from statsmodels.stats.power import TTestIndPower  # slow to import
 

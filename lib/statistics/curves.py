@@ -19,11 +19,7 @@ Score = Callable[[pd.DataFrame], pd.Series]  # curves -> (trainings,)
 
 @dataclass(frozen=True)
 class Trainings:
-    """The curves of every training of some networks, all on the same noisy images.
-
-    The spread between trainings of one network is estimated for a family of networks (`contrasts.estimate`), so
-    `curves` also holds the relatives of the networks that are shown.
-    """
+    """The curves of every training of some networks and of their families, all on the same noisy images."""
 
     models: tuple[str, ...]  # the networks that are shown, in this order
     curves: pd.DataFrame  # rows (model, seed), columns (noise, attacks from 0 on); percent of the images
@@ -54,13 +50,12 @@ class Trainings:
 
 
 def wide(table: pd.DataFrame, noises: Iterable[str] = PAPER_NOISES, levels: Iterable[int] = LEVELS) -> pd.DataFrame:
-    """The curves of the trainings in a table of accuracies for which all these noises and levels are recorded.
+    """The curves of the trainings for which all these noises and levels are recorded, percent.
+
+    Rows (model, seed), columns (noise, attacks); the accuracy without noise is level 0 of every noise.
 
     Args:
         table: rows of `results.accuracies`, one for each training, noise and level (`Reading.select`).
-
-    Returns:
-        rows (model, seed), columns (noise, attacks); the accuracy without noise is level 0 of every noise. Percent.
 
     Raises:
         ValueError: if a training has two rows for one noise and level.
@@ -84,12 +79,8 @@ def at(attacks: int, *noises: str) -> Score:
     """The accuracy in percent at a number of attacks, the mean of these noises; nan where it was not measured."""
     noises = noises or PAPER_NOISES
 
-    def score(curves: pd.DataFrame) -> pd.Series:
-        measured = all((noise, attacks) in curves.columns for noise in noises)
-        nothing = pd.Series(np.nan, curves.index)
-        return _mean([curves[noise, attacks] for noise in noises]) if measured else nothing
-
-    return score
+    columns = [(noise, attacks) for noise in noises]
+    return lambda curves: _mean([each for _, each in curves.reindex(columns=columns).items()])
 
 
 def relative(*noises: str) -> Score:
@@ -107,16 +98,9 @@ def _mean(values: list[pd.Series]) -> pd.Series:
 
 
 def area_under_curve(accuracy: np.ndarray, attacks: np.ndarray) -> np.ndarray:
-    """Mean accuracy over the noise levels, the trapezium rule over `attacks`.
+    """Mean accuracy over the noise levels by the trapezium rule: (..., levels), attacks (levels,) -> (...), percent.
 
     Paper: none; a one-number summary of one curve of Figure 7.
-
-    Args:
-        accuracy: (..., levels), percent.
-        attacks: (levels,), pixels attacked, strictly increasing.
-
-    Returns:
-        (...), percent; 100 for a network that no noise touches.
 
     Raises:
         ValueError: if `attacks` is not strictly increasing.
@@ -128,14 +112,9 @@ def area_under_curve(accuracy: np.ndarray, attacks: np.ndarray) -> np.ndarray:
 
 
 def attacks_until(accuracy: np.ndarray, attacks: np.ndarray) -> np.ndarray:
-    """Attacks at which a curve first falls to `HALF`, on straight lines between the levels.
+    """Attacks at which a curve first falls to `HALF`, on straight lines between the levels; infinite if it does not.
 
-    Args:
-        accuracy: (..., levels), percent.
-        attacks: (levels,), pixels attacked.
-
-    Returns:
-        (...), attacks; infinite where the curve stays above it.
+    Of accuracies (..., levels) in percent at attacks (levels,): (...).
     """
     attacks = np.asarray(attacks, float)
     fallen = accuracy <= HALF
@@ -145,10 +124,3 @@ def attacks_until(accuracy: np.ndarray, attacks: np.ndarray) -> np.ndarray:
     share = np.divide(high - HALF, high - low, out=np.zeros_like(high, float), where=high > low)
     crossing = attacks[before] + share * (attacks[after] - attacks[before])
     return np.where(fallen.any(axis=-1), crossing[..., 0], np.inf)
-
-
-def ranks(values: np.ndarray) -> np.ndarray:
-    """(..., models) -> their ranks, 1 for the highest; equal values share the better rank."""
-    from scipy.stats import rankdata  # slow to import
-
-    return rankdata(-values, method="min", axis=-1)

@@ -63,51 +63,38 @@ class Digits:
         return self.train_images[:end], self.train_labels[:end], self.train_images[end:], self.train_labels[end:]
 
 
-def load(name: str = "mnist", folder: Path = DATA) -> Digits:
-    """Read a data set from its four files in `folder`/`name`.
+def load(name: str = "mnist") -> Digits:
+    """Read a data set from its four files in data/`name`.
 
-    Raises:
-        ValueError: if the name is unknown, a file is damaged or truncated, or images and labels do not fit each other;
-            it names the file.
-        FileNotFoundError: if a file is missing.
+    Raises FileNotFoundError if a file is missing, and ValueError if the name is unknown, a file is damaged, or images
+    and labels do not fit each other; the error names the file.
     """
-    md5s, files = _md5s(name, folder), ", ".join(FILES.values())
+    md5s, files = _md5s(name), ", ".join(FILES.values())
     if md5s.keys() != set(FILES.values()):
         raise ValueError(f"data set {name!r} must have the files {files}, not {', '.join(md5s)}")
-    paths = {part: folder / name / f"{file}.gz" for part, file in FILES.items()}
-    digits = Digits(**{part: _read_once(path, md5s[FILES[part]], _version(path)) for part, path in paths.items()})
+    paths = {part: DATA / name / f"{file}.gz" for part, file in FILES.items()}
+    changed = {part: path.stat().st_ctime_ns if path.is_file() else None for part, path in paths.items()}
+    digits = Digits(**{part: _read_once(path, md5s[FILES[part]], changed[part]) for part, path in paths.items()})
     _check(digits, paths)
     return digits
 
 
 @lru_cache(8)
-def _read_once(path: Path, md5: str, version: tuple[int, ...]) -> np.ndarray:
+def _read_once(path: Path, md5: str, changed: int | None) -> np.ndarray:
+    """`read_idx`, again only if the file has `changed`: the time in nanoseconds, None for a missing file."""
     return read_idx(path, md5)
 
 
-def _version(path: Path) -> tuple[int, ...]:
-    """Numbers that change whenever the file does."""
-    found = path.stat() if path.is_file() else None
-    return (found.st_ino, found.st_size, found.st_mtime_ns) if found else ()
-
-
 def add(
-    name: str,
-    train_images: np.ndarray,
-    train_labels: np.ndarray,
-    test_images: np.ndarray,
-    test_labels: np.ndarray,
-    folder: Path = DATA,
+    name: str, train_images: np.ndarray, train_labels: np.ndarray, test_images: np.ndarray, test_labels: np.ndarray
 ) -> None:
-    """Write a data set of one's own into `folder`/`name`, where `load` finds it; `read_idx` reads existing IDX files.
+    """Write a data set of one's own into data/`name`, where `load` finds it; `read_idx` reads existing IDX files.
 
-    The arrays hold integers, in the shapes and ranges of `Digits`.
-
-    Raises:
-        ValueError: if the name is taken or not a plain one, or the arrays are not such; nothing is written.
+    The arrays hold integers, in the shapes and ranges of `Digits`. Raises ValueError, before anything is written, if
+    they do not, or if the name is taken or holds other signs than letters, digits, - and _.
     """
-    if name in _known(folder) or not name.replace("-", "").replace("_", "").isalnum():
-        taken = f"not one of {', '.join(_known(folder))}"
+    if name in _known() or not name.replace("-", "").replace("_", "").isalnum():
+        taken = f"not one of {', '.join(_known())}"
         raise ValueError(f"the name of a new data set must be of letters, digits, - and _, and {taken}; not {name!r}")
     arrays = dict(zip(FILES, map(np.asarray, (train_images, train_labels, test_images, test_labels)), strict=True))
     for part, array in arrays.items():
@@ -119,41 +106,39 @@ def add(
         content = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
         md5s[FILES[part]] = hashlib.md5(content, usedforsecurity=False).hexdigest()
         packed = gzip.compress(content)
-        write_atomically(folder / name / f"{FILES[part]}.gz", lambda file, packed=packed: file.write(packed))
-    write_atomically(folder / name / OWN, lambda file: file.write(json.dumps(md5s, indent=2).encode()))
+        write_atomically(DATA / name / f"{FILES[part]}.gz", lambda file, packed=packed: file.write(packed))
+    write_atomically(DATA / name / OWN, lambda file: file.write(json.dumps(md5s, indent=2).encode()))
 
 
-def brightness(name: str, folder: Path = DATA) -> tuple[float, float]:
+def brightness(name: str) -> tuple[float, float]:
     """Mean and standard deviation of the pixels of all training images, in [0, 1], rounded to four decimals."""
-    shares = np.bincount(load(name, folder).train_images.ravel(), minlength=256)
+    shares = np.bincount(load(name).train_images.ravel(), minlength=256)
     values, shares = np.arange(256) / 255, shares / shares.sum()
     mean = shares @ values
     return round(float(mean), 4), round(float(np.sqrt(shares @ (values - mean) ** 2)), 4)
 
 
-def check_count(asked: int, images: np.ndarray, parameter: str, dataset: str) -> None:
+def check_count(wanted: int, images: np.ndarray, parameter: str, dataset: str) -> None:
     """Raises ValueError if a parameter exceeds the number of images; it names both."""
-    if asked > len(images):
-        raise ValueError(f"{parameter}={asked}: {dataset} has {len(images):,} of them; choose {parameter} up to that")
+    if wanted > len(images):
+        raise ValueError(f"{parameter}={wanted}: {dataset} has {len(images):,} of them; choose {parameter} up to that")
 
 
 def known_set(name: str) -> str:
     """The name itself; raises ValueError, with the choices, if there is no such data set."""
-    if name not in _known(DATA):
-        raise ValueError(f"unknown data set {name!r}; choose from {', '.join(_known(DATA))}")
+    if name not in _known():
+        raise ValueError(f"unknown data set {name!r}; choose from {', '.join(_known())}")
     return name
 
 
-def _known(folder: Path) -> list[str]:
-    return [*SETS, *sorted(path.parent.name for path in folder.glob(f"*/{OWN}"))]
+def _known() -> list[str]:
+    return [*SETS, *sorted(path.parent.name for path in DATA.glob(f"*/{OWN}"))]
 
 
-def _md5s(name: str, folder: Path) -> dict[str, str]:
+def _md5s(name: str) -> dict[str, str]:
     if name in SETS:
         return SETS[name]
-    if name not in _known(folder):
-        known_set(name)
-    path = folder / name / OWN
+    path = DATA / known_set(name) / OWN
     try:
         return dict(json.loads(path.read_bytes()))
     except ValueError as error:
@@ -178,24 +163,22 @@ def _check(digits: Digits, paths: dict[str, Path]) -> None:
 def read_idx(path: Path | str, md5: str | None = None) -> np.ndarray:
     """The array in an IDX file of unsigned bytes, gzipped or not; with `md5`, that of the unzipped file must agree.
 
-    The format: two zero bytes, 8 for uint8, the number of dimensions, each dimension as 4 bytes, the data.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file is damaged, or is not an IDX file.
+    The format: two zero bytes, 8 for uint8, the number of dimensions, each dimension as 4 bytes, the data. Raises
+    FileNotFoundError if there is no such file, and ValueError if it is damaged or is not an IDX file.
     """
-    path, expected = Path(path), f"; expected unzipped MD5 {md5}" if md5 else ""
+    path = Path(path)
     if not path.is_file():
         shipped = path.parent.name in SETS and f"; restore it with: git checkout -- {path.parent}"
         raise FileNotFoundError(f"missing data file {path}{shipped or '; restore it from your own copy'}")
     content = path.read_bytes()
     try:
         content = gzip.decompress(content) if md5 or content[:2] == GZIP else content
-    except (OSError, EOFError, zlib.error) as error:
+        found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if md5 not in (None, found):
+            raise ValueError(f"its unzipped MD5 is {found}")
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        expected = f"; expected unzipped MD5 {md5}" if md5 else ""
         raise ValueError(f"damaged data file {path}: {error}{expected}") from None
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if md5 not in (None, found):
-        raise ValueError(f"damaged data file {path}: its unzipped MD5 is {found}{expected}")
     dimensions = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
     start = 4 + 4 * dimensions
     shape = tuple(map(int, np.frombuffer(content[4:start].ljust(4 * dimensions, b"\0"), ">u4")))

@@ -34,13 +34,9 @@ LIBRARIES = ("torch", "torchvision", "fastai", "timm", "openvino", "numba", "num
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Call `write` with an open binary file that becomes `path` once it is complete.
+    """Call `write` with an open binary file that becomes `path` once it is complete; a reader never sees a part of it.
 
-    A reader sees the old file or the new one, never a part, even if this run is killed.
-
-    Raises:
-        PermissionError: if this user may not write there; it names the folder.
-        OSError: if the disk is full; it names the file, and no part of it is left.
+    Raises PermissionError, which names the folder, without the right to write, and OSError if the disk is full.
     """
     _make_folder(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".partial")
@@ -90,9 +86,7 @@ def _make_folder(path: Path) -> None:
 def write_arrays(path: Path, record: dict, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays and the record of what made them as one compressed .npz file."""
     named: dict[str, Any] = {**arrays, "record": np.array(json.dumps(record))}
-    content = io.BytesIO()
-    np.savez_compressed(content, **named)
-    write_atomically(path, lambda file: file.write(content.getvalue()))
+    write_atomically(path, lambda file: np.savez_compressed(file, **named))
 
 
 def read_arrays(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
@@ -121,12 +115,8 @@ def lock(path: Path, timeout: float = -1) -> Generator[None]:
     Where the file system has no flock (some Lustre and NFS mounts), the holder renews a lease instead. A process that
     waits takes it over `LEASE` seconds after the last renewal. Whoever waits prints once which process holds the lock.
 
-    Args:
-        timeout: seconds to wait; -1: without end.
-
-    Raises:
-        PermissionError: if this user may not write there; it names the folder or the lock's file.
-        filelock.Timeout: if another process still holds it.
+    `timeout` is in seconds; -1 waits without end. Raises filelock.Timeout if another process still holds the lock, and
+    PermissionError, which names the folder or the lock's file, if this user may not write there.
     """
     _make_folder(path)
     file = path.parent / f".{path.name}.lock"
@@ -169,7 +159,8 @@ def _acquire(held: BaseFileLock, timeout: float, file: Path) -> None:
 
 def visible(folder: Path, pattern: str) -> list[Path]:
     """The files under `folder` that match a glob pattern, sorted; neither hidden ones (`._NAME`) nor broken links."""
-    return sorted(path for name in glob.glob(pattern, root_dir=folder) if (path := folder / name).is_file())
+    found = (folder / name for name in glob.glob(pattern, root_dir=folder, recursive=True))
+    return sorted(path for path in found if path.is_file())
 
 
 def file_hash(path: Path) -> str:
@@ -182,13 +173,17 @@ def recipe_hash(recipe: dict) -> str:
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]
 
 
+def sampling(path: Path) -> np.random.Generator:
+    """What a check recomputes of a file: the same for the same commit and content, so that nobody chooses it."""
+    commit = provenance()["commit"].removesuffix("-dirty")
+    return np.random.default_rng([int(file_hash(path), 16), *commit.encode()])
+
+
 def provenance() -> dict[str, str]:
-    """The commit of this checkout, with `-dirty` if `lib/` differs from it, and the versions of the libraries."""
-    return {"commit": _commit(), **{name: version(name) for name in LIBRARIES}}
+    """The commit of this checkout, with `-dirty` if `lib/` differs from it, and the versions of the libraries.
 
-
-def _commit() -> str:
-    """The commit of the repository whose root is `ROOT`, even inside another repository or with GIT_DIR set."""
+    It is that of the repository whose root is `ROOT`, even inside another one or with GIT_DIR set, or else "unknown".
+    """
     git = ["git", "--git-dir", str(ROOT / ".git"), "--work-tree", str(ROOT), "--no-optional-locks"]
     try:
         commit, changes = (
@@ -196,5 +191,5 @@ def _commit() -> str:
             for arguments in (["rev-parse", "--verify", "HEAD"], ["status", "--porcelain", "--", "lib"])
         )
     except (FileNotFoundError, subprocess.CalledProcessError):  # no git, or an archive without a repository
-        return "unknown"
-    return f"{commit}-dirty" if changes else commit
+        commit, changes = "unknown", ""
+    return {"commit": f"{commit}-dirty" if changes else commit, **{name: version(name) for name in LIBRARIES}}

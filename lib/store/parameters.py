@@ -41,20 +41,18 @@ def check(kind: type[Settings], namespace: dict[str, Any]) -> Settings:
     """The settings of a notebook, from its variables (`globals()`), as they were typed on papermill's command line.
 
     papermill ignores a misspelt name, passes lists and lower-case true or false on as text, and converts any text that
-    looks like a number. If a parameter is assigned later, each cell prints a reminder until it is checked.
-
-    Raises:
-        ValueError: for an unknown name, or a value of the wrong type or out of its range; it lists what is allowed.
+    looks like a number. If a parameter is assigned later, each cell prints a reminder until it is checked. Raises
+    ValueError, which lists what is allowed, for an unknown name, or a value of the wrong type or out of its range.
     """
-    for name in _injected_names(namespace.get("In", [])):
-        if name not in kind.model_fields:
+    before = takewhile(lambda cell: "check(" not in cell, namespace.get("In", []))
+    for name in [name for cell in before if cell.startswith(INJECTED) for name in _assigned(cell)]:
+        if name not in kind.model_fields and not name.startswith(PAPERMILL):
             near = difflib.get_close_matches(name, kind.model_fields, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise ValueError(f"unknown parameter {name!r}; {hint}choose from {', '.join(kind.model_fields)}")
     readers, values = {str: _text, Path: _path}, {}
     for name, field in kind.model_fields.items():
         values[name] = readers.get(field.annotation, _read)(name, namespace[name])
-    for name, field in kind.model_fields.items():
         if _has_truth(values[name]) and bool not in (field.annotation, *get_args(field.annotation)):
             raise ValueError(f"{name}: must be no truth value, not {values[name]!r}")
     try:
@@ -86,14 +84,19 @@ def _has_truth(value: Any) -> bool:
 
 
 def _text(name: str, value: Any) -> Any:
-    """Text as it was typed, from papermill's command line where papermill has converted it to another type."""
+    """Text as it was typed: after the last `-p NAME` of papermill, the kernel's parent, where papermill converts it."""
+    import psutil
+
     if isinstance(value, str | Path):
         return value
-    if (typed := _typed(name)) is not None:
-        return typed
-    if type(value) is int:
-        return str(value)
-    raise ValueError(f"{name}: must be text, not {value!r}; put it in quotes")
+    try:
+        words = psutil.Process().parent().cmdline()
+    except (psutil.Error, AttributeError):
+        words = []
+    typed = [words[i + 2] for i in range(len(words) - 2) if words[i] in PARAMETER and words[i + 1] == name]
+    if not typed and type(value) is not int:
+        raise ValueError(f"{name}: must be text, not {value!r}; put it in quotes")
+    return typed[-1] if typed else str(value)
 
 
 def _path(name: str, value: Any) -> Path:
@@ -135,18 +138,6 @@ def _plain(value: Any) -> Any:
     return None if value in ("None", "null", "~") else value
 
 
-def _typed(name: str) -> str | None:
-    """The value after the last `-p NAME` on the command line of papermill, the parent of this kernel."""
-    import psutil
-
-    try:
-        words = psutil.Process().parent().cmdline()
-    except (psutil.Error, AttributeError):
-        return None
-    found = [words[i + 2] for i in range(len(words) - 2) if words[i] in PARAMETER and words[i + 1] == name]
-    return found[-1] if found else None
-
-
 def each_once(names: list[str]) -> list[str]:
     """The names; raises ValueError if one of them is repeated."""
     if len(set(names)) < len(names):
@@ -161,10 +152,8 @@ def named(stem: str, settings: BaseModel) -> str:
 
 
 def imported(reference: str) -> Any:
-    """The object `package.module:name`; the module may be a file beside README.md.
-
-    Raises:
-        ValueError: in one line, if it cannot be imported, or another module has its name.
+    """The object `package.module:name`, also of a file beside README.md; ValueError in one line if it cannot be
+    imported.
     """
     module, _, name = reference.partition(":")
     if str(ROOT) not in sys.path:
@@ -191,15 +180,8 @@ def _in_a_line(problem: ErrorDetails) -> str:
     return ": ".join([*map(str, problem["loc"][:1]), message + given])
 
 
-def _injected_names(cells: list[str]) -> set[str]:
-    """The parameters in papermill's cell, which is among the cells that ran before the first check."""
-    before = takewhile(lambda cell: "check(" not in cell, cells)
-    names = set().union(*(_assigned(cell) for cell in before if cell.startswith(INJECTED)))
-    return {name for name in names if not name.startswith(PAPERMILL)}
-
-
 def _assigned(cell: str) -> set[str]:
-    """The variables that a cell assigns; none if it is not Python alone."""
+    """The variables that a cell assigns; an empty set if it is not plain Python."""
     try:
         nodes = [*ast.walk(ast.parse(cell))]
     except SyntaxError:

@@ -61,11 +61,7 @@ def weights_hash(weights: Path) -> str | None:
 
 
 def kept_record(weights: Path) -> dict | None:
-    """The record of a training that is kept beside its weights file, or in its place; None if there is none.
-
-    Raises:
-        ValueError: if it is damaged, or of another network or seed than its name; it names the file.
-    """
+    """The record of a training beside its weights, or in their place; None without one, ValueError if it is damaged."""
     path = weights.with_suffix(".json")
     if not path.is_file():
         return None
@@ -125,16 +121,12 @@ def complete(
     recompute: bool,
     title: str,
 ) -> dict[str, int]:
-    """Check the recorded parts and make the missing ones; several processes may share them, each finished part is kept.
+    """Check the recorded parts and make the missing ones, or all of them with `recompute`.
 
-    Args:
-        weights: the hash of the weights that must have made them.
-        make: writes a part, and advances the bar, which has this title, by its size.
-        check: verifies a recorded part and returns how much of it, or raises.
-        recompute: make all parts, also the recorded ones.
-
-    Returns:
-        counts: the parts `computed` and `reused`, and the sum of what `check` returned, `checked`.
+    Several processes may share them, and each finished part is kept. `weights` is the hash of the weights that must
+    have made them. `make` writes a part, and advances the bar, which has this title, by its size. `check` verifies a
+    recorded part and returns how much of it, or raises. Returns the numbers of parts `computed` and `reused`, and the
+    sum of what `check` returned, `checked`.
     """
     reused = [] if recompute else [part for part in parts if part.holds(weights)]
     checked = sum(check(part) for part in reused)

@@ -19,49 +19,35 @@ from lib import networks
 from lib.store import data
 from lib.store.files import ROOT, file_hash, lock, provenance, read_arrays, recipe_hash, write_atomically
 from lib.store.parts import kept_record, weights_hash
-from lib.training.callbacks import Rule
+from lib.training.callbacks import Rule, Uncounted
 from lib.training.recipe import Recipe
 from lib.training.rehearsal import rehearse
 
 
-class TensorLoader(DataLoader):
-    """Batches cut from images on `device`; `order` is the order of the images, at first that of the arrays."""
+def _loader(images: np.ndarray, labels: np.ndarray, batch_size: int, device: torch.device) -> DataLoader:
+    """Batches cut from images on `device`, in the order of the arrays; `Rule` sets another for the training images."""
+    pixels = torch.from_numpy(images.copy()).unsqueeze(1).to(device)  # (n, 1, 28, 28) uint8
+    classes = torch.from_numpy(labels.astype(np.int64)).to(device)
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, batch_size: int, device: torch.device):
-        super().__init__(range(len(labels)), bs=batch_size, device=device)
-        self.images = torch.from_numpy(images.copy()).unsqueeze(1).to(device)  # (n, 1, 28, 28) uint8
-        self.labels = torch.from_numpy(labels.astype(np.int64)).to(device)
-        self.order = list(range(len(labels)))
+    def cut(chosen: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        return pixels[chosen].float() / 255, classes[chosen]
 
-    def get_idxs(self) -> list[int]:
-        return self.order
-
-    def create_item(self, index: int) -> int:
-        return index
-
-    def create_batch(self, indices: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.images[indices].float() / 255, self.labels[indices]
-
-    def retain(self, batch: tuple, _: list[int]) -> tuple:
-        return batch
+    return DataLoader(range(len(labels)), bs=batch_size, device=device, do_batch=cut)
 
 
 def train(recipe: Recipe, then: Recipe | None = None) -> dict:
     """Train one network (section 3.3) and write its weights file, or find it written; a killed run continues.
 
-    Args:
-        recipe: with `recompute`, what is recorded is replaced: weights, record, and all that was computed from those
-            weights. If the new weights equal the recorded ones, everything stays as it is.
-        then: the same with more epochs, to be trained next: it continues where this one ends.
+    With `recompute`, what is recorded is replaced: weights, record, and all that was computed from those weights. If
+    the new weights equal the recorded ones, everything stays as it is. `then` is the same recipe with more epochs, to
+    be trained next: it continues where this one ends.
 
-    Returns:
-        the record in the weights file's header: `recipe` with its version, the machine (`networks.machine`), `epochs`,
-        `losses` (one a batch), `stored_accuracy` (percent of the 5,000 validation images, with the weights as stored),
-        `tensors` (`networks.tensors_hash`), `logits` (`networks.kept_logits`), versions and commit.
+    Returns the record in the weights file's header: `recipe` with its version, the machine (`networks.machine`),
+    `epochs`, `losses` (one a batch), `stored_accuracy` (percent of the 5,000 validation images, with the weights as
+    stored), `tensors` (`networks.tensors_hash`), `logits` (`networks.kept_logits`), versions and commit.
 
-    Raises:
-        ValueError: if weights by another recipe lie under this name, a training is recorded whose weights are not kept,
-            `then` does not begin with this recipe, or the network cannot be trained, stored or measured (`rehearse`).
+    Raises ValueError if weights by another recipe lie under this name, a training is recorded whose weights are not
+    kept, `then` does not begin with this recipe, or the network cannot be trained, stored or measured (`rehearse`).
     """
     if then is not None and not then.begins_with(recipe):
         raise ValueError(f"{then} does not continue where {recipe} ends")
@@ -74,7 +60,7 @@ def train(recipe: Recipe, then: Recipe | None = None) -> dict:
             return found
         maker = provenance()  # of the code as it is when the run begins
         net, history = _fit(recipe, checkpoint)
-        store(net, recipe.weights, recipe.made_by | history | maker)
+        record_weights(net, recipe.weights, recipe.in_record | history | maker)
         if then is None or then.weights.is_file():
             checkpoint.unlink()
         else:
@@ -103,11 +89,8 @@ def _recorded(recipe: Recipe) -> dict | None:
     return record
 
 
-def store(net: networks.Net, weights: Path, record: dict) -> None:
-    """Write a weights file and its record, which is also kept beside it, and remove what other weights gave.
-
-    If the recorded weights are the same ones, all stays as it is, and a missing weights file is written as it was.
-    """
+def record_weights(net: networks.Net, weights: Path, record: dict) -> None:
+    """Write weights and their record, and remove what other weights gave; nothing changes if these are recorded."""
     tensors = networks.tensors_hash(networks.as_stored(net))
     kept = weights.with_suffix(".json")
     if networks.recorded_tensors(weights) == tensors:
@@ -146,8 +129,8 @@ def _fit(recipe: Recipe, checkpoint: Path) -> tuple[networks.Net, dict]:
     train_images, train_labels, valid_images, valid_labels = data.load(recipe.dataset).split()
     count, device = recipe.train_images, networks.device()
     loaders = DataLoaders(
-        TensorLoader(train_images[:count], train_labels[:count], recipe.batch_size, device),
-        TensorLoader(valid_images, valid_labels, 250, device),
+        _loader(train_images[:count], train_labels[:count], recipe.batch_size, device),
+        _loader(valid_images, valid_labels, 250, device),
         device=device,
     )
     net = networks.build(recipe.model, recipe.seed, **recipe.input)
@@ -155,7 +138,7 @@ def _fit(recipe: Recipe, checkpoint: Path) -> tuple[networks.Net, dict]:
     torchs = {"sgd": partial(torch.optim.SGD, momentum=recipe.momentum), "adam": torch.optim.Adam}[recipe.optimizer]
     optimizer = partial(OptimWrapper, opt=torchs)  # its learning rate is set before each epoch
     learner = Learner(loaders, net, loss_func=CrossEntropyLossFlat(), opt_func=optimizer, metrics=accuracy)
-    learner.recorder.add_time = False
+    learner.recorder.add_time, learner.recorder.smooth_loss = False, Uncounted()
     learner.create_opt()
     state: dict[str, Any] = {"epochs": [], "losses": [], "batch": 0, "seconds": 0.0}
     if checkpoint.is_file():

@@ -13,19 +13,14 @@ from torch import Tensor
 from lib import networks
 from lib.store import data
 from lib.store.files import file_hash, lock, provenance
-from lib.training.fit import store
+from lib.training.fit import record_weights
 from lib.training.recipe import Recipe
 
 WORD = "imported"  # after the @ of a network's name that has none: never the name of a training by the rule
 
 
 def read_weights(file: Path) -> dict:
-    """What a `.safetensors` file, or a file of torch's, holds; no code in it is run.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it holds no weights, or a whole pickled module.
-    """
+    """What a `.safetensors` file, or one of torch's, holds; no code in it is run. ValueError if it holds no weights."""
     if not file.is_file():
         raise FileNotFoundError(f"no file {file}")
     try:
@@ -68,14 +63,10 @@ def fill(net: networks.Net, content: dict, source: str) -> None:
 def import_weights(recipe: Recipe, file: Path) -> dict:
     """Record weights that were trained elsewhere as those of `recipe.model`, which is kept apart by its @WORD.
 
-    Of the recipe only the name, the seed, the data set and the preparation of the images are used.
-
-    Returns:
-        the record, as of `training.fit.train`, without a history, with `imported`: the file's name and hash.
-
-    Raises:
-        ValueError: if the weights do not fit the network, it cannot be measured (`networks.probed`), or its name is
-            taken by other weights and `recompute` is not set.
+    Of the recipe only the name, the seed, the data set and the preparation of the images are used. Returns the record,
+    as of `training.fit.train`, without a history, with `imported`: the file's name and hash. Raises ValueError if the
+    weights do not fit the network, it cannot be measured (`networks.probed`), or its name is taken by other weights and
+    `recompute` is not set.
     """
     net = networks.build(recipe.model, recipe.seed, **recipe.input)
     fill(net, read_weights(file), str(file))
@@ -91,7 +82,7 @@ def import_weights(recipe: Recipe, file: Path) -> dict:
             "imported": {"file": file.name, "sha256": file_hash(file)},
             "stored_accuracy": round(100 * float(correct.mean()), 4),
         }
-        store(net, recipe.weights, recipe.made_by | outcome | provenance())
+        record_weights(net, recipe.weights, recipe.in_record | outcome | provenance())
     return networks.read_record(recipe.weights)
 
 

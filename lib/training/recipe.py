@@ -14,16 +14,8 @@ from lib.store.files import ROOT
 from lib.store.parameters import LARGEST_SEED
 
 
-def paper_target(model: str) -> float:
-    """The validation accuracy in percent at which the paper stops training; infinite for fully connected nets."""
-    return float("inf") if model.partition("@")[0] in (*networks.HIDDEN, *networks.DENSE) else PAPER_TARGET
-
-
 class Recipe(BaseModel):
-    """All that decides the weights of one network; the defaults are the paper's rule as we read it.
-
-    A recipe that differs from them needs a name of its own, `MODEL@WORD`.
-    """
+    """All that decides the weights of one network. The defaults are the paper's rule; others are named `MODEL@WORD`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,9 +47,10 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _fits_its_name(self) -> "Recipe":
-        if self.changes and "@" not in self.model:
+        changes = self.model_dump(exclude={"model", "seed"}, exclude_defaults=True)
+        if changes and "@" not in self.model:
             own = f"give the network a name of its own, such as '{self.model}@WORD'"
-            raise ValueError(f"{self.changes} is not the paper's recipe; {own}")
+            raise ValueError(f"{changes} is not the paper's recipe; {own}")
         networks.check_size(self.model, self.size)
         return self
 
@@ -67,17 +60,12 @@ class Recipe(BaseModel):
         return {"normalize": self.normalize, "resize": self.resize, "size": self.size}
 
     @property
-    def changes(self) -> dict:
-        """The fields that differ from the paper's rule."""
-        return self.model_dump(exclude={"model", "seed"}, exclude_defaults=True)
-
-    @property
     def recorded(self) -> dict:
         """As a record holds it: the network, the seed, and the fields that differ from the defaults of `VERSION`."""
         return {"model": self.model, "seed": self.seed} | self.model_dump(mode="json", exclude_defaults=True)
 
     @property
-    def made_by(self) -> dict:
+    def in_record(self) -> dict:
         """What a record says of the recipe; `of` reads it."""
         return {"recipe": self.recorded, "recipe_version": self.VERSION}
 
@@ -95,8 +83,9 @@ class Recipe(BaseModel):
 
     @property
     def stop_at(self) -> float:
-        """The validation accuracy in percent that ends the training; infinity if only `max_epochs` does."""
-        return paper_target(self.model) if self.target is None else self.target
+        """The validation accuracy in percent that ends training (section 3.3); infinite if only `max_epochs` does."""
+        dense = self.model.partition("@")[0] in (*networks.HIDDEN, *networks.DENSE)
+        return (float("inf") if dense else PAPER_TARGET) if self.target is None else self.target
 
     def begins_with(self, other: "Recipe") -> bool:
         """Whether this training first repeats the other one: they agree in all but the name and `max_epochs`."""

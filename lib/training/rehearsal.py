@@ -15,12 +15,9 @@ UNLIKELY = 8_162_715_431  # a seed that no network sets itself
 
 
 def rehearse(recipe: Recipe) -> None:
-    """Build a network for this alone, probe it, train it on two images and on a last one alone, store it, and copy it.
+    """Build a network to probe it, train it on two images and on one, store it and copy it; nothing is written.
 
-    Nothing is written, and torch's generator keeps its state.
-
-    Raises:
-        ValueError: if one of these fails; a line that says what was found and what is allowed.
+    ValueError says in a line what failed and what is allowed. torch's generator keeps its state.
     """
     model = recipe.model
     images, *_ = data.load(recipe.dataset).split()
@@ -93,7 +90,7 @@ def _check_kept(net: networks.Net, twin: networks.Net, model: str) -> None:
     kept = networks.as_stored(net)
     networks.restore(net, kept)
     networks.restore(twin, kept)
-    images = networks.as_read(networks.digits())
+    images = networks.as_read(networks.probe_digits())
     with torch.no_grad():
         expected = networks.logits(net, model, images)
         read_back = networks.logits(twin, model, images)
@@ -103,7 +100,7 @@ def _check_kept(net: networks.Net, twin: networks.Net, model: str) -> None:
             "state is in its state_dict: register_buffer for what is drawn once or learnt besides its parameters"
         )
     try:
-        probabilities = networks.predictor(net, "torch")(networks.digits())
+        probabilities = networks.predictor(net, "torch")(networks.probe_digits())
     except Exception as error:  # of anyone's code
         raise ValueError(f"{model} cannot be copied once it is trained: {networks.in_a_line(error)}") from None
     if np.abs(probabilities - expected.float().softmax(dim=1).numpy()).max() > 0.01:
@@ -111,7 +108,7 @@ def _check_kept(net: networks.Net, twin: networks.Net, model: str) -> None:
 
 
 def _practise(net: networks.Net, model: str, number: int) -> None:
-    found = networks.logits(net, f"{model} in training", networks.as_read(networks.digits()[:number]))
+    found = networks.logits(net, f"{model} in training", networks.as_read(networks.probe_digits()[:number]))
     try:
         functional.cross_entropy(found, torch.arange(number)).backward()  # the first ten digits are 0 to 9
     except RuntimeError as error:

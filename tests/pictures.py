@@ -1,0 +1,73 @@
+"""Pictures compared within rounding: in executed notebooks, as a plugin of pytest beside nbval, and figures drawn anew.
+
+`python tests/pictures.py BEFORE AFTER` compares two folders of figures, and puts those of BEFORE back into AFTER.
+"""
+
+import base64
+import io
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+FEW, QUARTER = 20, 64  # pixels that may differ by more than this, of 255; rounding moves edges by less
+NUMBER = re.compile(r"(-?\d+\.\d+)")
+POINT = 0.5  # by which a coordinate in an SVG file may differ
+
+
+def differ(one: bytes, other: bytes) -> bool:
+    """Whether two PNG or SVG pictures differ by more than rounding."""
+    if one == other:
+        return False
+    if not one.startswith(b"\x89PNG"):
+        old, new = (NUMBER.split(side.decode()) for side in (one, other))  # text, number, text, ...
+        if old[::2] != new[::2]:
+            return True
+        return bool(np.abs(np.array(old[1::2], float) - np.array(new[1::2], float)).max() > POINT)
+    some, others = (np.asarray(Image.open(io.BytesIO(side)).convert("RGBA"), int) for side in (one, other))
+    return some.shape != others.shape or int((np.abs(some - others).max(axis=2) > QUARTER).sum()) > FEW
+
+
+def unlike(test: list[dict], reference: list[dict]) -> bool:
+    """Whether the outputs of a cell show other PNG pictures than they did."""
+    one, other = (
+        [base64.b64decode("".join(data["image/png"])) for each in side if "image/png" in (data := each.get("data", {}))]
+        for side in (test, reference)
+    )
+    return len(one) != len(other) or any(map(differ, one, other))
+
+
+def pytest_configure() -> None:
+    """nbval compares no pictures."""
+    from nbval.plugin import IPyNbCell
+
+    compare = IPyNbCell.compare_outputs
+
+    def compared(self, test, ref, skip_compare=None) -> bool:
+        same = compare(self, test, ref, skip_compare)
+        if same and unlike(test, ref):
+            self.comparison_traceback.append("the pictures differ")
+            return False
+        return same
+
+    IPyNbCell.compare_outputs = compared
+
+
+def main(before: Path, after: Path) -> int:
+    """How many figures differ, which are listed."""
+    wrong = 0
+    for path in sorted(before.iterdir()):
+        now = after / path.name
+        if not now.is_file() or (now.read_bytes() != path.read_bytes()):
+            if not now.is_file() or differ(now.read_bytes(), path.read_bytes()):
+                wrong += 1
+                print(f"{now} is not the figure that is drawn from what is recorded")
+            shutil.copyfile(path, now)
+    return wrong
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(*map(Path, sys.argv[1:])), 1))
