@@ -17,14 +17,12 @@ from lib.evaluation.sweep import Predictions
 from lib.experiments.declaration import load
 from lib.experiments.measure import MEAN, on_each, recorded
 from lib.paper import PAPER_NOISES
-from lib.report.figures import CLEAN, FOOLED, in_style
+from lib.report.figures import CLEAN, FOOLED, VERDICTS, in_style
 from lib.report.tables import SHORT, interval
-from lib.statistics.contrasts import HIGHER, LOWER, NO_DIFFERENCE, UNDECIDED, means
+from lib.statistics.contrasts import means
 from lib.statistics.curves import at, wide
 from lib.store import data
 from lib.store.files import OUTPUTS
-
-VERDICTS = {HIGHER: CLEAN, LOWER: FOOLED, NO_DIFFERENCE: "0.35", UNDECIDED: "0.7"}  # the colour of each
 
 TITLES = {"clean": "Misread", "parts": "What one part changes", "networks": "After 200 attacks, by statistics"}
 
