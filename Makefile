@@ -1,5 +1,6 @@
 # make                 prints this
 # make paper           all networks, trained, swept and compared; does only what is not done yet, and can be stopped
+# make quick           the whole paper in small, from nothing, in some minutes: quick/outputs/paper.html
 # make sweep           sets up .venv and sweeps a trained network under the four noises (MODEL=fc)
 # make train           trains a network (MODEL=fc SEED=0)
 # make import          takes weights that were trained elsewhere (MODEL=mine:net WEIGHTS=FILE ARGS="--normalize none")
@@ -12,6 +13,7 @@
 # make claims          what the paper says, each with a verdict
 # make components      what one part of a network does: shortcuts, depth, normalisation, width, pooling
 # make resolution      what the upscaling does: ResNet-18 at 28, 56 and 112 pixels a side
+# make normalisation   what falls is the statistics of activations, and what putting them right gives back
 # make complexity      depth on digits and on Fashion-MNIST's clothes
 # make confidence      whether a network knows when it is lost: softmax, dropout, disagreement of trainings
 # make experiment      your networks beside the paper's: EXPERIMENT=mine.yaml, or a name in params/experiments
@@ -23,7 +25,9 @@
 # make check           while writing, two minutes: lint, types, and the tests that need no training, kernel or browser
 # make test            before submitting, a quarter of an hour: check, and the tests of all that runs
 # make evidence        before landing: what is recorded from its weights, every executed notebook, the other browser
+# make audit           makes recorded trainings again and compares them: N=2 that the commit draws, N=all, or N=0: the page alone
 # make test-slurm      the workflow on a Slurm of this machine alone (Debian: slurm-wlm, munge), killed and continued
+# make compare-outputs what differs between two folders of results, and whether by more than their intervals (OLD=... NEW=...)
 # make benchmark       as ratios: starts, the noise, the sweep beside its forward passes, a moved slider
 # make lock            resolves requirements.lock anew
 #
@@ -37,6 +41,9 @@ SEED ?= 0
 EXPERIMENT ?= resolution
 ARGS ?=
 WEIGHTS ?=
+OLD ?=
+NEW ?= outputs
+N ?= 2
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -60,7 +67,7 @@ endif
 endif
 
 # A misspelt variable would be none at all.
-KNOWN := PYTHON MODEL SEED EXPERIMENT ARGS WEIGHTS
+KNOWN := PYTHON MODEL SEED EXPERIMENT ARGS WEIGHTS OLD NEW N
 UNKNOWN := $(filter-out $(KNOWN) BIN,$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 ifneq ($(UNKNOWN),)
 $(error unknown: $(UNKNOWN); choose from $(KNOWN))
@@ -76,8 +83,8 @@ endif
 # `make sweep` is a test of its own, which executes the notebook of the first command and compares every byte.
 EXECUTED = $(filter-out outputs/sweep/fc-seed0.ipynb,$(wildcard outputs/*.ipynb outputs/*/*-seed*.ipynb outputs/experiment/*.ipynb))
 
-.PHONY: help paper sweep train import attacks readings noise architectures depth curves claims components resolution complexity confidence experiment explore app stills lab site
-.PHONY: check test evidence test-slurm lint benchmark lock
+.PHONY: help paper quick sweep train import attacks readings noise architectures depth curves claims components resolution complexity normalisation confidence experiment explore app stills lab site
+.PHONY: check test evidence audit test-slurm lint benchmark lock compare-outputs
 .DELETE_ON_ERROR:
 
 help:
@@ -85,8 +92,11 @@ help:
 
 # Every recorded file has a lock of its own; Snakemake's would outlive a run that is killed.
 paper: $(READY)
-	$(BIN)/snakemake --cores all --rerun-incomplete --nolock $(ARGS)
+	$(BIN)/snakemake --cores all --rerun-incomplete --keep-incomplete --nolock $(ARGS)
 	@echo "The companion as one page: outputs/paper.html. Next: $(NEXT)"
+
+quick: $(READY)
+	$(BIN)/python workflow/quick quick --cores all $(ARGS)
 
 sweep: NEXT = make explore, to turn the knobs yourself; make sweep MODEL=resnet34, to see another network; make help
 sweep: $(READY)
@@ -106,7 +116,7 @@ attacks: $(READY)
 noise: $(READY)
 	$(call execute,noise,noise)
 
-architectures depth curves claims components resolution complexity confidence readings: $(READY)
+architectures depth curves claims components resolution complexity normalisation confidence readings: $(READY)
 	$(call execute,$@,$@)
 
 experiment: NEXT = make site, for all results as pages
@@ -150,8 +160,14 @@ test: check
 evidence: $(READY)
 	.ci/each evidence "$(EXECUTED)" $(ARGS)
 
+audit: $(READY)
+	$(BIN)/python -m lib.experiments.audit $(N) $(ARGS)
+
 test-slurm: $(READY)
 	$(BIN)/python -m pytest -q -s $(ARGS) tests/slurm.py
+
+compare-outputs: $(READY)
+	@$(BIN)/python workflow/compare "$(OLD)" "$(NEW)"
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/starts.py

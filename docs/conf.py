@@ -6,6 +6,8 @@ import runpy
 import shutil
 from pathlib import Path
 
+from lib.report import front
+
 ROOT = Path(__file__).resolve().parents[1]
 project = "What pixel noise does to a network"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
@@ -26,15 +28,18 @@ python_use_unqualified_type_names = True
 
 html_theme = "furo"
 html_title = project
-html_static_path = ["style.css"]
+html_static_path = ["style.css", "page.js"]
 html_css_files = ["style.css"]
-html_show_search_summary = False  # a page opened from disk may not read the others
+html_js_files = ["page.js"]
 html_copy_source = False
 html_show_copyright = False
 
 
 def as_page(app, docname: str, source: list[str]) -> None:
-    """A notebook as it is read on paper: one network's with its name, the paper's own without code."""
+    """The first page with its table; a notebook as it is read: one network's with its name, the paper without code."""
+    if docname == "index":
+        table = front.overview().reset_index().to_html(index=False, classes="dataframe sortable", border=0)
+        source[0] = source[0].replace("{{ networks }}", table)
     if not docname.startswith("outputs/"):
         return
     notebook = json.loads(source[0])
@@ -43,6 +48,9 @@ def as_page(app, docname: str, source: list[str]) -> None:
             cell["metadata"]["tags"] = ["remove-input"]
             contents = re.compile(r"\*\*Contents:.*?\n\n", re.S)  # the site has its own
             cell["source"] = contents.sub("", "".join(cell["source"])).splitlines(keepends=True)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code" and not cell["outputs"]:  # what is set up; the result comes first
+            cell["metadata"]["tags"] = sorted({*cell["metadata"].get("tags", []), "hide-input"})
     _, *kind, name = docname.split("/")
     if kind:
         question, *text = "".join(notebook["cells"][0]["source"]).splitlines(keepends=True)
@@ -68,14 +76,28 @@ def _as_text(mark: re.Match) -> str:
     return f"{touching}\\ " if touching else code or f"\\{other}"
 
 
-def with_play(app, failure: Exception | None) -> None:
-    """The page that plays, `play.html`, beside the others."""
+def finish(app, failure: Exception | None) -> None:
+    """The page that plays, `play.html`, and what the search shows: the text of all pages, which it may not read."""
     if failure is None and app.builder.format == "html":
-        runpy.run_path(str(ROOT / "docs" / "play" / "build.py"))["build"](Path(app.outdir) / "play.html")
+        out, texts = Path(app.outdir), {}
+        runpy.run_path(str(ROOT / "docs" / "play" / "build.py"))["build"](out / "play.html")
+        for docname in app.env.found_docs:
+            main = re.search(r"<article.*</article>", (out / f"{docname}.html").read_text(), re.S)
+            shown = re.sub(
+                r"<style.*?</style>|<a class=.headerlink.*?</a>|<[^>]+>", "", main[0] if main else "", flags=re.S
+            )
+            texts[f"{docname}.html"] = re.sub(r"\s+", " ", shown)
+        (out / "_static" / "texts.js").write_text(f"const texts = {json.dumps(texts, ensure_ascii=False)};")
+
+
+def with_texts(app, pagename: str, template: str, context: dict, doctree) -> None:
+    if pagename == "search":
+        app.add_js_file("texts.js")
 
 
 def setup(app) -> None:
-    app.connect("build-finished", with_play)
+    app.connect("build-finished", finish)
+    app.connect("html-page-context", with_texts)
     app.connect("source-read", as_page)
     app.connect("autodoc-process-signature", as_written)
     app.connect("autodoc-process-docstring", as_text, priority=400)  # before Args: and Returns: are read

@@ -177,7 +177,7 @@ def test_the_calibration_error_by_its_definition():
 def found() -> confidence.Scores:
     """Scores of made-up predictions: more doubt where they are wrong. Rows 0 and 1 have under ten of a kind."""
     random = np.random.default_rng(0)
-    rows = [("none", 0), *((noise, level) for noise in PAPER_NOISES for level in dropout.LEVELS[1:])]
+    rows = [("none", 0), *((noise, level) for noise in PAPER_NOISES for level in confidence.LEVELS[1:])]
     wrong = random.random((len(rows), 300)) < 0.3
     wrong[0], wrong[1] = [True] * 9 + [False] * 291, [False] * 9 + [True] * 291
     wrong[2] = [True] * 10 + [False] * 290

@@ -24,7 +24,6 @@ from lib.statistics.curves import wide
 from lib.store import data
 
 FEW = 60  # test images
-AHEAD = ("normalisation", "fc-hidden", "resnet50v2")  # experiments whose rule is committed before they are run
 QUICK = {"train_images": 640, "max_epochs": 2, "decay": 0.5}
 DECLARED = {
     "networks": ["fc98@few", "tiny:conv_net@few"],
@@ -37,6 +36,9 @@ DECLARED = {
 
 
 # What may be declared
+
+# Declared with what is expected, before they are run; the notebooks show what is recorded of them.
+UNDER_WAY = {"normalisation", "normalisation-parts", "cause", "law", "shortcuts-50", "fc-hidden", "resnet50v2"}
 
 
 @pytest.mark.parametrize("name", packaged())
@@ -51,9 +53,9 @@ def test_every_declaration_is_whole(name):
 
 @pytest.mark.parametrize("name", packaged())
 def test_all_that_is_declared_and_published_is_recorded(name):
-    """Except trainings that the pages name as missing, and what is declared before it is run (`AHEAD`)."""
-    gone = [recipe.weights.stem for recipe in packaged()[name].trainings() if missing(packaged()[name], recipe)]
-    assert set(gone) <= {"vgg19-seed2", *(stem for stem in gone if name in AHEAD)}
+    """Whoever declares a training records it, except one that a page names as missing and experiments under way."""
+    gone = {recipe.weights.stem for recipe in packaged()[name].trainings() if missing(packaged()[name], recipe)}
+    assert name in UNDER_WAY or gone <= {"vgg19-seed2"}
 
 
 def test_contrasts_are_what_they_are_called():

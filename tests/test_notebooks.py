@@ -40,6 +40,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "components": Varied,
     "resolution": Varied,
     "complexity": Measured,
+    "normalisation": Measured,
     "experiment": Asked,
 } | dict.fromkeys(COMPARISONS, Compared)
 KINDS["paper"] = Measured  # of all eight networks

@@ -1,5 +1,6 @@
 """The site of `make site`, built anew and opened from disk by Chromium, at desktop and at phone width."""
 
+import math
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import browser
 import pytest
 
+from lib.report import front
 from lib.store.files import OUTPUTS, ROOT
 
 pytestmark = pytest.mark.evidence
@@ -120,7 +122,7 @@ def opened(chromium):
     page.close()
 
 
-TOO_WIDE = """() => [...document.querySelectorAll("article img, article .text_html")]
+TOO_WIDE = """() => [...document.querySelectorAll("article img:not(.box *), article .box, article .text_html")]
     .filter(box => box.getBoundingClientRect().right > innerWidth + 1 || box.complete && !box.naturalWidth)
     .map(box => box.outerHTML.slice(0, 100))"""
 
@@ -152,5 +154,34 @@ def test_the_search_finds_words_of_notebooks_and_of_functions(site, opened, word
         opened.locator(".nav-overlay-icon").click()
     opened.locator(".sidebar-search").fill(word)
     opened.keyboard.press("Enter")
-    opened.locator(f"#search-results a[href*='{page}']").first.wait_for()
+    found = opened.locator(f"#search-results li:has(a[href*='{page}'])")
+    found.first.wait_for()
+    if page.startswith("outputs"):
+        found.locator(".context .highlighted", has_text=word).first.wait_for()
     assert opened.failures == []
+
+
+def test_the_first_page_sorts_every_network(site, opened):
+    """By any column, numbers as numbers, what is missing last; at first by area."""
+    opened.goto((site / "index.html").as_uri())
+    names = opened.locator("table.sortable th").all_inner_texts()
+
+    def column(number: int) -> list[str]:
+        return opened.locator(f"table.sortable tbody td:nth-child({number + 1})").all_inner_texts()
+
+    shown = front.overview()
+    assert column(0) == list(shown.index) and {"FC", "ResNet-101", "VGG-19"} <= set(shown.index)
+    for number in range(1, len(names)):
+        for sign in (-1, 1):
+            opened.locator("table.sortable th button").nth(number).click()
+            values = [math.inf if text == "-" else sign * float(text.split()[0]) for text in column(number)]
+            assert values == sorted(values) and len(values) == len(shown), names[number]
+
+
+def test_on_a_phone_what_is_wider_says_so(site, opened):
+    opened.set_viewport_size(browser.PHONE)
+    opened.goto((site / "outputs" / "claims.html").as_uri())
+    opened.locator(".box.wide table").first.wait_for()
+    assert opened.evaluate("document.documentElement.scrollHeight") < 16_000  # one word a line made 21,000
+    opened.goto((site / "index.html").as_uri())
+    assert opened.locator("figure.narrow img").is_visible() and not opened.locator("figure.broad img").is_visible()

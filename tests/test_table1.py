@@ -10,8 +10,6 @@ import pandas as pd
 import pytest
 from conftest import run_cells, texts
 
-from lib import networks
-from lib.evaluation.bundle import Bundle
 from lib.evaluation.plan import CLEAN, Plan
 from lib.evaluation.readings import DEFAULT, FIRST, SECOND, Reading
 from lib.evaluation.results import about, accuracies
@@ -21,7 +19,6 @@ from lib.experiments.table1 import ALL, NEAR, OPTIONS
 from lib.paper import FIGURE_7, PAPER_NOISES, TABLE_1_LEVELS, read_table_1
 from lib.report import reading_tables
 from lib.statistics.bootstrap import REPEATS
-from lib.store import data
 from lib.store.files import OUTPUTS
 
 MODELS = ("fc", *NEAR)
@@ -156,19 +153,3 @@ def test_the_notebook_reads_the_folder_it_is_given_and_counts_its_samples(tmp_pa
     with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path)) + ".*lib.experiments.run readings"):
         run_cells("readings", "-p", "outputs", tmp_path)
     assert f"{REPEATS:,} bootstrap" in texts(OUTPUTS / "readings.ipynb")
-
-
-@pytest.mark.evidence
-@pytest.mark.parametrize("model", FIGURE_7)
-def test_recorded_predictions_follow_from_the_weights(model):
-    """Some images of every part again."""
-    index = np.random.default_rng().choice(STUDY.images, 10, replace=False)
-    digits, recipe = data.load(), STUDY.training(model, 0)
-    probabilities = networks.predictor(networks.load(model))
-    bundle = Bundle.read(STUDY.bundle_path(recipe))
-    for part in STUDY.parts(recipe):
-        noisy, *_ = part.attack(digits.test_images[index], index, part.recipe["levels"])
-        for level, images in enumerate(noisy):
-            found = probabilities(images)  # (10, 10)
-            recorded = (bundle.errors[part.path.stem][level, index] + digits.test_labels[index]) % 10
-            assert (found[np.arange(10), recorded] > found.max(axis=1) - 0.01).all(), part.recipe

@@ -17,11 +17,11 @@ import psutil
 import pytest
 import yaml
 from conftest import texts
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from lib import paper
 from lib.evaluation.sweep import Predictions
-from lib.experiments.declaration import packaged
+from lib.experiments.declaration import WHOLE, packaged
 from lib.store.files import OUTPUTS, ROOT
 
 SNAKEMAKE = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", "Snakefile"]
@@ -31,6 +31,7 @@ networks:
   tiny:conv_net@quick: {draws: 1, recipe: {train_images: 500, max_epochs: 1}}
 """
 STEM = "tiny-conv_net@quick-seed0"
+NOTEBOOKS = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def jobs(printed: str) -> dict[str, int]:
     return {rule: int(count) for rule, count in counts.items() if rule not in ("all", "measured", "total")}
 
 
-RUN = ("--cores", "2", "--rerun-incomplete", "--nolock", "measured")
+RUN = ("--cores", "2", "--rerun-incomplete", "--keep-incomplete", "--nolock", "measured")
 
 
 @pytest.fixture(scope="module")
@@ -144,9 +145,16 @@ def test_a_change_of_the_library_runs_the_notebooks_anew_and_keeps_what_is_recor
 def test_a_cluster_would_run_every_part_apart(project, profile, tmp_path):
     storage = ("--default-storage-prefix", str(tmp_path)) if profile == "kubernetes" else ()
     printed = snakemake(project, "--profile", f"workflow/{profile}", *storage, "--dry-run", "--forceall")
-    compared = ("architectures", "depth", "curves", "claims", "confidence", "readings", "paper")
-    studies = dict.fromkeys(("noise", "components", "resolution", "complexity", *compared), 1)
-    assert jobs(printed) == {"train": 1, "predict": 5, "sweep": 1} | studies
+    once = NOTEBOOKS - {"train", "sweep", "attacks"} | {"accuracy"}
+    assert jobs(printed) == {"train": 1, "predict": 5, "sweep": 1} | dict.fromkeys(once, 1)
+    assert "gpu" not in printed, "unless the configuration asks for one"
+
+
+@pytest.mark.slow
+def test_a_graphics_card_is_a_resource_of_trainings_and_evaluations(project):
+    printed = snakemake(project, "--profile", "workflow/gpu", "--dry-run", "--forceall")
+    asking = {job.split(":")[0] for job in described(printed) if re.search(r"resources: .*gpu=1", job)}
+    assert asking == {"rule train", "rule predict", "rule noise", "rule confidence", "rule experiment"}
 
 
 @pytest.fixture(scope="module")
@@ -177,17 +185,65 @@ def files(job: str, kind: str) -> set[str]:
     return {name.removesuffix(" (update)") for name in line[1].split(", ")} if line else set()
 
 
+def described(printed: str) -> list[str]:
+    """Each job, as Snakemake prints it."""
+    return re.split(r"\n(?=(?:local)?rule )", printed.replace("localrule ", "rule "))
+
+
 @pytest.mark.slow
-def test_every_recorded_prediction_has_a_rule_and_comparisons_rest_on_all_of_them(whole):
-    recorded = {str(path.relative_to(ROOT)) for path in OUTPUTS.glob("predictions/*/*.npz")}
-    recorded |= {str(path.relative_to(ROOT)) for path in OUTPUTS.glob("readings/**/*.npz")}
-    described = re.split(r"\n(?=(?:local)?rule )", whole)
-    assert recorded <= {name for job in described for name in files(job, "output")}
-    compared = [job for job in described if re.match(r"rule (architectures|depth|curves|claims|paper):", job)]
-    assert len(compared) == 5 and all(recorded <= files(job, "input") for job in compared)
-    (noise,) = (job for job in described if job.startswith("rule noise:"))
-    augmented = {f"outputs/augmentation/{path.name}" for path in OUTPUTS.glob("augmentation/*.npz")}
-    assert augmented and augmented <= files(noise, "output")
+def test_every_recorded_file_has_a_rule_and_comparisons_rest_on_all_predictions(whole):
+    recorded = {
+        path for kind in ("npz", "json", "csv", "ipynb", "html", "png", "svg") for path in OUTPUTS.rglob(f"*.{kind}")
+    }
+    recorded |= set(OUTPUTS.glob("weights/*-seed0.safetensors"))
+    recorded -= {path for path in recorded if "logs" in path.parts}
+    twice = [part for own in packaged().values() for recipe in own.trainings() for part in own.parts(recipe)]
+    recorded -= {part.path for part in twice if part.path != part.on(WHOLE).path and part.on(WHOLE).path.is_file()}
+    names = {str(path.relative_to(ROOT)) for path in recorded}
+    assert names <= {name for job in described(whole) for name in files(job, "output")}
+    predictions = {name for name in names if re.match(r"outputs/(predictions|readings)/.*npz$", name)}
+    compared = [job for job in described(whole) if re.match(r"rule (architectures|depth|curves|claims|paper):", job)]
+    assert len(compared) == 5 and all(predictions <= files(job, "input") for job in compared)
+
+
+@pytest.mark.slow
+def test_from_nothing_the_whole_paper_in_small(tmp_path):
+    """All rules and all notebooks, in a copy of the project without results; then nothing is left to do."""
+    folder = tmp_path / "small"
+    command = [sys.executable, str(ROOT / "workflow" / "quick"), str(folder), "--cores", "2"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-5000:]
+    assert re.search(r"To be made: \d+ trainings, .* hours", run.stderr)
+    executed = {
+        path.stem if path.parent.name == "outputs" else path.parent.name for path in folder.glob("outputs/**/*.ipynb")
+    }
+    assert executed >= NOTEBOOKS
+    page = (folder / "outputs" / "paper.html").read_text()
+    assert page.count("<table") > 10 and page.count("<img") > 3
+    again = subprocess.run([*command, "--dry-run"], capture_output=True, text=True)
+    assert again.returncode == 0 and jobs(again.stdout + again.stderr) == {}
+
+
+def test_differences_between_results_verdicts_first(tmp_path):
+    head = "<table><thead><tr><th></th><th>points</th><th>verdict</th></tr></thead>"
+    table = head + "<tr><th>depth</th><td>{}</td><td>{}</td></tr></table>"
+    rows = "model,noise,attacks,images,correct,pixels_altered\nfc,none,0,2000,{},0\n"
+    values = {
+        "old": ("+0.5\xa0(-4.3\xa0to\xa0+5.3)", "undecided", 1950),
+        "new": ("+7.5\xa0(-1.0\xa0to\xa0+9.0)", "higher", 1945),
+    }
+    for folder, (points, verdict, correct) in values.items():
+        (tmp_path / folder).mkdir()
+        cell = new_code_cell(
+            id="a", outputs=[new_output("execute_result", {"text/html": table.format(points, verdict)})]
+        )
+        nbformat.write(new_notebook(cells=[cell]), tmp_path / folder / "depth.ipynb")
+        (tmp_path / folder / "accuracy.csv").write_text(rows.format(correct))
+    command = [sys.executable, str(ROOT / "workflow" / "compare"), str(tmp_path / "old"), str(tmp_path / "new")]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line.split("\t")[0] for line in printed[3:]] == ["verdict", "outside its interval", "within its interval"]
+    assert printed[3].split("\t")[3:5] == ["undecided", "higher"] and float(printed[4].split("\t")[5]) == 7
+    assert "fc none 0 2000" in printed[5] and float(printed[5].split("\t")[5]) == -0.25
 
 
 @pytest.mark.slow
@@ -250,7 +306,7 @@ def test_what_make_does_not_know_is_told(checkout):
         run = refused(["make", "-n", "sweep", wrong], env=own)
         assert (
             run.returncode
-            and f"unknown: {wrong.partition('=')[0]}; choose from PYTHON MODEL SEED EXPERIMENT ARGS WEIGHTS"
+            and f"unknown: {wrong.partition('=')[0]}; choose from PYTHON MODEL SEED EXPERIMENT ARGS WEIGHTS OLD NEW"
             in run.stderr
         )
     for empty in ("MODEL=", "SEED= "):
@@ -261,7 +317,6 @@ def test_what_make_does_not_know_is_told(checkout):
     assert "-p c=2" in make(checkout, "sweep", "ARGS=-p images 5 -p c=2", "MODEL=timm:a@b-=1"), "an = in a value"
 
 
-NOTEBOOKS = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
 EXECUTED = sorted(NOTEBOOKS - {"paper", "explore"} | {"stills"})  # each by a target of its own
 
 

@@ -16,7 +16,7 @@ from lib.adversarial.attacks import ATTACKS, Found
 from lib.evaluation.sweep import TOLERANCE, confirmed
 from lib.networks import Known
 from lib.store import data, parts
-from lib.store.files import ROOT, file_hash, read_arrays, recipe_hash, write_arrays
+from lib.store.files import ROOT, file_hash, read_arrays, recipe_hash, sampling, write_arrays
 from lib.store.parameters import LARGEST_SEED, each_once
 from lib.store.parts import Part
 
@@ -176,7 +176,7 @@ def _check(block: Block, net: networks.Net, digits: data.Digits) -> int:
     from lib.adversarial import searches
 
     found = block.read()
-    rows = np.random.default_rng().permutation(len(block.index))[:CHECKED_IMAGES]
+    rows = sampling(block.path).permutation(len(block.index))[:CHECKED_IMAGES]
     probability = searches.probabilities(net, found.adversarial[rows])  # (rows, 10)
     l0, l2, linf = attacks.perturbation_sizes(found.adversarial[rows], digits.test_images[block.index[rows]])
     wrong = probability[np.arange(len(rows)), found.predicted[rows]] < probability.max(axis=1) - TOLERANCE

@@ -188,6 +188,10 @@ class SweepPart(Part):
     def size(self) -> int:
         return len(self.recipe["levels"]) * self.recipe["images"]
 
+    def on(self, images: int) -> "SweepPart":
+        """The same on the first of another number of test images."""
+        return SweepPart(self.folder, self.recipe | {"images": images})
+
     @property
     def statistics(self) -> str:
         """One of `STATISTICS`."""

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from lib import networks
 from lib.evaluation.plan import UNNAMED, Plan, SweepPart
 from lib.store import data, parts
-from lib.store.files import ROOT, read_arrays, write_arrays
+from lib.store.files import ROOT, read_arrays, sampling, write_arrays
 
 if TYPE_CHECKING:
     from lib.networks.net import Net
@@ -184,14 +184,13 @@ class Evaluator:
         return at
 
     def check(self, part: SweepPart) -> int:
-        """Recompute a random sample of a recorded part's cells from the weights (`confirmed`).
+        """Recompute a sample (`files.sampling`) of a recorded part's cells from the weights (`confirmed`).
 
         With statistics that are not frozen the cells are of one level; with those of each batch they are one batch.
         """
-        recorded = Predictions.read(part.path)
+        recorded, random = Predictions.read(part.path), sampling(part.path)
         digits, levels = self._digits(part), part.recipe["levels"]
         images, labels = self._seen(digits.test_images[: part.recipe["images"]]), digits.test_labels
-        random = np.random.default_rng()
         row = random.integers(len(levels), size=CHECKED_CELLS)
         index = random.integers(len(images), size=CHECKED_CELLS)
         if part.statistics == "batch":

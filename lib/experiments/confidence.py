@@ -12,15 +12,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.evaluation.plan import CLEAN
+from lib import networks
+from lib.evaluation.plan import CLEAN, Plan, SweepPart
 from lib.experiments.measure import Compared, predictions
 from lib.paper import PAPER_NOISES
 from lib.statistics.bootstrap import SAMPLES_TOGETHER, limits, resample
 from lib.statistics.contrasts import UNDECIDED, verdict
 from lib.statistics.curves import Trainings
-from lib.store import data
-from lib.store.files import OUTPUTS, write_derived
+from lib.store import data, parts
+from lib.store.files import OUTPUTS, read_arrays, write_derived
 
+PASSES = 30  # of Monte Carlo dropout (`dropout.py`)
+RATE = 0.5  # share of the features that a pass drops
+MASKS = 0  # seed of the masks
+LEVELS = [0, 20, 50, 100, 200]  # attacks
+SEED = 0  # the training; the weights of further trainings are not kept
 DROPOUT = ("entropy", "spread", "information")
 MEASURES = ("softmax", *DROPOUT, "disagreement")  # of doubt
 BINS = 15  # of the calibration error
@@ -35,6 +41,41 @@ class Confidence(Compared):
     """The parameters of `confidence.ipynb`."""
 
     recompute: bool = False
+
+
+class Doubts(parts.Part):
+    """One network's predictions with and without dropout, on the clean images and at each noise and level."""
+
+    @property
+    def label(self) -> str:
+        return networks.file_stem(self.recipe["model"], SEED)
+
+    @property
+    def size(self) -> int:
+        return len(self.rows) * self.recipe["images"]
+
+    @property
+    def rows(self) -> list[tuple[str, int]]:
+        """Noise and number of attacks of each row of the arrays (rows, images)."""
+        return [(part["noise"], level) for part in self.recipe["asked"] for level in part["levels"]]
+
+    def attacked(self, index: np.ndarray) -> np.ndarray:
+        """The test images of these numbers under every noise and level, (rows, n, 28, 28) uint8."""
+        images = data.load().test_images[index]
+        swept = [SweepPart(self.folder, recipe) for recipe in self.recipe["asked"]]
+        return np.concatenate([part.attack(images, index, part.recipe["levels"])[0] for part in swept])
+
+    def read(self) -> dict[str, np.ndarray]:
+        """The arrays of `doubts`, (rows, images)."""
+        return read_arrays(self.path)[1]
+
+
+def doubts_of(model: str, outputs: Path = OUTPUTS, images: int = 2_000) -> Doubts:
+    """The file of one network: the paper's noises under the default reading, draw 0."""
+    plan = Plan(model=model, levels=LEVELS, images=images, noises=list(PAPER_NOISES), draw=0)
+    dropped = {"passes": PASSES, "rate": RATE, "masks": MASKS}
+    swept = [part.recipe for part in plan.parts()]
+    return Doubts(outputs / "confidence", {"model": model, "images": images, **dropped, "asked": swept})
 
 
 @dataclass(frozen=True)
@@ -66,8 +107,6 @@ class Evaluated:
 
 def evaluated(model: str, trainings: Trainings, outputs: Path = OUTPUTS) -> Evaluated:
     """The recorded predictions of a network's first training (`dropout.record`), and how many others disagree."""
-    from lib.experiments.dropout import SEED, doubts_of  # imports torch, which checking parameters does not need
-
     part = doubts_of(model, outputs, trainings.images)
     found = {name: values.astype(float) for name, values in part.read().items()}
     predicted, mean_predicted = found.pop("predicted"), found.pop("mean_predicted")

@@ -19,17 +19,11 @@ from torch.nn.modules.conv import _ConvNd
 from tqdm import tqdm
 
 from lib import networks
-from lib.evaluation.plan import Plan, SweepPart
 from lib.evaluation.sweep import TOLERANCE, confirmed
-from lib.paper import PAPER_NOISES
-from lib.store import data, parts
-from lib.store.files import OUTPUTS, read_arrays, write_arrays
+from lib.experiments.confidence import MASKS, PASSES, RATE, SEED, Doubts, doubts_of
+from lib.store import parts
+from lib.store.files import OUTPUTS, sampling, write_arrays
 
-PASSES = 30
-RATE = 0.5  # share of the features that a pass drops
-MASKS = 0  # seed of the masks
-LEVELS = [0, 20, 50, 100, 200]  # attacks
-SEED = 0  # the training; the weights of further trainings are not kept
 CHECKED_IMAGES = 3  # recomputed from each recorded file, at every noise and level
 ROUNDING = 1e-3  # by which logits of OpenVINO and torch may differ
 
@@ -132,39 +126,9 @@ def doubts(plain: np.ndarray, passes: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-class Doubts(parts.Part):
-    """One network's predictions with and without dropout, on the clean images and at each noise and level."""
-
-    @property
-    def label(self) -> str:
-        return networks.file_stem(self.recipe["model"], SEED)
-
-    @property
-    def size(self) -> int:
-        return len(self.rows) * self.recipe["images"]
-
-    @property
-    def rows(self) -> list[tuple[str, int]]:
-        """Noise and number of attacks of each row of the arrays (rows, images)."""
-        return [(part["noise"], level) for part in self.recipe["asked"] for level in part["levels"]]
-
-    def attacked(self, index: np.ndarray) -> np.ndarray:
-        """The test images of these numbers under every noise and level, (rows, n, 28, 28) uint8."""
-        images = data.load().test_images[index]
-        swept = [SweepPart(self.folder, recipe) for recipe in self.recipe["asked"]]
-        return np.concatenate([part.attack(images, index, part.recipe["levels"])[0] for part in swept])
-
-    def read(self) -> dict[str, np.ndarray]:
-        """The arrays of `doubts`, (rows, images)."""
-        return read_arrays(self.path)[1]
-
-
-def doubts_of(model: str, outputs: Path = OUTPUTS, images: int = 2_000) -> Doubts:
-    """The file of one network: the paper's noises under the default reading, draw 0."""
-    plan = Plan(model=model, levels=LEVELS, images=images, noises=list(PAPER_NOISES), draw=0)
-    dropped = {"passes": PASSES, "rate": RATE, "masks": MASKS}
-    swept = [part.recipe for part in plan.parts()]
-    return Doubts(outputs / "confidence", {"model": model, "images": images, **dropped, "asked": swept})
+def _entropy(probabilities: np.ndarray) -> np.ndarray:
+    logarithms = np.log(probabilities, out=np.zeros_like(probabilities), where=probabilities > 0)
+    return -(probabilities * logarithms).sum(axis=-1)
 
 
 def record(model: str, outputs: Path = OUTPUTS, images: int = 2_000, recompute: bool = False) -> dict[str, int]:
@@ -193,8 +157,8 @@ def record(model: str, outputs: Path = OUTPUTS, images: int = 2_000, recompute: 
 
 
 def _check(part: Doubts, cut: Cut) -> int:
-    """Recompute a random sample of a recorded file from the weights (`confirmed`)."""
-    index = np.random.default_rng().integers(part.recipe["images"], size=CHECKED_IMAGES)
+    """Recompute a sample (`files.sampling`) of a recorded file from the weights (`confirmed`)."""
+    index = sampling(part.path).integers(part.recipe["images"], size=CHECKED_IMAGES)
     recorded = {name: values[:, index].ravel() for name, values in part.read().items()}
     plain, passes = cut.evaluate(part.attacked(index).reshape(-1, 28, 28))
     found = doubts(plain, passes)

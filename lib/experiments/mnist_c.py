@@ -3,8 +3,6 @@
 Expected before the first number: under impulse noise the order of the networks is that of the paper's noises (FC and
 VGG-19 first) and adaptation gains 10 points or more for each network with batch normalisation; shot noise, which leaves
 the background black, costs little and adaptation gains less than 5.
-
-`python -m lib.experiments.mnist_c` evaluates the paper's networks, as far as their weights are on disk.
 """
 
 from collections.abc import Callable
@@ -18,7 +16,7 @@ from lib.evaluation.plan import SweepPart
 from lib.experiments.declaration import load
 from lib.paper import NETWORKS
 from lib.store import data
-from lib.store.files import OUTPUTS, write_atomically
+from lib.store.files import OUTPUTS, write_derived
 from lib.store.parts import weights_hash
 
 IMAGES, ADAPTED_ON = 2_000, 1_000
@@ -64,17 +62,15 @@ def evaluate(model: str, outputs: Path = OUTPUTS, images: int = IMAGES) -> pd.Da
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def main(outputs: Path = OUTPUTS) -> None:
-    """Record what is not recorded of these weights."""
+def table(outputs: Path = OUTPUTS, images: int = IMAGES) -> pd.DataFrame:
+    """`evaluate` of the paper's networks; what is not recorded of their weights is computed and recorded."""
     path = outputs / FILE
-    table = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=COLUMNS)
+    found = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=COLUMNS)
     for model in NETWORKS:
         weights = networks.weights_path(model, 0, outputs)
-        if weights.is_file() and weights_hash(weights) not in set(table["weights"]):
-            table = pd.concat([table[table["model"] != model], evaluate(model, outputs)])
-            content = table.to_csv(index=False, lineterminator="\n")
-            write_atomically(path, lambda file, content=content: file.write(content.encode()))
-
-
-if __name__ == "__main__":
-    main()
+        recorded = set(zip(found["weights"], found["images"], strict=True))
+        if weights.is_file() and (weights_hash(weights), images) not in recorded:
+            found = pd.concat([found[found["model"] != model], evaluate(model, outputs, images)], ignore_index=True)
+            content = found.to_csv(index=False, lineterminator="\n").encode()
+            write_derived(path, lambda file, content=content: file.write(content))
+    return found

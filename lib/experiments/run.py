@@ -16,7 +16,7 @@ from lib.evaluation import bundle, results
 from lib.evaluation.plan import SweepPart
 from lib.evaluation.sweep import Evaluator
 from lib.experiments import drift
-from lib.experiments.declaration import WHOLE, Experiment, load
+from lib.experiments.declaration import WHOLE, Experiment, load, packaged
 from lib.store import parts
 from lib.store.files import OUTPUTS, lock
 from lib.store.parts import kept_record, weights_hash
@@ -47,10 +47,10 @@ def run(
     worked, busy = 0, []
     for recipe in todo:
         try:
-            worked += _work(experiment, recipe, todo, recompute, timeout=0)
+            worked += _work(experiment, recipe, todo, outputs, recompute, timeout=0)
         except Timeout:
             busy.append(recipe)
-    return worked + sum(_work(experiment, recipe, todo, recompute) for recipe in busy)
+    return worked + sum(_work(experiment, recipe, todo, outputs, recompute) for recipe in busy)
 
 
 def missing(experiment: Experiment, recipe: Recipe) -> list[SweepPart]:
@@ -70,13 +70,15 @@ def missing(experiment: Experiment, recipe: Recipe) -> list[SweepPart]:
     def recorded(part: SweepPart) -> bool:
         if together is not None and together.holds(part, made_by):
             return True
-        whole = SweepPart(part.folder, part.recipe | {"images": WHOLE})
-        return made_by is not None and any(each.path.is_file() and each.holds(made_by) for each in (part, whole))
+        either = (part, part.on(WHOLE))
+        return made_by is not None and any(each.path.is_file() and each.holds(made_by) for each in either)
 
     return [part for part in experiment.parts(recipe) if not recorded(part)]
 
 
-def _work(experiment: Experiment, recipe: Recipe, todo: list[Recipe], recompute: bool, timeout: float = -1) -> bool:
+def _work(
+    experiment: Experiment, recipe: Recipe, todo: list[Recipe], outputs: Path, recompute: bool, timeout: float = -1
+) -> bool:
     """Whether something was missing, which is then made."""
     with lock(recipe.weights.with_suffix(".cell"), timeout):  # a second process must not train what this one deletes
         wanted = missing(experiment, recipe)
@@ -92,12 +94,20 @@ def _work(experiment: Experiment, recipe: Recipe, todo: list[Recipe], recompute:
             train(own, next((other for other in longer if missing(experiment, other)), None))
             # other weights than those recorded replace what was computed from them
             wanted = missing(experiment, recipe)
-        _evaluate(experiment, recipe, wanted)
+        if wanted:
+            _evaluate(experiment, recipe, wanted)
         if still:
             drift.record(recipe)
-        if not experiment.keep_weights and not trained:
+        if not experiment.keep_weights and not trained and not _needed(recipe, outputs):
             recipe.weights.unlink()
         return True
+
+
+def _needed(recipe: Recipe, outputs: Path) -> bool:
+    """Whether an experiment of this repository is still to evaluate this training."""
+    declared = ((other, own) for other in packaged().values() for own in other.trainings(outputs))
+    declared = [(other, own) for other, own in declared if own == recipe]
+    return any(missing(other, own) or (other.drift and not drift.recorded(own)) for other, own in declared)
 
 
 def _evaluate(experiment: Experiment, recipe: Recipe, todo: list[SweepPart]) -> None:

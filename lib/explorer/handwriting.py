@@ -248,7 +248,7 @@ def _bars(pieces: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def _without_lines(inked: np.ndarray) -> np.ndarray:
-    """Ink (bool) without thin lines across the picture. One or two as thick as its strokes stay: the bars of a 4."""
+    """Ink (bool) without thin lines across the picture; one or two as thick as its strokes stay, as the bar of a 7."""
     rest, level, height = _without_level_lines(inked)
     rest, upright, width = _without_level_lines(rest.T)
     across = max(height, width)
@@ -340,5 +340,5 @@ def _as_thick(stencil: np.ndarray) -> np.ndarray:
 
 
 def _distance(where: np.ndarray) -> np.ndarray:
-    """Of each pixel to the nearest one that is not `where` (bool), also beyond the picture; in a frame of one."""
+    """Distance of each pixel to the nearest one outside `where` (bool) or the picture, with a frame of one pixel."""
     return scipy.ndimage.distance_transform_edt(np.pad(where, 1))

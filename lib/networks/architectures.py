@@ -187,7 +187,7 @@ def architecture(model: str) -> Callable[[], nn.Module]:
 
 
 def _valid(check: Callable) -> AfterValidator:
-    """Of a parameter: the value as it is, if `check(value)` raises no ValueError."""
+    """Accepts a parameter's value, unchanged, if `check(value)` raises no ValueError."""
     return AfterValidator(lambda value: (check(value), value)[1])
 
 
@@ -195,7 +195,7 @@ Known = Annotated[str, _valid(architecture)]  # a network's name among a noteboo
 
 
 def mean_and_deviation(normalize: str | Sequence[float]) -> tuple[float, float]:
-    """Of brightness in [0, 1]: those of a key of `NORMALIZE`, or the two numbers given. Raises ValueError otherwise."""
+    """Of brightness in [0, 1]: those of a key of `NORMALIZE`, or the two numbers given; ValueError otherwise."""
     if isinstance(normalize, str) and normalize in NORMALIZE:
         return NORMALIZE[normalize]
     if isinstance(normalize, str) or len(normalize) != 2 or not 0 < normalize[1] < float("inf"):

@@ -54,9 +54,7 @@ class Net(nn.Module):
 def build(
     model: str, seed: int = 0, *, normalize: str | Sequence[float] = "mnist", resize: str = "nearest", size: int = SIZE
 ) -> Net:
-    """A network with fresh weights, the same for the same seed. ValueError if an argument is unknown, or making it
-    fails.
-    """
+    """A network with fresh weights, decided by the seed; ValueError if an argument is unknown or it cannot be made."""
     mean_and_deviation(normalize)
     if resize not in RESIZE:
         raise ValueError(f"unknown resize {resize!r}; choose from {', '.join(RESIZE)}")

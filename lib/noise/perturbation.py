@@ -161,7 +161,7 @@ def eligible_pixels(images: np.ndarray, noise: str | Noise) -> np.ndarray:
 
 
 def beside(kinds: Any, near: Any) -> Any:
-    """Whether a neighbour makes a pixel eligible, (n, H, W) bool; `kinds` in a frame of 0, `near` as in `Tables`."""
+    """Whether a neighbour makes a pixel eligible, (n, H, W) bool. `kinds` has a frame of 0; `near` is of `Tables`."""
     _, height, width = kinds[:, 2:, 2:].shape
     found = False
     for y, x in ((0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2)):

@@ -141,7 +141,7 @@ def default_c(noise: str | Noise, c: float | None = None) -> float:
 
 
 def altered_table(noise: str | Noise, c: float | None = None) -> np.ndarray:
-    """(256,) uint8, of a random noise (OUTCOMES, 256): each brightness after one attack (equations (3) and (4))."""
+    """Each brightness after one attack (equations (3) and (4)): (256,) uint8, of a random noise (OUTCOMES, 256)."""
     table = tabulated(find(noise), default_c(noise, c)).altered.copy()
     return table if len(table) > 1 else table[0]
 

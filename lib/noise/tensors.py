@@ -146,7 +146,7 @@ def _mixed(state: int | Tensor, step: Tensor) -> Tensor:
 
 
 def _shifted(z: Tensor, bits: int) -> Tensor:
-    """The 64 bits moved to the right, zeros behind them."""
+    """A logical right shift of 64-bit integers."""
     return (z >> bits) & (2 ** (64 - bits) - 1)
 
 

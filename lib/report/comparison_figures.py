@@ -14,7 +14,16 @@ from matplotlib.figure import Figure
 from lib import networks
 from lib.claims.foreground import NEARLY_EQUAL
 from lib.paper import PAPER_NOISES
-from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, PAPER, in_style, network_look, noise_panels, title
+from lib.report.figures import (
+    ACCURACY_AXIS,
+    ATTACKS_AXIS,
+    PAPER,
+    in_style,
+    label_ends,
+    network_look,
+    noise_panels,
+    title,
+)
 from lib.statistics.contrasts import mean_curves
 from lib.statistics.curves import HALF, Trainings
 
@@ -35,13 +44,16 @@ def heading(trainings: Trainings, what: str) -> str:
 @in_style
 def panels(trainings: Trainings, what: str) -> Figure:
     """Accuracy against attacks, a panel for each noise (Figures 7 and 8)."""
-    figure, axes = noise_panels((9, 7.9), ATTACKS_AXIS, ACCURACY_AXIS)
+    figure, axes = noise_panels((10, 7.9), ATTACKS_AXIS, ACCURACY_AXIS)
     table = mean_curves(trainings)
     for noise, panel in axes.items():
         for model in trainings.models:
             _curves(panel, trainings, table, model, noise)
         panel.set_ylim(0, 101)
         panel.tick_params(labelleft=True)  # on a narrow screen one panel is seen at a time
+        label_ends(panel)
+        for line in panel.lines:
+            line.set_label("_")  # in no legend
     _explain(figure.axes[0], ONE_CURVE)
     _finish(figure, heading(trainings, what))
     return figure
@@ -172,7 +184,7 @@ def _curves(axes: Axes, trainings: Trainings, table: pd.DataFrame, model: str, n
     if len(each) > 1:
         own = table[(table["model"] == model) & (table["noise"] == noise)]
         axes.fill_between(own["attacks"], own["low"], own["high"], color=look["color"], alpha=0.15, linewidth=0)
-        axes.plot(trainings.attacks, each.T, color=look["color"], linewidth=0.7, alpha=0.8)
+        axes.plot(trainings.attacks, each.T, color=look["color"], linewidth=0.6, alpha=0.45, label="_")
     else:
         look |= {"linewidth": 1.0}
     axes.plot(trainings.attacks, each.mean(axis=0), **look)

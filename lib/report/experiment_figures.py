@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from lib.experiments.measure import MEAN
 from lib.paper import PAPER_NOISES
-from lib.report.figures import in_style, title
+from lib.report.figures import VERDICTS, in_style, title
 from lib.report.tables import extremes
-from lib.statistics.contrasts import MARGIN, UNDECIDED
+from lib.statistics.contrasts import MARGIN
 
 LOOKS = [  # of the kinds of networks: no network of a family has a colour of its own
     {"color": "black", "linestyle": "-", "marker": "o"},
@@ -103,11 +103,14 @@ def contrasts(found: pd.DataFrame, names: Mapping[str, str], what: str) -> Figur
         panel.axvspan(-MARGIN, MARGIN, color="0.92", linewidth=0, zorder=0)
         panel.axvline(0, color="0.5", linewidth=0.8)
         for row in known[known["noise"] == noise].itertuples():
-            colour = "0.6" if row.verdict == UNDECIDED else "black"
+            colour = VERDICTS[row.verdict]
             panel.plot(row.estimate, places[row.question], "o", color=colour, markersize=5)
             panel.hlines(places[row.question], row.low, row.high, color=colour, linewidth=1.6)
         panel.set_title(noise_title(noise), fontsize=9)
         panel.set_xlabel("points")
+    shown = [verdict for verdict in VERDICTS if verdict in set(known["verdict"])]
+    marks = [panels[0].plot([], [], "o-", color=VERDICTS[verdict], label=verdict)[0] for verdict in shown]
+    figure.legend(handles=marks, loc="outside lower center", ncols=len(shown))
     panels[0].set_yticks(list(places.values()), [names[name] for name in order])
     panels[0].set_ylim(0.5 - len(order), 0.5)
     figure.suptitle(f"{what}; {extremes(known['trainings'], 0)} trainings of each network", fontsize=10)

@@ -12,12 +12,14 @@ from IPython import display
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import FigureCanvasBase
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from lib import networks
 from lib.adversarial.attacks import ATTACKS
 from lib.noise import NOISES
 from lib.paper import PAPER_NOISES
+from lib.statistics.contrasts import HIGHER, LOWER, NO_DIFFERENCE, UNDECIDED
 from lib.store.files import OUTPUTS, write_derived
 
 # One colour means one thing in all figures and viewers, and colour-blind readers can tell them apart (after Okabe and
@@ -42,6 +44,8 @@ CLEAN, FOOLED, LIGHTER, DARKER = "#01665E", "#8C510A", "#F0E442", "#56B4E9"  # t
 PAPER = {"linestyle": "", "marker": "o", "markersize": 6, "markerfacecolor": "white", "markeredgecolor": "black"}
 DASHES = ["-", "--", "-.", ":"]
 MARKERS = "osD^vPX*hp<"
+# What an interval says: the colours of a digit that is right, and of one that is lost.
+VERDICTS = {HIGHER: CLEAN, LOWER: FOOLED, NO_DIFFERENCE: "0.35", UNDECIDED: "0.7"}
 STYLE = ("default", "lib.report.companion")  # matplotlib's defaults, then companion.mplstyle, beside this file
 ATTACKS_AXIS, ACCURACY_AXIS = "attacks", "test accuracy (%)"
 Result = TypeVar("Result")
@@ -198,9 +202,16 @@ def label_ends(axes: Axes, size: float = 9) -> None:
     apart = 1.25 * size * (high - low) / height * np.arange(len(named))
     places = isotonic_regression([ends[line][1] for line in named] - apart).x + apart if named else []
     for line, place in zip(named, places, strict=True):
-        look = {"color": line.get_color(), "fontsize": size, "va": "center", "annotation_clip": False}
+        look = {"color": _on_white(line.get_color()), "fontsize": size, "va": "center", "annotation_clip": False}
         look["bbox"] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
         axes.annotate(line.get_label(), (ends[line][0], place), (6, 0), textcoords="offset points", **look)
+
+
+def _on_white(colour: str) -> tuple[float, ...]:
+    """The colour, darker where its contrast to white is below 3 to 1 (WCAG 2.2), so that text in it can be read."""
+    rgb = np.array(to_rgb(colour))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+    return tuple(rgb * min(1, (0.3 / linear) ** (1 / 2.4)) if linear else rgb)
 
 
 @in_style

@@ -173,6 +173,12 @@ def recipe_hash(recipe: dict) -> str:
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]
 
 
+def sampling(path: Path) -> np.random.Generator:
+    """What a check recomputes of a file: the same for the same commit and content, so that nobody chooses it."""
+    commit = provenance()["commit"].removesuffix("-dirty")
+    return np.random.default_rng([int(file_hash(path), 16), *commit.encode()])
+
+
 def provenance() -> dict[str, str]:
     """The commit of this checkout, with `-dirty` if `lib/` differs from it, and the versions of the libraries.
 

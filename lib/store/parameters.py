@@ -181,7 +181,7 @@ def _in_a_line(problem: ErrorDetails) -> str:
 
 
 def _assigned(cell: str) -> set[str]:
-    """The variables that a cell assigns; none if it is not Python alone."""
+    """The variables that a cell assigns; an empty set if it is not plain Python."""
     try:
         nodes = [*ast.walk(ast.parse(cell))]
     except SyntaxError:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from fastai.callback.core import Callback, CancelFitException
-from fastai.learner import Recorder
+from fastai.learner import AvgSmoothLoss, Recorder
 from torch import Tensor
 
 from lib.store.files import write_atomically
@@ -15,6 +15,18 @@ from lib.training.recipe import Recipe
 
 CHECKPOINT_SECONDS = 60
 SHOWN_SECONDS = 1  # between two losses beside the bar
+
+
+class Uncounted(AvgSmoothLoss):
+    """In place of fastai's smoothed loss, which is not shown: its reading would make a GPU wait for every batch."""
+
+    def accumulate(self, learn: object) -> None:
+        self.count += 1
+
+
+def stream(seed: int, epoch: int, batch: int = 0) -> int:
+    """A seed for the order of the images in an epoch (0, 1, ...; batch 0), or for the dropout of its batch 1, 2, ..."""
+    return int(np.random.SeedSequence([seed, epoch, batch]).generate_state(1, np.uint64)[0] >> 1)
 
 
 class Rule(Callback):
@@ -31,17 +43,13 @@ class Rule(Callback):
         self.unread: list[Tensor] = []
         self.saved = time.monotonic()
 
-    def stream(self, batch: int = 0) -> int:
-        """A seed for this epoch's order (batch 0) or for the dropout of its batch 1, 2, ..."""
-        entropy = np.random.SeedSequence([self.recipe.seed, len(self.state["epochs"]), batch])
-        return int(entropy.generate_state(1, np.uint64)[0] >> 1)
-
     def before_epoch(self):
         self.opt.set_hyper("lr", self.recipe.learning_rate * self.recipe.decay ** len(self.state["epochs"]))
 
     def before_train(self):
         recipe, done = self.recipe, self.state["batch"]
-        order = torch.randperm(recipe.train_images, generator=torch.Generator().manual_seed(self.stream())).tolist()
+        seed = stream(recipe.seed, len(self.state["epochs"]))
+        order = torch.randperm(recipe.train_images, generator=torch.Generator().manual_seed(seed)).tolist()
         self.dls.train.get_idxs = lambda: order[done * recipe.batch_size :]
         what = f"{recipe.model} epoch {len(self.state['epochs']) + 1} of at most {recipe.max_epochs}"
         self.bar = progress_bar(-(-recipe.train_images // recipe.batch_size), what, "batch", done=done)
@@ -49,7 +57,7 @@ class Rule(Callback):
 
     def before_batch(self):
         if self.training:
-            torch.manual_seed(self.stream(self.state["batch"] + 1))
+            torch.manual_seed(stream(self.recipe.seed, len(self.state["epochs"]), self.state["batch"] + 1))
 
     def after_batch(self):
         if not self.training:

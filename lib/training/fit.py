@@ -19,13 +19,13 @@ from lib import networks
 from lib.store import data
 from lib.store.files import ROOT, file_hash, lock, provenance, read_arrays, recipe_hash, write_atomically
 from lib.store.parts import kept_record, weights_hash
-from lib.training.callbacks import Rule
+from lib.training.callbacks import Rule, Uncounted
 from lib.training.recipe import Recipe
 from lib.training.rehearsal import rehearse
 
 
 def _loader(images: np.ndarray, labels: np.ndarray, batch_size: int, device: torch.device) -> DataLoader:
-    """Batches cut from images on `device`, in the order of the arrays; `Rule` gives the training images another."""
+    """Batches cut from images on `device`, in the order of the arrays; `Rule` sets another for the training images."""
     pixels = torch.from_numpy(images.copy()).unsqueeze(1).to(device)  # (n, 1, 28, 28) uint8
     classes = torch.from_numpy(labels.astype(np.int64)).to(device)
 
@@ -90,7 +90,7 @@ def _recorded(recipe: Recipe) -> dict | None:
 
 
 def record_weights(net: networks.Net, weights: Path, record: dict) -> None:
-    """Write weights and their record, and remove what was computed from others; the same weights stay as they are."""
+    """Write weights and their record, and remove what other weights gave; nothing changes if these are recorded."""
     tensors = networks.tensors_hash(networks.as_stored(net))
     kept = weights.with_suffix(".json")
     if networks.recorded_tensors(weights) == tensors:
@@ -138,7 +138,7 @@ def _fit(recipe: Recipe, checkpoint: Path) -> tuple[networks.Net, dict]:
     torchs = {"sgd": partial(torch.optim.SGD, momentum=recipe.momentum), "adam": torch.optim.Adam}[recipe.optimizer]
     optimizer = partial(OptimWrapper, opt=torchs)  # its learning rate is set before each epoch
     learner = Learner(loaders, net, loss_func=CrossEntropyLossFlat(), opt_func=optimizer, metrics=accuracy)
-    learner.recorder.add_time = False
+    learner.recorder.add_time, learner.recorder.smooth_loss = False, Uncounted()
     learner.create_opt()
     state: dict[str, Any] = {"epochs": [], "losses": [], "batch": 0, "seconds": 0.0}
     if checkpoint.is_file():

@@ -15,8 +15,7 @@ UNLIKELY = 8_162_715_431  # a seed that no network sets itself
 
 
 def rehearse(recipe: Recipe) -> None:
-    """Build a network for this alone, probe it, train it on two images and on one, store and copy it; nothing is
-    written.
+    """Build a network to probe it, train it on two images and on one, store it and copy it; nothing is written.
 
     ValueError says in a line what failed and what is allowed. torch's generator keeps its state.
     """
