@@ -27,7 +27,7 @@ from lib.store.files import OUTPUTS
 TITLES = {"clean": "Misread", "parts": "What one part changes", "networks": "After 200 attacks, by statistics"}
 
 
-def by_statistics(
+def statistics_at(
     attacks: int = 200, outputs: Path = OUTPUTS, images: int = 2_000, models: Collection[str] | None = None
 ) -> pd.DataFrame:
     """Accuracy in percent at a number of attacks, mean of the four noises, by the statistics of activations.
@@ -79,7 +79,7 @@ def front(
         digits: `misread`.
         effects: `Result.contrasts`, rows of one noise or of the mean.
         names: question -> the name of its bar, from above to below.
-        scores: `by_statistics`, a row for each network.
+        scores: `statistics_at`, a row for each network.
         narrow: one column, for a phone.
     """
     figure = Figure(figsize=(4.2, 10.2) if narrow else (9.6, 4.5), layout="constrained")
@@ -142,7 +142,7 @@ def overview(outputs: Path = OUTPUTS, images: int = 2_000) -> pd.DataFrame:
     """
     found = recorded(tuple(pd.read_csv(outputs / "accuracy.csv")["model"].unique()), outputs, images)
     table = means(found, on_each() | {"clean": at(0)}).pivot(index="model", columns="score")
-    first = pd.DataFrame({"frozen": found.scores(at(200)), "adapted": by_statistics(200, outputs, images)["adapted"]})
+    first = pd.DataFrame({"frozen": found.scores(at(200)), "adapted": statistics_at(200, outputs, images)["adapted"]})
     first = first.groupby("model").first()
     rows = {}
     for model in table["mean", MEAN].sort_values(ascending=False).index:
