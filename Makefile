@@ -25,7 +25,7 @@
 # make check           while writing, two minutes: lint, types, and the tests that need no training, kernel or browser
 # make test            before submitting, a quarter of an hour: check, and the tests of all that runs
 # make evidence        before landing: what is recorded from its weights, every executed notebook, the other browser
-# make audit           makes recorded trainings again and compares them: N=2 that the commit draws, or N=all
+# make audit           makes recorded trainings again and compares them: N=2 that the commit draws, N=all, or N=0: the page alone
 # make test-slurm      the workflow on a Slurm of this machine alone (Debian: slurm-wlm, munge), killed and continued
 # make compare-outputs what differs between two folders of results, and whether by more than their intervals (OLD=... NEW=...)
 # make benchmark       as ratios: starts, the noise, the sweep beside its forward passes, a moved slider

@@ -37,6 +37,7 @@ if "networks" not in config:
 LIB = [path for path in glob("lib/**/*.*", recursive=True) if "__pycache__" not in path]
 SOURCES = ["workflow/execute", *LIB, *glob("data/*/*")]
 THREADS = config.get("threads", 8)  # of a training or an evaluation, and its resource
+RETRIES = config.get("retries", 2)
 CARD = {"gpu": config["gpu"]} if config.get("gpu") else {}
 USUAL = {"draws": 1, "attacks": False, "recipe": {}, "steps": {}}
 NETWORKS = {
@@ -112,6 +113,7 @@ RECORDED = {
         "outputs/confidence/scores.csv",
     ],
     "experiment": ["outputs/experiment/resolution.json"],
+    "normalisation": ["outputs/mnist-c.csv"],
     "normalisation": ["outputs/mnist-c.csv"],
 }
 MEASURED = [file for stem in NETWORKS for file in [f"outputs/weights/{stem}.safetensors", *predictions(stem)]]
@@ -243,7 +245,7 @@ rule train:
         **CARD,
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
-    retries: 2
+    retries: RETRIES
     shell:
         "workflow/execute train {log} {output.notebook} -y {params.parameters}"
 
@@ -268,7 +270,7 @@ rule predict:
         **CARD,
         mem_mb=lambda wildcards, attempt: 6000 * attempt,
         runtime=lambda wildcards, attempt: 180 * attempt,
-    retries: 2
+    retries: RETRIES
     shell:
         "workflow/execute sweep {log} -y {params.parameters}"
         " && rm -f outputs/figures/{params.figure}.png outputs/figures/{params.figure}.svg"
@@ -292,7 +294,7 @@ rule sweep:
     resources:
         mem_mb=lambda wildcards, attempt: 6000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
-    retries: 2
+    retries: RETRIES
     shell:
         "workflow/execute sweep {log} {output.notebook} -y {params.parameters}"
 
@@ -328,7 +330,7 @@ for number, (stem, attack_plan) in enumerate(ATTACK_PLANS.items()):
             **CARD,
             mem_mb=lambda wildcards, attempt: 6000 * attempt,
             runtime=lambda wildcards, attempt: 360 * attempt,
-        retries: 2
+        retries: RETRIES
         shell:
             "workflow/execute attacks {log} {output.notebook} -y {params.parameters}"
 
@@ -355,7 +357,7 @@ for number, (stem, attack_plan) in enumerate(LONGER):
             **CARD,
             mem_mb=lambda wildcards, attempt: 6000 * attempt,
             runtime=lambda wildcards, attempt: 360 * attempt,
-        retries: 2
+        retries: RETRIES
         shell:
             "python -c {params.run} {params.plan}"
 
@@ -383,7 +385,7 @@ for number, ((experiment, seed, models), files) in enumerate(DECLARED.items()):
             **CARD,
             mem_mb=lambda wildcards, attempt: 8000 * attempt,
             runtime=lambda wildcards, attempt: 360 * attempt,
-        retries: 2
+        retries: RETRIES
         shell:
             "python -m lib.experiments.run {params.command} --outputs {params.outputs} > {log} 2>&1"
 
@@ -411,7 +413,7 @@ for notebook, drawn in STUDIES.items():
             **(CARD if notebook in RECORDED else {}),
             mem_mb=4000,
             runtime=60,
-        retries: 2
+        retries: RETRIES
         shell:
             "workflow/execute {rule} {log} {output.notebook} -y {params.parameters}"
 
@@ -451,6 +453,6 @@ rule paper:
     resources:
         mem_mb=4000,
         runtime=60,
-    retries: 2
+    retries: RETRIES
     shell:
         "workflow/execute paper {log} {output.notebook} -y {params.parameters} && workflow/page {output.notebook}"

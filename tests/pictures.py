@@ -1,6 +1,7 @@
 """Pictures compared within rounding: in executed notebooks, as a plugin of pytest beside nbval, and figures drawn anew.
 
-`python tests/pictures.py BEFORE AFTER` compares two folders of figures, and puts those of BEFORE back into AFTER.
+`python tests/pictures.py BEFORE AFTER` compares the files of a folder, figures and tables, and puts those of BEFORE
+back into AFTER.
 """
 
 import base64
@@ -15,18 +16,21 @@ from PIL import Image
 
 FEW, QUARTER = 20, 64  # pixels that may differ by more than this, of 255; rounding moves edges by less
 NUMBER = re.compile(r"(-?\d+\.\d+)")
-POINT = 0.5  # by which a coordinate in an SVG file may differ
+POINT, DIGIT = 0.5, 1e-6  # by which a coordinate in an SVG file may differ, and a number in a table
 
 
-def differ(one: bytes, other: bytes) -> bool:
-    """Whether two PNG or SVG pictures differ by more than rounding."""
+def differ(one: bytes, other: bytes, suffix: str = ".svg") -> bool:
+    """Whether two PNG or SVG pictures, or texts with numbers, differ by more than rounding."""
     if one == other:
         return False
     if not one.startswith(b"\x89PNG"):
         old, new = (NUMBER.split(side.decode()) for side in (one, other))  # text, number, text, ...
         if old[::2] != new[::2]:
             return True
-        return bool(np.abs(np.array(old[1::2], float) - np.array(new[1::2], float)).max() > POINT)
+        return bool(
+            np.abs(np.array(old[1::2], float) - np.array(new[1::2], float)).max()
+            > (POINT if suffix == ".svg" else DIGIT)
+        )
     some, others = (np.asarray(Image.open(io.BytesIO(side)).convert("RGBA"), int) for side in (one, other))
     return some.shape != others.shape or int((np.abs(some - others).max(axis=2) > QUARTER).sum()) > FEW
 
@@ -57,17 +61,18 @@ def pytest_configure() -> None:
 
 
 def main(before: Path, after: Path) -> int:
-    """How many figures differ, which are listed."""
+    """How many files differ, which are listed."""
     wrong = 0
-    for path in sorted(before.iterdir()):
-        now = after / path.name
-        if not now.is_file() or (now.read_bytes() != path.read_bytes()):
-            if not now.is_file() or differ(now.read_bytes(), path.read_bytes()):
+    for path in sorted(path for path in before.rglob("*") if path.is_file()):
+        now, old = after / path.relative_to(before), path.read_bytes()
+        new = now.read_bytes() if now.is_file() else b""
+        if new != old:
+            if not new or differ(new, old, path.suffix):
                 wrong += 1
-                print(f"{now} is not the figure that is drawn from what is recorded")
+                print(f"{now} does not follow from what is recorded")
             shutil.copyfile(path, now)
     return wrong
 
 
 if __name__ == "__main__":
-    sys.exit(min(main(*map(Path, sys.argv[1:])), 1))
+    sys.exit(main(*map(Path, sys.argv[1:])) > 0)

@@ -18,6 +18,9 @@ from PIL import Image
 
 from lib.experiments import audit
 from lib.experiments.checks import CHECKS
+from lib.experiments.declaration import Experiment
+from lib.experiments.run import run
+from lib.store import data
 from lib.store.files import OUTPUTS, ROOT, read_arrays, write_arrays
 
 COPIED = [  # a few trainings, with and without weights: FC with its bundle, attacks and dropout, and another one swept
@@ -44,6 +47,59 @@ def test_what_is_recorded_follows_from_seeds_and_weights(check):
 def test_the_cheapest_trainings_that_the_commit_draws_are_made_again():
     found = audit.audit(16, cheapest=1)
     assert found["fits"].all(), found.to_string()
+
+
+def test_the_commit_decides_which_trainings_are_made_again():
+    names = [f"fc-seed{seed}" for seed in range(9)]
+    assert audit.drawn(names, "one") == audit.drawn(names[::-1], "one") != audit.drawn(names, "other")
+    assert sorted(audit.drawn(names, "one")) == names
+
+
+def test_the_page_says_what_was_made_again_and_where_trainings_come_from():
+    assert audit.PAGE.read_text().endswith(f"{audit.HEADING}{audit.page()}\n")
+
+
+STUDY = Experiment.model_validate(
+    {"name": "mine", "networks": ["fc98@quick"], "recipes": {"quick": {"train_images": 512, "max_epochs": 1}}}
+    | {"seeds": [0, 1], "images": 100, "levels": [0, 10, 40, 100, 200]}
+)
+AUDITED = {  # what is forged -> the file, how, and what the audit finds: the same bits, and whether it fits
+    "nothing": ("weights/*0.json", lambda record, arrays: None, True, True),
+    "a class": (
+        "predictions/*0/none*",
+        lambda record, arrays: other(arrays["predicted"], at_random((1, 100), 1)),
+        False,
+        False,
+    ),
+    "a loss": ("weights/*0.json", lambda record, arrays: record["losses"].__setitem__(3, 1.0), False, False),
+    "the weights": ("weights/*0.json", lambda record, arrays: record.update(tensors="0123456789abcdef"), False, False),
+    "the machine": ("weights/*0.json", lambda record, arrays: record.update(processor="another"), True, True),
+    "the machine and the first loss": (
+        "weights/*0.json",
+        lambda record, arrays: record.update(processor="another", losses=[1.0, *record["losses"][1:]]),
+        *(False, False),
+    ),
+    "the machine and the curve": ("*/*0/*", lambda record, arrays: far_better(record, arrays), False, False),
+}
+
+
+def far_better(record: dict, arrays: Arrays) -> None:
+    arrays["predicted"][:] = data.load().test_labels[:100]
+
+
+@pytest.mark.slow
+def test_a_training_made_again_is_compared_bit_by_bit_or_by_its_area(tmp_path):
+    outputs = tmp_path / "made"
+    assert run(STUDY, outputs=outputs) == 2
+    made, evaluator = audit.again(STUDY.training("fc98@quick", 0, outputs))
+    for name, (pattern, change, bits, fits) in AUDITED.items():
+        shutil.copytree(outputs, tmp_path / name)
+        for path in (tmp_path / name).glob(pattern):
+            forge(path, change)
+        if "curve" in name:
+            forge(next((tmp_path / name).glob("weights/*0.json")), AUDITED["the machine"][1])
+        found = audit.compared(STUDY, STUDY.training("fc98@quick", 0, tmp_path / name), made, evaluator)
+        assert (found["bits"], found["fits"]) == (bits, fits), (name, found)
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +260,7 @@ def test_a_forgery_is_found(few, tmp_path, forgery):
 
 
 FORGED_PICTURES = {
-    "a number": lambda pixels: pixels.__setitem__((slice(20, 32), slice(20, 28), slice(3)), 128),
+    "a digit": lambda pixels: pixels.__setitem__((slice(20, 32), slice(20, 28), slice(3)), 128),
     "a line": lambda pixels: pixels.__setitem__((slice(200, 202), slice(None), slice(3)), 0),
 }
 
@@ -231,11 +287,18 @@ def test_a_forged_figure_is_found_and_rounding_is_not(tmp_path, name, forgery):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "wrong"), [("M 1.2500", "M 1.2501", False), ("L 90.5", "L 97.5", True), ("ours", "0urs", True)]
+    ("suffix", "old", "new", "wrong"),
+    [
+        (".svg", "M 1.2500", "M 1.2501", False),
+        (".svg", "L 90.5", "L 97.5", True),
+        (".svg", "ours", "0urs", True),
+        (".csv", "1.2500", "1.2501", True),
+        (".csv", "1.2500", "1.25000001", False),
+    ],
 )
-def test_a_forged_drawing_is_found_and_rounding_is_not(old, new, wrong):
-    svg = "<svg><path d='M 1.2500 2.5 L 90.5 3.0'/><text>ours</text></svg>"
-    assert pictures.differ(svg.encode(), svg.replace(old, new).encode()) == wrong
+def test_a_forged_drawing_or_table_is_found_and_rounding_is_not(suffix, old, new, wrong):
+    text = "<svg><path d='M 1.2500 2.5 L 90.5 3.0'/><text>ours</text></svg>"
+    assert pictures.differ(text.encode(), text.replace(old, new).encode(), suffix) == wrong
 
 
 def test_the_page_is_made_of_the_executed_notebook(tmp_path):

@@ -8,6 +8,7 @@ import hashlib
 import sys
 import tempfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -50,18 +51,18 @@ FIRST = 0.03  # of the first loss, by which machines and precisions differ
 FASTEST = 5e11  # floating-point operations a second of one thread; more are a graphics card's
 IMAGES = 2_000  # test images on which the networks are compared
 FORGED = (1, 3, 9)  # trainings: one, those of a network, those of three
+COLUMNS = ["training", "machine", "bits", "losses", "differ", "recorded", "again", "far", "fits", "commit"]
 PAGE, HEADING = OUTPUTS / "README.md", "<!-- make audit -->\n\n"
 Training = tuple[Experiment, Recipe]
 
 
 def trainings(outputs: Path = OUTPUTS) -> dict[str, Training]:
-    """Every declared training that is recorded on the clean images and the four noises, by the name of its weights."""
+    """Every training that is declared with the four noises, by the name of its weights."""
     found: dict[str, Training] = {}
     for experiment in packaged().values():
         if {*PAPER_NOISES} <= {*experiment.noises} and {*TABLE_1_LEVELS} <= {*experiment.levels}:
             for recipe in experiment.trainings(outputs):
-                if recipe.weights.stem not in found and not missing(experiment, recipe):
-                    found[recipe.weights.stem] = experiment, recipe
+                found.setdefault(recipe.weights.stem, (experiment, recipe))
     return found
 
 
@@ -120,26 +121,30 @@ def from_weights(outputs: Path) -> Iterator[str]:
                         yield f"{each.name}: {error}"
 
 
-def again(name: str, training: Training, outputs: Path = OUTPUTS) -> dict:
-    """One training made again in a folder of its own: a row of `AUDITS`.
+def again(recipe: Recipe) -> tuple[dict, Evaluator]:
+    """A training made again in a folder of its own, on as many threads as the recorded one: its record, its network."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads((kept_record(recipe.weights) or {}).get("threads", threads))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            made = train(recipe.model_copy(update={"outputs": Path(folder)}))
+            return made, Evaluator(networks.load(recipe.model, recipe.seed, Path(folder), recipe.dataset), {})
+    finally:
+        torch.set_num_threads(threads)
+
+
+def compared(experiment: Experiment, recipe: Recipe, made: dict, evaluator: Evaluator) -> dict:
+    """A recorded training beside the same one made again (`again`): a row of `AUDITS`.
 
     Returns:
         training, machine. bits: whether all losses and classes, and the weights where their hash is recorded, are the
         same. losses: percent of the losses that are the same to four decimals. differ: percent of the classes that are
         not. recorded, again: areas over `TABLE_1_LEVELS`, the mean of the noises, percent. far: how far apart two
         trainings of this network are once in 1 / `UNLIKELY` times, points. fits: the bits are the same or, unless the
-        record names this kind of machine, the areas are not far apart.
+        record names this kind of machine, the areas are not far apart and the first losses, before training, agree.
     """
-    experiment, recipe = training
-    record, threads = kept_record(recipe.weights) or {}, torch.get_num_threads()
-    torch.set_num_threads(record.get("threads", threads))
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            made = train(recipe.model_copy(update={"outputs": Path(folder)}))
-            evaluator = Evaluator(networks.load(recipe.model, recipe.seed, Path(folder), recipe.dataset), {})
-        pairs = [_classes(each, evaluator) for each in _first_reading(experiment, recipe)]
-    finally:
-        torch.set_num_threads(threads)
+    record = kept_record(recipe.weights) or {}
+    pairs = [_classes(each, evaluator) for each in _first_reading(experiment, recipe)]
     same = all((old == new).all() for old, new in pairs)
     same &= all(record[name] == made[name] for name in ("losses", "tensors") if name in record)
     losses = [old == new for old, new in zip(record.get("losses", []), made["losses"], strict=False)]
@@ -149,8 +154,9 @@ def again(name: str, training: Training, outputs: Path = OUTPUTS) -> dict:
     old, new = (float(area_under_curve(curve, np.array(TABLE_1_LEVELS)).mean()) for curve in curves)
     far = _far(experiment, recipe)
     alike = bool(record) and all(record.get(key) == made[key] for key in MACHINE)
+    near = abs(new - old) <= far and abs(record.get("losses", made["losses"])[0] - made["losses"][0]) <= FIRST
     return {
-        "training": name,
+        "training": recipe.weights.stem,
         "machine": ", ".join(str(made[key]) for key in MACHINE),
         "bits": bool(same),
         "losses": round(100 * float(np.mean(losses)), 2) if losses else None,
@@ -158,7 +164,7 @@ def again(name: str, training: Training, outputs: Path = OUTPUTS) -> dict:
         "recorded": round(old, 2),
         "again": round(new, 2),
         "far": round(far, 2),
-        "fits": bool(same or (not alike and abs(new - old) <= far)),
+        "fits": bool(same or (not alike and near)),
     }
 
 
@@ -182,9 +188,9 @@ def _classes(each: Recorded, evaluator: Evaluator) -> tuple[np.ndarray, np.ndarr
 
 def _far(experiment: Experiment, recipe: Recipe) -> float:
     """Points of area that two trainings of a network are apart with a probability of `UNLIKELY`."""
-    of = families()
+    of = {model: name for name, own in experiment.families.items() for model in own} | families()
     family = {model for model, name in of.items() if name == of[recipe.model]}
-    table = accuracies(recipe.weights.parents[1], [IMAGES], family)
+    table = accuracies(recipe.weights.parents[1], [min(IMAGES, experiment.images)], family)
     chosen = experiment.readings[0].select(table, experiment.draw, dataset=recipe.dataset)
     own = area()(wide(chosen, levels=TABLE_1_LEVELS)).groupby(level="model")
     found = Spread.of({str(model): areas.to_numpy() for model, areas in own}, of)
@@ -228,24 +234,28 @@ def page(outputs: Path = OUTPUTS) -> str:
 def read(outputs: Path = OUTPUTS) -> pd.DataFrame:
     """The trainings made again so far, rows of `again`; none if there is no file."""
     path = outputs / AUDITS
-    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["training", "commit", "bits", "fits"])
+    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=COLUMNS)
 
 
 def audit(number: int | None = None, cheapest: int | None = None, outputs: Path = OUTPUTS) -> pd.DataFrame:
     """Make the first `number` trainings that the commit draws (None: all) again, or the `cheapest` of these."""
     known = trainings(outputs)
     commit = provenance()["commit"].removesuffix("-dirty")
-    names = drawn([*known], commit)[:number]
+    there = (name for name in drawn([*known], commit) if not missing(*known[name]))
+    names = list(islice(there, number))
     if cheapest is not None:
         names = sorted(names, key=lambda name: operations(known[name][1]))[:cheapest]
-    rows = [again(name, known[name], outputs) for name in tqdm(names, "trained again", unit="training")]
-    return pd.DataFrame(rows).assign(commit=commit)
+    wanted = tqdm([known[name] for name in names], "trained again", unit="training")
+    rows = [compared(experiment, recipe, *again(recipe)) for experiment, recipe in wanted]
+    return pd.DataFrame(rows, columns=COLUMNS[:-1]).assign(commit=commit)
 
 
 def main() -> None:
     """The command line; the exit status is 1 if a training does not fit its record."""
     options = argparse.ArgumentParser(prog="make audit", description=__doc__)
-    options.add_argument("number", nargs="?", default="2", help="of the trainings that the commit draws, or all")
+    options.add_argument(
+        "number", nargs="?", default="2", help="of the trainings that the commit draws, all, or 0: the page alone"
+    )
     options.add_argument("--cheapest", type=int, help="only so many of these, the cheapest")
     asked = options.parse_args()
     found = audit(None if asked.number == "all" else int(asked.number), asked.cheapest)

@@ -12,7 +12,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -77,14 +77,16 @@ def _noise(dataset: str, recipe: str) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return drawn, altered, np.stack(hashes)
 
 
-def recorded(outputs: Path, stem: str = "*") -> Iterator[Recorded]:
+@lru_cache(maxsize=1)  # several checks read the same; they are not asked again after a file has changed
+def recorded(outputs: Path, stem: str = "*") -> tuple[Recorded, ...]:
     """All recorded predictions, or those of one training."""
+    found = []
     for path in sorted(outputs.glob(f"predictions/{stem}/*.npz")):
-        found = Predictions.read(path)
-        counts = {"drawn": found.attacked} | ({} if found.altered is None else {"altered": found.altered})
+        own = Predictions.read(path)
+        counts = {"drawn": own.attacked} | ({} if own.altered is None else {"altered": own.altered})
         weights = outputs / "weights" / f"{path.parent.name}.safetensors"
         name = str(path.relative_to(outputs))
-        yield Recorded(name, weights, found.record, found.predicted, found.probability.astype(float), counts)
+        found.append(Recorded(name, weights, own.record, own.predicted, own.probability, counts))
     for path in sorted(outputs.glob(f"readings/**/{stem}.npz")):
         bundle = Bundle.read(path)
         for key, record in bundle.records.items():
@@ -92,7 +94,9 @@ def recorded(outputs: Path, stem: str = "*") -> Iterator[Recorded]:
             counts = {name: np.array(record[name]) for name in ("drawn", "altered")}
             weights = path.parents[2] / "weights" / f"{path.stem}.safetensors"
             name = f"{path.relative_to(outputs).with_suffix('')}/{key}.npz"
-            yield Recorded(name, weights, record, predicted, np.full(predicted.shape, np.nan), counts)
+            unknown = np.full(predicted.shape, np.nan, np.float16)
+            found.append(Recorded(name, weights, record, predicted, unknown, counts))
+    return tuple(found)
 
 
 def with_dropout(outputs: Path) -> Iterator[tuple[Path, dict, dict[str, np.ndarray], list[Recorded]]]:
@@ -157,7 +161,7 @@ def same_images(outputs: Path) -> Iterator[str]:
             [(3 * each.noise[2] + np.arange(each.labels.size, dtype=np.uint64)).ravel() for each in own]
         )
         predicted = np.concatenate([each.predicted.ravel() for each in own])
-        chance = np.concatenate([each.probability.ravel() for each in own])
+        chance = np.concatenate([each.probability.ravel() for each in own]).astype(float)
         order = np.lexsort((np.isnan(chance), key))  # of one image, the known probabilities first
         shared = key[order][1:] == key[order][:-1]
         first, second = order[:-1][shared], order[1:][shared]

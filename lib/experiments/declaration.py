@@ -187,8 +187,9 @@ class Experiment(BaseModel):
 
     def parts(self, recipe: Recipe) -> list[SweepPart]:
         """All that one training is evaluated on; what readings of the noise have in common comes once."""
-        shared = recipe.model_dump(include={"model", "dataset", "outputs"}) | {"levels": self.levels}
-        shared |= {"train_seed": recipe.seed, "draw": recipe.seed if self.draw is None else self.draw}
+        draw = recipe.seed if self.draw is None else self.draw
+        shared: dict[str, Any] = {"model": recipe.model, "train_seed": recipe.seed, "dataset": recipe.dataset}
+        shared |= {"outputs": recipe.outputs, "levels": self.levels, "draw": draw}
         fixed = {"adapted"} if recipe.model in self.without_normalisation else {}
         kinds, found = [kind for kind in self.statistics if kind.statistics not in fixed], {}
         for (place, reading), kind, noise in product(enumerate(self.readings), kinds, (CLEAN, *self.noises)):
