@@ -41,6 +41,7 @@ def as_page(app, docname: str, source: list[str]) -> None:
         table = front.overview().reset_index().to_html(index=False, classes="dataframe sortable", border=0)
         source[0] = source[0].replace("{{ networks }}", table)
     if not docname.startswith("outputs/"):
+        source[0] = re.sub(r"\[([^\[\]]+)\]\(\.\./(outputs/[\w/@-]+)\.ipynb\)", r"{doc}`\1 <\2>`", source[0])
         return
     notebook = json.loads(source[0])
     if docname == "outputs/paper":
@@ -49,7 +50,7 @@ def as_page(app, docname: str, source: list[str]) -> None:
             contents = re.compile(r"\*\*Contents:.*?\n\n", re.S)  # the site has its own
             cell["source"] = contents.sub("", "".join(cell["source"])).splitlines(keepends=True)
     for cell in notebook["cells"]:
-        if cell["cell_type"] == "code" and not cell["outputs"]:  # what is set up; the result comes first
+        if cell["cell_type"] == "code" and not cell["outputs"] and docname != "outputs/paper":  # the result comes first
             cell["metadata"]["tags"] = sorted({*cell["metadata"].get("tags", []), "hide-input"})
     _, *kind, name = docname.split("/")
     if kind:
