@@ -58,7 +58,8 @@ def as_page(app, docname: str, source: list[str]) -> None:
         title = f"# {kind[0].capitalize()}: {name.removesuffix('-seed0')}\n"
         notebook["cells"][0]["source"] = [title, f"\n*{question.lstrip('# ').strip()}*\n", *text]
     # outputs/ lies outside docs/, which has a link to it: MyST follows links between its notebooks out of the site
-    source[0] = re.sub(r"\[([^\[\]]+)\]\(([\w/@-]+)\.ipynb\)", r"{doc}`\1 </outputs/\2>`", json.dumps(notebook))
+    linked = re.sub(r"\[([^\[\]]+)\]\(([\w/@-]+)\.ipynb\)", r"{doc}`\1 </outputs/\2>`", json.dumps(notebook))
+    source[0] = re.sub(r"\[([^\[\]]+)\]\(\.\./[^)\s]+\)", r"\1", linked)  # a file of the repository has no page
 
 
 def as_written(app, what, name, documented, options, signature: str | None, returned: str | None):
