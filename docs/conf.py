@@ -65,7 +65,7 @@ def as_page(app, docname: str, source: list[str]) -> None:
 def as_written(app, what, name, documented, options, signature: str | None, returned: str | None):
     """Defaults by their names: none is a path of this machine."""
     written = re.sub(rf"(?:Posix)?Path\('{ROOT}/(\w+)'\)", r"ROOT / '\1'", signature or "")
-    return re.sub(r"<function (\w+)>", r"\1", written) or signature, returned
+    return re.sub(r"<function (?:\w+\.)*(?:(\w+)|<lambda>)>", lambda to: to[1] or "...", written) or signature, returned
 
 
 def as_text(app, what, name, documented, options, lines: list[str]) -> None:
