@@ -290,7 +290,7 @@ def test_a_cancelled_job_stops_and_the_loop_stays_free():
         await asyncio.wait_for(asyncio.gather(first.settled(), second.settled()), 30)
 
     asyncio.run(cancel_and_turn())
-    assert len(turns) > 6 and 3 <= len(shown) < 100
+    assert len(turns) > 3 and 3 <= len(shown) < 100, "the loop turned more often than there were steps"
 
 
 @pytest.mark.parametrize(("urgent", "order"), [("", "abcabcabc"), ("c", "acccababb")])
