@@ -41,6 +41,7 @@ def as_page(app, docname: str, source: list[str]) -> None:
         table = front.overview().reset_index().to_html(index=False, classes="dataframe sortable", border=0)
         source[0] = source[0].replace("{{ networks }}", table)
     if not docname.startswith("outputs/"):
+        source[0] = re.sub(r"\[([^\[\]]+)\]\(\.\./(outputs/[\w/@-]+)\.ipynb\)", r"{doc}`\1 <\2>`", source[0])
         return
     notebook = json.loads(source[0])
     if docname == "outputs/paper":
@@ -49,7 +50,7 @@ def as_page(app, docname: str, source: list[str]) -> None:
             contents = re.compile(r"\*\*Contents:.*?\n\n", re.S)  # the site has its own
             cell["source"] = contents.sub("", "".join(cell["source"])).splitlines(keepends=True)
     for cell in notebook["cells"]:
-        if cell["cell_type"] == "code" and not cell["outputs"]:  # what is set up; the result comes first
+        if cell["cell_type"] == "code" and not cell["outputs"] and docname != "outputs/paper":  # the result comes first
             cell["metadata"]["tags"] = sorted({*cell["metadata"].get("tags", []), "hide-input"})
     _, *kind, name = docname.split("/")
     if kind:
@@ -57,13 +58,14 @@ def as_page(app, docname: str, source: list[str]) -> None:
         title = f"# {kind[0].capitalize()}: {name.removesuffix('-seed0')}\n"
         notebook["cells"][0]["source"] = [title, f"\n*{question.lstrip('# ').strip()}*\n", *text]
     # outputs/ lies outside docs/, which has a link to it: MyST follows links between its notebooks out of the site
-    source[0] = re.sub(r"\[([^\[\]]+)\]\(([\w/@-]+)\.ipynb\)", r"{doc}`\1 </outputs/\2>`", json.dumps(notebook))
+    linked = re.sub(r"\[([^\[\]]+)\]\(([\w/@-]+)\.ipynb\)", r"{doc}`\1 </outputs/\2>`", json.dumps(notebook))
+    source[0] = re.sub(r"\[([^\[\]]+)\]\(\.\./[^)\s]+\)", r"\1", linked)  # a file of the repository has no page
 
 
 def as_written(app, what, name, documented, options, signature: str | None, returned: str | None):
     """Defaults by their names: none is a path of this machine."""
     written = re.sub(rf"(?:Posix)?Path\('{ROOT}/(\w+)'\)", r"ROOT / '\1'", signature or "")
-    return re.sub(r"<function (\w+)>", r"\1", written) or signature, returned
+    return re.sub(r"<function (?:\w+\.)*(?:(\w+)|<lambda>)>", lambda to: to[1] or "...", written) or signature, returned
 
 
 def as_text(app, what, name, documented, options, lines: list[str]) -> None:

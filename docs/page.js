@@ -21,8 +21,8 @@ addEventListener("DOMContentLoaded", () => {
     link.title = "in full size";
     image.replaceWith(link);
     link.append(image);
-    if (link.closest(".cell_output")) link.className = "box";
   }
+  for (const link of document.querySelectorAll(".cell_output a:has(img)")) link.classList.add("box");
   for (const table of document.querySelectorAll("article table")) {
     for (const cell of table.querySelectorAll("td, th")) cell.classList.toggle("long", cell.textContent.length > 40);
     const box = document.createElement("div");

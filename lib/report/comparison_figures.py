@@ -20,6 +20,7 @@ from lib.report.figures import (
     PAPER,
     in_style,
     label_ends,
+    looks,
     network_look,
     noise_panels,
     title,
@@ -31,6 +32,7 @@ AREA_AXIS = "area under the curve (%)"
 ONE_CURVE = {"color": "0.4", "linewidth": 0.7, "label": "one training"}  # looks in legends
 TICK = {"color": "0.4", "linestyle": "", "marker": "|", "markersize": 10, "label": "one training"}
 DOT = {"color": "0.4", "linestyle": "", "marker": "o", "markersize": 7}
+LABEL = 20  # characters of a name that stands at the end of a line; longer ones are in the legend
 SHAPE_LINES = {"line": ":", "sigmoid": "-", "inverted sigmoid": "--"}
 
 
@@ -51,9 +53,10 @@ def panels(trainings: Trainings, what: str) -> Figure:
             _curves(panel, trainings, table, model, noise)
         panel.set_ylim(0, 101)
         panel.tick_params(labelleft=True)  # on a narrow screen one panel is seen at a time
-        label_ends(panel)
-        for line in panel.lines:
-            line.set_label("_")  # in no legend
+        if max(len(networks.title(model)) for model in trainings.models) <= LABEL:
+            label_ends(panel)
+            for line in panel.lines:
+                line.set_label("_")  # in no legend
     _explain(figure.axes[0], ONE_CURVE)
     _finish(figure, heading(trainings, what))
     return figure
@@ -156,7 +159,7 @@ def white_against_black(trainings: Trainings, table: pd.DataFrame, paper: pd.Ser
     axes.set_yticks(range(len(models)), [networks.title(model) for model in models])
     axes.set(ylim=(-0.6, len(models) - 0.4))
     axes.set_xlabel("← White to Black costs more     area WtB - area BtW (points)     Black to White costs more →")
-    _finish(figure, heading(trainings, what), columns=3)
+    _finish(figure, heading(trainings, what))
     return figure
 
 
@@ -179,7 +182,7 @@ def ranked(found: pd.DataFrame, what: str) -> Figure:
 
 def _curves(axes: Axes, trainings: Trainings, table: pd.DataFrame, model: str, noise: str, **changes) -> None:
     """A network's trainings thin, their mean thick, its 95 % band; a single training thin, without a band."""
-    look = network_look(model) | {"linewidth": 2.2, "markevery": 2} | changes
+    look = looks(trainings.models)[model] | {"linewidth": 2.2, "markevery": 2} | changes
     each = trainings.of(model, noise).to_numpy()  # (trainings, levels)
     if len(each) > 1:
         own = table[(table["model"] == model) & (table["noise"] == noise)]
@@ -216,9 +219,10 @@ def _of(each: pd.DataFrame, table: pd.DataFrame, noise: str, model: str) -> tupl
     return each.loc[model, noise], row.iloc[0]
 
 
-def _finish(figure: Figure, heading: str, columns: int = 4) -> None:
+def _finish(figure: Figure, heading: str) -> None:
     """One legend for all panels below them, from the first of them; the heading above."""
     width = int(13 * figure.get_figwidth())  # characters of a line
     figure.suptitle("\n".join(fill(line, width) for line in heading.splitlines()), fontsize=10)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), columns), fontsize=9)
+    columns = max(1, min(len(labels), width // (8 + max(map(len, labels)))))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=9)

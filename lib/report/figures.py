@@ -1,7 +1,7 @@
 """The figures, each a function of its data alone; the same colour for the same thing everywhere."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -110,6 +110,16 @@ def network_look(model: str) -> dict:
         "markerfacecolor": "white" if word else colour,
         "label": networks.title(model),
     }
+
+
+def looks(models: Sequence[str]) -> dict[str, dict]:
+    """`network_look` of each, with another colour where two would have the same."""
+    found = {model: network_look(model) for model in models}
+    free = [colour for colour in NETWORK_COLOURS.values() if colour not in {own["color"] for own in found.values()}]
+    for place, model in enumerate(models):
+        if free and found[model]["color"] in [found[other]["color"] for other in models[:place]]:
+            found[model]["color"] = free.pop(0)
+    return found
 
 
 def attack_look(attack: str) -> dict:

@@ -27,7 +27,7 @@ from lib.store.files import OUTPUTS
 TITLES = {"clean": "Misread", "parts": "What one part changes", "networks": "After 200 attacks, by statistics"}
 
 
-def by_statistics(
+def statistics_at(
     attacks: int = 200, outputs: Path = OUTPUTS, images: int = 2_000, models: Collection[str] | None = None
 ) -> pd.DataFrame:
     """Accuracy in percent at a number of attacks, mean of the four noises, by the statistics of activations.
@@ -71,6 +71,7 @@ def front(
     effects: pd.DataFrame,
     names: Mapping[str, str],
     scores: pd.DataFrame,
+    images: int,
     narrow: bool = False,
 ) -> Figure:
     """A digit with and without noise, what each part of a network changes, and what adapted statistics give back.
@@ -79,7 +80,8 @@ def front(
         digits: `misread`.
         effects: `Result.contrasts`, rows of one noise or of the mean.
         names: question -> the name of its bar, from above to below.
-        scores: `by_statistics`, a row for each network.
+        scores: `statistics_at`, of which the first training of each network is shown.
+        images: the number of test images.
         narrow: one column, for a phone.
     """
     figure = Figure(figsize=(4.2, 10.2) if narrow else (9.6, 4.5), layout="constrained")
@@ -93,7 +95,8 @@ def front(
         panels[name].set_xlabel(text, fontsize=9)
         panels[name].set_anchor("N")
     _bars(panels["parts"], effects.set_index("question").loc[list(names)].assign(name=list(names.values())))
-    _networks(panels["networks"], scores)
+    _networks(panels["networks"], scores.groupby(level="model", sort=False).first())
+    panels["networks"].set_xlabel(f"test accuracy (%), n = {images:,}")
     for name, title in TITLES.items():
         panels[name].set_title(title, fontsize=10, fontweight="bold", loc="left")
     return figure
@@ -115,7 +118,7 @@ def _bars(axes: Axes, effects: pd.DataFrame) -> None:
 
 
 def _networks(axes: Axes, scores: pd.DataFrame) -> None:
-    """An arrow from frozen to adapted accuracy for each network; a diamond for restored moments where none adapt."""
+    """A bar from frozen to adapted accuracy for each network; a diamond for restored moments where none adapt."""
     places = -np.arange(len(scores))
     control = scores["moments"].where(scores["adapted"].isna())
     axes.hlines(places, scores["frozen"], scores["adapted"].fillna(control), color="0.75", linewidth=3, zorder=1)
@@ -125,8 +128,8 @@ def _networks(axes: Axes, scores: pd.DataFrame) -> None:
         (control, "moments restored\n(nothing to adapt)", {"color": CLEAN, "markerfacecolor": "white", "marker": "D"}),
     ):
         axes.plot(accuracy, places, **{"marker": "o", "linestyle": "", "markersize": 8, "label": label} | look)
-    axes.set_yticks(places, [networks.title(model) for model in scores.index.get_level_values("model")], fontsize=9)
-    axes.set(xlabel="test accuracy (%)", ylim=(-len(scores) + 0.4, 0.6))
+    axes.set_yticks(places, [networks.title(model) for model in scores.index], fontsize=9)
+    axes.set(ylim=(-len(scores) + 0.4, 0.6))
     axes.grid(axis="y", visible=False)
     axes.legend(
         loc="upper center", bbox_to_anchor=(0.4, -0.12), ncols=3, fontsize=8, handletextpad=0.1, columnspacing=0.8
@@ -142,7 +145,7 @@ def overview(outputs: Path = OUTPUTS, images: int = 2_000) -> pd.DataFrame:
     """
     found = recorded(tuple(pd.read_csv(outputs / "accuracy.csv")["model"].unique()), outputs, images)
     table = means(found, on_each() | {"clean": at(0)}).pivot(index="model", columns="score")
-    first = pd.DataFrame({"frozen": found.scores(at(200)), "adapted": by_statistics(200, outputs, images)["adapted"]})
+    first = pd.DataFrame({"frozen": found.scores(at(200)), "adapted": statistics_at(200, outputs, images)["adapted"]})
     first = first.groupby("model").first()
     rows = {}
     for model in table["mean", MEAN].sort_values(ascending=False).index:
