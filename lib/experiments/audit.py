@@ -262,7 +262,7 @@ def main() -> None:
     with lock(path := OUTPUTS / AUDITS):
         table = pd.concat([read(), found]).drop_duplicates(["training", "machine"], keep="last")
         write_atomically(path, lambda file: table.to_csv(file, index=False, lineterminator="\n"))
-        before, *_ = PAGE.read_text().partition(HEADING)
+        before, *_ = PAGE.read_text(encoding="utf-8").partition(HEADING)
         text = f"{before}{HEADING}{page()}\n"
         write_atomically(PAGE, lambda file: file.write(text.encode()))
     print(found.to_string(index=False), caught().to_string(index=False), sep="\n\n")

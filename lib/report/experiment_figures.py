@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from lib.experiments.measure import MEAN
 from lib.paper import PAPER_NOISES
-from lib.report.figures import VERDICTS, in_style, title
+from lib.report.figures import CLEAN, FOOLED, in_style, title
 from lib.report.tables import extremes
-from lib.statistics.contrasts import MARGIN
+from lib.statistics.contrasts import HIGHER, LOWER, MARGIN, NO_DIFFERENCE, UNDECIDED
 
 LOOKS = [  # of the kinds of networks: no network of a family has a colour of its own
     {"color": "black", "linestyle": "-", "marker": "o"},
@@ -25,6 +25,8 @@ SCORES = {
 }
 TICK = {"color": "0.3", "linestyle": "", "marker": "_", "markersize": 9}  # one training
 CROSS = {"color": "0.3", "linestyle": "", "marker": "x", "markersize": 5}  # one that ended below its target
+
+VERDICTS = {HIGHER: CLEAN, LOWER: FOOLED, NO_DIFFERENCE: "0.35", UNDECIDED: "0.7"}  # the colour of each
 
 
 def noise_title(noise: str) -> str:

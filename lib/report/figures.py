@@ -19,7 +19,6 @@ from lib import networks
 from lib.adversarial.attacks import ATTACKS
 from lib.noise import NOISES
 from lib.paper import PAPER_NOISES
-from lib.statistics.contrasts import HIGHER, LOWER, NO_DIFFERENCE, UNDECIDED
 from lib.store.files import OUTPUTS, write_derived
 
 # One colour means one thing in all figures and viewers, and colour-blind readers can tell them apart (after Okabe and
@@ -45,7 +44,6 @@ PAPER = {"linestyle": "", "marker": "o", "markersize": 6, "markerfacecolor": "wh
 DASHES = ["-", "--", "-.", ":"]
 MARKERS = "osD^vPX*hp<"
 # What an interval says: the colours of a digit that is right, and of one that is lost.
-VERDICTS = {HIGHER: CLEAN, LOWER: FOOLED, NO_DIFFERENCE: "0.35", UNDECIDED: "0.7"}
 STYLE = ("default", "lib.report.companion")  # matplotlib's defaults, then companion.mplstyle, beside this file
 ATTACKS_AXIS, ACCURACY_AXIS = "attacks", "test accuracy (%)"
 Result = TypeVar("Result")

@@ -17,7 +17,8 @@ from lib.evaluation.sweep import Predictions
 from lib.experiments.declaration import load
 from lib.experiments.measure import MEAN, on_each, recorded
 from lib.paper import PAPER_NOISES
-from lib.report.figures import CLEAN, FOOLED, VERDICTS, in_style
+from lib.report.experiment_figures import VERDICTS
+from lib.report.figures import CLEAN, FOOLED, in_style
 from lib.report.tables import SHORT, interval
 from lib.statistics.contrasts import means
 from lib.statistics.curves import at, wide
