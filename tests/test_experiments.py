@@ -37,8 +37,7 @@ DECLARED = {
 
 # What may be declared
 
-# Declared with what is expected, before they are run; the notebooks show what is recorded of them.
-UNDER_WAY = {"normalisation", "normalisation-parts", "cause", "law", "shortcuts-50", "fc-hidden", "resnet50v2"}
+UNDER_WAY = {"normalisation", "normalisation-parts"}  # their notebook shows what is recorded
 
 
 @pytest.mark.parametrize("name", packaged())
@@ -55,7 +54,7 @@ def test_every_declaration_is_whole(name):
 def test_all_that_is_declared_and_published_is_recorded(name):
     """Whoever declares a training records it, except one that a page names as missing and experiments under way."""
     gone = {recipe.weights.stem for recipe in packaged()[name].trainings() if missing(packaged()[name], recipe)}
-    assert name in UNDER_WAY or gone <= {"vgg19-seed2"}
+    assert name in UNDER_WAY or packaged()[name].planned or gone <= {"vgg19-seed2"}
 
 
 def test_a_network_is_in_one_family():

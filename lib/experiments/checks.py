@@ -261,7 +261,7 @@ def history(outputs: Path) -> Iterator[str]:
 
     Nothing is found outside a git repository.
     """
-    now = listing((outputs / "SHA256SUMS").read_text())
+    now = listing((outputs / "SHA256SUMS").read_text(encoding="utf-8"))
     kept = [json.loads(path.read_bytes()) for path in outputs.glob("**/weights/*.json")]
     trained = {record["weights"]: "tensors" in record for record in kept}
     for commit in _git("log", "--format=%H", "--", LISTING).decode().split():

@@ -43,7 +43,6 @@ CLEAN, FOOLED, LIGHTER, DARKER = "#01665E", "#8C510A", "#F0E442", "#56B4E9"  # t
 PAPER = {"linestyle": "", "marker": "o", "markersize": 6, "markerfacecolor": "white", "markeredgecolor": "black"}
 DASHES = ["-", "--", "-.", ":"]
 MARKERS = "osD^vPX*hp<"
-# What an interval says: the colours of a digit that is right, and of one that is lost.
 STYLE = ("default", "lib.report.companion")  # matplotlib's defaults, then companion.mplstyle, beside this file
 ATTACKS_AXIS, ACCURACY_AXIS = "attacks", "test accuracy (%)"
 Result = TypeVar("Result")
