@@ -47,8 +47,8 @@ def statistics_at(
 def misread(plan: Plan, noise: str, attacks: int) -> tuple[np.ndarray, list[str]]:
     """A test image that is misread under noise, (2, H, W) uint8 without it and under it, and what stands below each.
 
-    It is the first that is classified correctly again once the statistics are adapted to the noise, where this is
-    recorded for the plan's training.
+    It is the first that is classified correctly again once the statistics are adapted to the noise, if one is recorded;
+    else the first that is misread, or the first at all.
     """
     table, clean = fooled(plan, noise, attacks), data.load(plan.dataset).test_images
     declared = load("normalisation")
@@ -56,9 +56,14 @@ def misread(plan: Plan, noise: str, attacks: int) -> tuple[np.ndarray, list[str]
     part, again = plan.model_copy(update=changes).part(noise), ""
     if part.path.is_file():
         predicted = Predictions.read(part.path).predicted[part.recipe["levels"].index(attacks)]
-        table = table[table["image"] < len(predicted)]
-        table = table[predicted[table["image"]] == table["label"]]
-        again = f"\nstatistics adapted: {table.iloc[0]['label']:.0f}"
+        some = table[table["image"] < len(predicted)]
+        some = some[predicted[some["image"]] == some["label"]]
+        if len(some):
+            table, again = some, f"\nstatistics adapted: {some.iloc[0]['label']:.0f}"
+    if table.empty:  # nothing that it reads without noise is misread: the first image, as it is read
+        found = Predictions.read(plan.part(noise).path).predicted[plan.part(noise).recipe["levels"].index(attacks)]
+        label = data.load(plan.dataset).test_labels[0]
+        table = pd.DataFrame({"image": [0], "label": [label], "predicted": [found[0]]})
     row = table.iloc[0]
     index = np.array([int(row["image"])])
     noisy = plan.part(noise).attack(clean[index], index, [attacks])[0][0, 0]
