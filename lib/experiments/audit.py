@@ -188,7 +188,7 @@ def _classes(each: Recorded, evaluator: Evaluator) -> tuple[np.ndarray, np.ndarr
 
 def _far(experiment: Experiment, recipe: Recipe) -> float:
     """Points of area that two trainings of a network are apart with a probability of `UNLIKELY`."""
-    of = {model: name for name, own in experiment.families.items() for model in own} | families()
+    of = experiment.families | families()
     family = {model for model, name in of.items() if name == of[recipe.model]}
     table = accuracies(recipe.weights.parents[1], [min(IMAGES, experiment.images)], family)
     chosen = experiment.readings[0].select(table, experiment.draw, dataset=recipe.dataset)
