@@ -58,6 +58,12 @@ def test_all_that_is_declared_and_published_is_recorded(name):
     assert name in UNDER_WAY or gone <= {"vgg19-seed2"}
 
 
+def test_a_network_is_in_one_family():
+    """Two experiments that disagree would move each other's intervals."""
+    found = {pair for experiment in packaged().values() for pair in experiment.families.items()}
+    assert len(dict(found)) == len(found), sorted(found)
+
+
 def test_contrasts_are_what_they_are_called():
     def contrast(**question):
         models = ["fc98", "fc392", "fc784"]

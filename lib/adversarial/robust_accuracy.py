@@ -14,7 +14,7 @@ import pandas as pd
 from lib.adversarial.attacks import ATTACKS, WHITE, perturbation_sizes
 from lib.adversarial.runs import AttackPlan, findings
 from lib.evaluation.plan import CLEAN, Plan
-from lib.evaluation.results import interval
+from lib.evaluation.results import COUNTS, interval
 from lib.evaluation.sweep import Predictions, recorded
 from lib.paper import PAPER_NOISES, TABLE_2_LEVELS, read_table_2
 from lib.statistics.bootstrap import limits, resample
@@ -35,7 +35,7 @@ TERMS = {  # of comparing a noise with the attacks, `nearness`
 def swept(attack_plan: AttackPlan) -> Plan | None:
     """The sweep of the attacked network over the paper's noises; None if it is not recorded with these weights."""
     shared = attack_plan.model_dump(include={"model", "train_seed", "outputs"})
-    count = min(10_000, len(data.load(attack_plan.dataset).test_images))
+    count = min(COUNTS[-1], len(data.load(attack_plan.dataset).test_images))
     plan = Plan(**shared, dataset=attack_plan.dataset, images=count, draws=1)
     return plan if recorded(plan) else None
 

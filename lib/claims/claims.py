@@ -196,6 +196,8 @@ SHAPED = {  # what section 4.1 says: network -> shape, noises, on how many of th
 def _shapes(evidence: Evidence) -> Iterator[Bounds]:
     """That the curves have the shapes of `SHAPED` in more than half of the trainings, all these networks' together."""
     models = [model for model in SHAPED if model not in evidence.left_out]
+    if not models:
+        return
     need(evidence.trainings, models)
     each = {model: shaped(evidence.trainings, model) for model in models}
     share = Share(np.concatenate([*each.values()]), {model: len(own) for model, own in each.items()})

@@ -64,21 +64,25 @@ _default(AttackPlan, images=IMAGES, fewer={"boundary": 3})
 for _name, _attack in attacks.ATTACKS.items():
     attacks.ATTACKS[_name] = replace(_attack, steps=min(_attack.steps, 10))
 
-from lib.experiments import augmentation, declaration, measure  # noqa: E402
+from lib.experiments import declaration  # noqa: E402  # before those that import its functions
 
 declaration.WHOLE = IMAGES
-augmentation.TESTED = IMAGES
 _load = declaration.load
 
 
 def _small(name: str) -> declaration.Experiment:
     whole = _load(name)
-    fewer = {"seeds": whole.seeds[:2], "more_seeds": {}, "images": IMAGES, "adapted_on": IMAGES}
+    seeds = whole.seeds[: 2 if len(whole.models) < 30 else 1]
+    fewer = {"seeds": seeds, "more_seeds": {}, "images": IMAGES, "adapted_on": IMAGES}
     recipes = {word: recipe | {"max_epochs": 1} for word, recipe in whole.recipes.items()}
     return whole.model_copy(update=fewer | {"recipes": recipes})
 
 
 declaration.load = _small
+
+from lib.experiments import augmentation, measure  # noqa: E402
+
+augmentation.TESTED = IMAGES
 for _kind in (measure.Measured, measure.Varied, measure.Compared):
     _default(_kind, images=IMAGES)
 
