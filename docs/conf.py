@@ -50,7 +50,9 @@ def as_page(app, docname: str, source: list[str]) -> None:
             contents = re.compile(r"\*\*Contents:.*?\n\n", re.S)  # the site has its own
             cell["source"] = contents.sub("", "".join(cell["source"])).splitlines(keepends=True)
     for cell in notebook["cells"]:
-        if cell["cell_type"] == "code" and not cell["outputs"] and docname != "outputs/paper":  # the result comes first
+        outputs = cell.get("outputs", [])
+        text = all("text/markdown" in output.get("data", {}) for output in outputs)  # or nothing
+        if cell["cell_type"] == "code" and text and docname != "outputs/paper":  # what is found comes first
             cell["metadata"]["tags"] = sorted({*cell["metadata"].get("tags", []), "hide-input"})
     _, *kind, name = docname.split("/")
     if kind:
