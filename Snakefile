@@ -126,7 +126,7 @@ WORK = [  # (how a network is trained, its files, the images on which it is eval
     for stem, own in NETWORKS.items()
 ]
 WORK += [(work[0], files_of([part]), part.size) for work, stem in zip(WORK, NETWORKS) for part in PLANS[stem].parts()]
-for experiment in (each for each in packaged().values() if not each.planned):
+for experiment in packaged().values():
     missing = {}
     for recipe in experiment.trainings():
         bundle, parts = experiment.bundle_path(recipe), experiment.parts(recipe)

@@ -123,7 +123,6 @@ class Experiment(BaseModel):
     draw: int | None = 0  # of the noise; None: each training has a draw of its own, numbered by its seed
     statistics: list[Activations] = Field([Activations()], min_length=1)  # a word stands for its usual choices
     without_normalisation: list[Known] = []  # networks that have no batch normalisation to adapt
-    planned: bool = False  # declared with what is expected and not run yet: no page rests on it
     drift: bool = False  # whether to measure how far noise moves activations, too (`lib.experiments.drift`)
     folder: str = ""  # under outputs; where the results lie if not among all others
     bundle: str = ""  # under that folder; the predictions of a training lie in one file there, not in a file each
