@@ -58,7 +58,7 @@ STUDIES = {
     "claims": ["claims"],
     "components": ["components-depth", "components-effects", "components-hidden"],
     "resolution": ["resolution-size", "resolution-effects"],
-    "normalisation": ["normalisation", "normalisation-law"],
+    "normalisation": ["normalisation"],
     "complexity": ["complexity-area", "complexity-relative", "complexity-initial"],
     "confidence": ["confidence-auroc", "confidence-calibration", "confidence-refusal"],
     "readings": ["readings-noise"],
@@ -113,8 +113,6 @@ RECORDED = {
         "outputs/confidence/scores.csv",
     ],
     "experiment": ["outputs/experiment/resolution.json"],
-    "normalisation": ["outputs/mnist-c.csv"],
-    "normalisation": ["outputs/mnist-c.csv"],
 }
 MEASURED = [file for stem in NETWORKS for file in [f"outputs/weights/{stem}.safetensors", *predictions(stem)]]
 NAMED = {part for _, part in PARTS}

@@ -1,6 +1,5 @@
-"""Figures of accuracies by other statistics of activations, and of the law that follows from their drift."""
+"""The figure of accuracies by other statistics of activations."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -26,24 +25,4 @@ def recovery(curves: pd.DataFrame, models: list[str], what: str) -> Figure:
         label_ends(axes)
     figure.axes[0].set_ylabel(ACCURACY_AXIS)
     figure.suptitle(what, fontsize=10)
-    return figure
-
-
-@in_style
-def law(table: pd.DataFrame, measure: str, line: np.poly1d, what: str) -> Figure:
-    """Area under the curve against one measure of a network: those the line was fitted to filled, others open.
-
-    Args:
-        table: rows networks, columns `measure`, area (percent), fitted (bool), label.
-    """
-    figure = Figure(figsize=(7, 4.6), layout="constrained")
-    axes = figure.subplots()
-    for row in table.itertuples():
-        look = {"marker": "o", "markersize": 7, "color": "0.2", "markerfacecolor": "0.2" if row.fitted else "white"}
-        place = getattr(row, measure)
-        axes.plot([place], [row.area], **look)
-        axes.annotate(row.label, (place, row.area), xytext=(5, 4), textcoords="offset points", fontsize=8)
-    ends = np.array([table[measure].min(), table[measure].max()])
-    axes.plot(ends, line(ends), color="0.6", linewidth=1, zorder=0)
-    axes.set(xlabel=measure, ylabel="area under the curve (%)", title=what)
     return figure

@@ -34,11 +34,11 @@ from lib.store.files import ROOT  # noqa: E402
 
 
 def _tiny(norm: bool) -> Any:
-    """One convolution for images of any size, and a linear layer."""
+    """Two convolutions for images of any size, and a linear layer."""
     from torch import nn
 
     first = [nn.Conv2d(1, 8, 7, stride=4, padding=3), nn.BatchNorm2d(8) if norm else nn.Identity(), nn.ReLU()]
-    return nn.Sequential(*first, nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(128, 10))
+    return nn.Sequential(*first, nn.Conv2d(8, 8, 1), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(128, 10))
 
 
 _declared = "".join(path.read_text() for path in (ROOT / "params" / "experiments").glob("*.yaml"))
