@@ -160,7 +160,6 @@ def test_a_graphics_card_is_a_resource_of_trainings_and_evaluations(project):
         "rule noise",
         "rule confidence",
         "rule experiment",
-        "rule normalisation",
     }
 
 
