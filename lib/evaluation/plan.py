@@ -214,8 +214,7 @@ class SweepPart(Part):
         if wanted == SAME:
             return self.attack(images, index, [level])[0][0]
         usual = Plan(model="fc", draw=draw)
-        mixed = product(USUAL_NOISES, MIXED_LEVELS) if wanted == MIXTURE else [(wanted, level)]
-        dealt = list(mixed)
+        dealt = list(product(USUAL_NOISES, MIXED_LEVELS)) if wanted == MIXTURE else [(wanted, level)]
         noisy = np.empty_like(images)
         for place, (noise, attacks) in enumerate(dealt):
             share = slice(place, None, len(dealt))

@@ -11,7 +11,7 @@ from lib import networks
 from lib.evaluation.plan import USUAL_NOISES, Plan
 from lib.evaluation.sweep import FIRST_TRAINING_IMAGE
 from lib.store import data
-from lib.store.files import OUTPUTS, visible, write_atomically
+from lib.store.files import write_atomically
 from lib.store.parts import weights_hash
 from lib.training.recipe import Recipe
 
@@ -75,8 +75,3 @@ def drift(net: "nn.Module", clean: np.ndarray, noisy: np.ndarray) -> dict[str, f
             largest = net(networks.as_read(images)).topk(2, dim=1).values
         gaps.append((largest[:, 0] - largest[:, 1]).mean().item())
     return {"shift": float(np.mean(shifts)), "scale": float(np.mean(scales)), "margin": gaps[0] / gaps[1]}
-
-
-def measured(outputs: Path = OUTPUTS) -> pd.DataFrame:
-    """The recorded drift of every training, one table."""
-    return pd.concat([pd.read_csv(each) for each in visible(outputs, "drift/*.csv")], ignore_index=True)
