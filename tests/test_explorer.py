@@ -86,6 +86,23 @@ def test_a_strip_gives_every_level_and_the_first_that_fools(fc):
     assert never.first_fooled is None and replace(never, truth=4).first_fooled == 0
 
 
+def test_statistics_of_the_noise_come_from_training_images_with_it(tmp_path):
+    asked = stored("tiny:conv_net@adapted", outputs=tmp_path)
+    asked = replace(asked, number=5, noise="black_to_white", attacks=95, statistics="adapted")  # shared with 100
+    training = data.load().split()[0]
+    chosen = np.random.default_rng(0).permutation(len(training))[: one_digit.ADAPTED_ON]
+    noisy = perturb(training[chosen], "black_to_white", 100, index=10_000 + chosen)
+    net = networks.load("tiny:conv_net@adapted", outputs=tmp_path)
+    seen = look(asked)
+    for adapted, found in ((networks.adapt(net, noisy), seen.after), (net, seen.frozen)):
+        np.testing.assert_allclose(found, networks.predictor(adapted, "torch")(seen.noisy[None])[0], atol=1e-5)
+    assert seen.after != pytest.approx(seen.frozen, abs=1e-3)
+    *_, last = strips(asked)
+    assert last.complete and last.probability[95] == pytest.approx(seen.after[seen.truth], abs=1e-5)
+    with pytest.raises(ValueError, match="no batch normalisation"):
+        look(STATE.turned(statistics="adapted"))
+
+
 @pytest.mark.parametrize(
     ("attacks", "wanted", "most", "first"), [(120, 6, 400, 0), (40, 1, 10_000, 9_990), (0, 24, 60, 5)]
 )
@@ -157,6 +174,7 @@ def test_turning_the_noise_brings_its_own_c():
         *(({"attacks": attacks}, f"attacks must be an integer from 0 to 200, not {attacks}") for attacks in (201, 1.5)),
         *(({"draw": draw}, f"draw must be an integer from 0 to 2147483648, not {draw}") for draw in (-1, 2**31 + 1)),
         ({"replacement": "yes"}, "replacement must be .*'yes'"),
+        ({"statistics": "batch"}, "'batch'; choose from frozen, adapted, moments"),
         ({"source": "later"}, "'later'; choose from clean, "),
         ({"dataset": "fashion"}, "'fashion'; choose from mnist, fashion-mnist"),
         ({"own": b"abc"}, "28 x 28 .*not 3"),

@@ -96,6 +96,11 @@ CHOICES: dict[str, Callable[[State], list]] = {
     "model": lambda state: [(networks.title(model), model) for model in one_digit.choices(state)],
     "noise": lambda _: [(figures.title(noise), noise) for noise in NOISES],
     "source": lambda state: [(f"the {source} image", source) for source in dict.fromkeys([*OFFERED, state.source])],
+    "statistics": lambda _: [
+        ("of the training (frozen)", "frozen"),
+        ("of noisy images (adapted)", "adapted"),
+        ("moments put back", "moments"),
+    ],
     "c": lambda state: [(repr(c).removesuffix(".0"), c) for c in sorted({*STOPS, default_c(state.noise, state.c)})],
 }
 # The widget of each knob, by the name of the state's field, with its name for the reader and what it does.
@@ -105,6 +110,11 @@ KNOBS: dict[str, tuple[type[widgets.ValueWidget], str, str]] = {
     "noise": (widgets.Dropdown, "Noise", "Which pixels are attacked, and how"),
     "c": (widgets.SelectionSlider, "c", "c of equations (3) and (4): the strength"),
     "attacks": (widgets.IntSlider, "Attacks", "How many pixels are attacked, one after another"),
+    "statistics": (
+        widgets.Dropdown,
+        "Statistics",
+        "Where the mean and variance of activations come from: training images without noise, or 128 with this noise",
+    ),
     "draw": (widgets.BoundedIntText, "Draw", "Another draw attacks other pixels at random"),
     "replacement": (widgets.Checkbox, "a pixel may be drawn again", "Off: each pixel is drawn at most once"),
     "source": (

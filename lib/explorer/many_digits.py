@@ -97,4 +97,5 @@ def attacked_digits(state: State, numbers: list[int] | np.ndarray, attacks: int)
 
 
 def _predictions(state: State, numbers: np.ndarray, attacks: int) -> np.ndarray:
-    return probabilities(state, attacked_digits(state, numbers, attacks)).argmax(axis=1)
+    digits = attacked_digits(state, numbers, attacks)
+    return probabilities(replace(state, attacks=attacks), digits).argmax(axis=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,6 +13,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from lib import networks, paper
+from lib.evaluation.plan import Plan
+from lib.evaluation.sweep import Evaluator
 from lib.noise import default_c, perturb_and_count
 from lib.noise.perturbation import check_drawing
 from lib.noise.rules import is_whole
@@ -28,6 +30,8 @@ SMALLEST_C, LARGEST_C = 0.1, 10.0
 LARGEST = {"number": 9_999, "attacks": MOST_ATTACKS, "draw": 2**31, "train_seed": 2**31}
 # The stops of c's knob, denser where c matters more; the default c of each noise is among them.
 STOPS = [*(n / 20 for n in range(2, 40)), *(n / 4 for n in range(8, 20)), *(n / 2 for n in range(10, 21))]
+STATISTICS = ("frozen", "adapted", "moments")  # of activations, as in `Plan`
+ADAPTED_ON, SHARED_BY = 128, 20  # noisy training images that they come from, and levels that share them, for speed
 IMAGES_A_STEP = 25  # images in one step of work: few, so that a newer state or a cancel is handled soon
 LEVELS_A_STEP = 10  # levels in one step of a strip: fewer still, because a turning knob interrupts it
 
@@ -44,6 +48,7 @@ class State:
     draw: int = 0
     replacement: bool = True  # as in `perturb`, like the source
     source: str = "clean"
+    statistics: str = "frozen"  # of activations: of the training, or of images with this noise
     own: bytes | None = None  # the reader's own digit: 28 x 28 brightnesses, row by row; None: the test image
     train_seed: int = 0
     dataset: str = "mnist"  # on which the network was trained
@@ -61,6 +66,8 @@ class State:
             if not is_whole(value := getattr(self, name), largest):
                 raise ValueError(f"{name} must be an integer from 0 to {largest}, not {value!r}")
         check_drawing(self.replacement, self.source)
+        if self.statistics not in STATISTICS:
+            raise ValueError(f"unknown statistics {self.statistics!r}; choose from {', '.join(STATISTICS)}")
         if self.own is not None and len(self.own) != 28 * 28:
             raise ValueError(f"a digit has 28 x 28 brightnesses, not {len(self.own)}")
 
@@ -125,8 +132,9 @@ class Look:
     attacked: int  # attacks that found a pixel
     altered: int  # pixels whose brightness is not the clean digit's
     left: int  # pixels still eligible
-    before: np.ndarray  # (10,) class probabilities of the clean digit
-    after: np.ndarray  # (10,), of the noisy one
+    before: np.ndarray  # (10,) class probabilities of the clean digit, by frozen statistics
+    after: np.ndarray  # (10,), of the noisy one, by the state's statistics
+    frozen: np.ndarray  # (10,), of the noisy one by frozen ones
     dropped: np.ndarray | None = None  # (2, 10), the mean over `dropout`'s passes; None: not possible
 
     @property
@@ -195,7 +203,11 @@ def looks(state: State) -> Iterator[Look]:
     counts = int(attacked[state.attacks]), int((steps[-1] != steps[0]).sum()), int(left[state.attacks])
     pair = np.stack([state.image, steps[-1]])
     network = _network(state)
-    seen = Look(state, steps[-1], hit, *counts, *network.at_once(pair))
+    before, frozen = network.at_once(pair)
+    if state.statistics != "frozen":
+        yield Look(state, steps[-1], hit, *counts, before, probabilities(state, pair[1:])[0], frozen)
+        return
+    seen = Look(state, steps[-1], hit, *counts, before, frozen, frozen)
     if "cut" not in vars(network):
         yield seen
     yield seen if network.cut is None else replace(seen, dropped=network.cut.evaluate(pair)[1].mean(axis=0))
@@ -223,32 +235,41 @@ def strips(state: State) -> Iterator[Strip]:
     probability = np.full(MOST_ATTACKS + 1, np.nan, np.float32)
     predicted = np.full(MOST_ATTACKS + 1, -1)
     truth = state.label
-    for start, step in ((0, 8), (4, 8), (2, 4), (1, 2)):
-        for first in range(start, MOST_ATTACKS + 1, step * LEVELS_A_STEP):
-            chosen = slice(first, first + step * LEVELS_A_STEP, step)
-            found = probabilities(state, noisy[chosen])
-            truth = int(found[0].argmax()) if truth is None else truth  # the first level chosen is 0
-            probability[chosen], predicted[chosen] = found[:, truth], found.argmax(axis=1)
-            strip = Strip(probability.copy(), predicted.copy(), truth)
-            yield strip
+    for chosen in _in_steps(state.statistics):
+        found = probabilities(replace(key, attacks=int(chosen[len(chosen) // 2])), noisy[chosen])
+        truth = int(found[0].argmax()) if truth is None else truth  # the first level chosen is 0
+        probability[chosen], predicted[chosen] = found[:, truth], found.argmax(axis=1)
+        strip = Strip(probability.copy(), predicted.copy(), truth)
+        yield strip
     while len(_strips) >= 64:
         _strips.pop(next(iter(_strips)), None)
     _strips[key] = strip
+
+
+def _in_steps(statistics: str) -> Iterator[np.ndarray]:
+    """All levels: coarse first, then finer; those that share their statistics together."""
+    levels = np.arange(MOST_ATTACKS + 1)
+    if statistics != "frozen":
+        yield from np.split(levels, levels[SHARED_BY // 2 :: SHARED_BY])
+        return
+    for start, step in ((0, 8), (4, 8), (2, 4), (1, 2)):
+        for first in range(start, MOST_ATTACKS + 1, step * LEVELS_A_STEP):
+            yield levels[first : first + step * LEVELS_A_STEP : step]
 
 
 class Network:
     """A trained network: evaluated by torch once it is loaded, several times faster once OpenVINO has compiled it."""
 
     def __init__(self, model: str, train_seed: int, outputs: Path, dataset: str):
-        self._net, self._model = networks.load(model, train_seed, outputs, dataset), model
+        self.net, self._model = networks.load(model, train_seed, outputs, dataset), model
         if model.partition("@")[0] not in networks.NETS:  # these pass, and the probe doubles the wait
-            networks.probed(self._net, model)
-        self._torch: networks.Predictor | None = networks.predictor(self._net, engine="torch")
+            networks.probed(self.net, model)
+        self._torch: networks.Predictor | None = networks.predictor(self.net, engine="torch")
 
     @cached_property
     def fast(self) -> networks.Predictor:
         self._torch = None  # no longer needed
-        return networks.predictor(self._net)
+        return networks.predictor(self.net)
 
     def at_once(self, images: np.ndarray) -> np.ndarray:
         """Class probabilities (n, 10) of a few images (n, 28, 28), without the wait for the compiler."""
@@ -260,7 +281,7 @@ class Network:
         from lib.experiments import dropout  # with torch
 
         try:
-            return dropout.Cut.of(self._net, self._model)
+            return dropout.Cut.of(self.net, self._model)
         except ValueError as error:
             logging.getLogger(__name__).info("%s", error)
 
@@ -273,5 +294,21 @@ def _network(state: State) -> Network:
 
 
 def probabilities(state: State, images: np.ndarray) -> np.ndarray:
-    """Class probabilities (n, 10) of images (n, 28, 28) from the state's network."""
-    return _network(state).fast(images)
+    """Class probabilities (n, 10) of images (n, 28, 28) from the state's network, by the statistics for its level."""
+    if state.statistics == "frozen":
+        return _network(state).fast(images)
+    level = (state.attacks + SHARED_BY // 2) // SHARED_BY * SHARED_BY
+    return _fitted(replace(state, number=0, own=None, attacks=level))(images)
+
+
+@lru_cache(2)
+def _fitted(state: State) -> networks.Predictor:
+    """The network with its statistics from training images under the state's noise and level."""
+    return _at_levels(replace(state, attacks=0))(state.attacks)
+
+
+@lru_cache(1)
+def _at_levels(state: State) -> Callable[[int], networks.Predictor]:
+    names = ("model", "train_seed", "dataset", "c", "draw", "replacement", "source", "statistics", "outputs")
+    plan = Plan(noises=[state.noise], adapted_on=ADAPTED_ON, **{name: getattr(state, name) for name in names})
+    return Evaluator(_network(state).net, {}, engine="torch").predictor(plan.part(state.noise))

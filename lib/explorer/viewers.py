@@ -14,7 +14,8 @@ from lib.explorer.panels import Drawing, Line, Upload, Viewer, button, guarded, 
 LOOKING = "Looking for the level where it is lost"
 CANVAS, PEN = 280, 24  # the side of the canvas and the width of the pen, in its units
 SEVEN = [[(70.0, 70.0), (205.0, 70.0), (125.0, 225.0)]]  # what the canvas opens with
-DRAWING = ("draw", "replacement", "source")  # knobs
+STATISTICS = {"adapted": "adapted statistics", "moments": "restored moments"}
+LAST = ("statistics", "draw", "replacement", "source")  # knobs
 
 
 class AttackedDigit:
@@ -40,8 +41,8 @@ class AttackedDigit:
         """All of the viewer: `above` stand over the pictures, `controls` among the knobs."""
         knobs, play = self.knobs.widgets, stack(self.play, self.jump, kind="row")
         left = stack(*above, self.verdict, self.message, self.shown, kind="pictures")
-        drawing = [knobs[name] for name in DRAWING]
-        right = [knobs["attacks"], play, knobs["noise"], knobs["c"], *controls, *drawing, self.bars]
+        last = [knobs[name] for name in LAST]
+        right = [knobs["attacks"], play, knobs["noise"], knobs["c"], *controls, *last, self.bars]
         return stack(left, stack(*right, kind="knobs"), kind="sides")
 
     def _changed(self, state: State) -> None:
@@ -94,6 +95,9 @@ def in_words(look: Look) -> str:
 
     text = f"{networks.title(look.state.model)} reads the clean digit as {reading(0)} "
     text += f"and after {pictures.counted(look.attacked)} as {reading(1)}"
+    if look.state.statistics != "frozen":
+        frozen = int(look.frozen.argmax())
+        text += f" by {STATISTICS[look.state.statistics]}, and as {look.state.called(frozen)} by frozen statistics"
     text += f"; it is a {look.state.called(look.state.label)}." if look.state.label is not None else "."
     if look.altered < look.attacked:
         text += f" They altered {look.altered} pixels."
@@ -106,7 +110,7 @@ class OneDigit(Viewer):
     """One test image under attack, chosen by its number or by searching for one that the network loses."""
 
     def __init__(self, state: State):
-        self.attack = AttackedDigit(state, ["model", "number", "noise", "c", "attacks", *DRAWING])
+        self.attack = AttackedDigit(state, ["model", "number", "noise", "c", "attacks", *LAST])
         self.search = Newest(self._search, self.attack.message.warn)
         self.attack.before_change = self.search.cancel
         hint = "Search for the next digit that is read correctly without noise and wrongly at this level"
@@ -139,7 +143,7 @@ class OwnDigit(Viewer):
 
     def __init__(self, state: State):
         drawn = handwriting.from_strokes(SEVEN, CANVAS, PEN)
-        self.attack = AttackedDigit(state.turned(own=drawn.tobytes()), ["model", "noise", "c", "attacks", *DRAWING])
+        self.attack = AttackedDigit(state.turned(own=drawn.tobytes()), ["model", "noise", "c", "attacks", *LAST])
         self.canvas = Drawing(strokes=[[list(point) for point in stroke] for stroke in SEVEN], side=CANVAS, pen=PEN)
         self.canvas.observe(guarded(self._drawn, self.attack.message.warn), "strokes")
         self.clear = button("Clear", "Wipe the canvas", self._clear, self.attack.message.warn)
