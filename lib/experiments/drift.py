@@ -57,9 +57,11 @@ def drift(net: "nn.Module", clean: np.ndarray, noisy: np.ndarray) -> dict[str, f
     Returns:
         shift: root mean square over a layer's units of the change of the mean, in deviations on `clean`; scale: the
         same of the natural logarithm of the ratio of deviations; both the mean over the layers but the last. margin:
-        the mean gap between the two largest logits on `noisy`, divided by that on `clean`.
+        the mean gap, on `noisy`, between the logit of the class predicted on `clean` and the largest other one, divided
+        by that gap on `clean`; it is negative where most predictions change.
     """
     import torch
+    from torch.nn import functional
 
     before, after = networks.moments(net, clean), networks.moments(net, noisy)
     shifts, scales = [], []
@@ -69,9 +71,11 @@ def drift(net: "nn.Module", clean: np.ndarray, noisy: np.ndarray) -> dict[str, f
         shifts.append(((moved - mean)[alive] ** 2 / variance[alive]).mean().sqrt().item())
         floor = CONSTANT**2 * variance[alive]  # of a unit that noise makes constant
         scales.append(((spread[alive].maximum(floor) / variance[alive]).log() / 2).square().mean().sqrt().item())
-    gaps = []
-    for images in (noisy, clean):
-        with torch.no_grad():
-            largest = net(networks.as_read(images)).topk(2, dim=1).values
-        gaps.append((largest[:, 0] - largest[:, 1]).mean().item())
-    return {"shift": float(np.mean(shifts)), "scale": float(np.mean(scales)), "margin": gaps[0] / gaps[1]}
+    with torch.no_grad():
+        logits, noisy_logits = (net(networks.as_read(images)) for images in (clean, noisy))
+    known = functional.one_hot(logits.argmax(dim=1), logits.shape[1]).bool()  # the class read without noise
+    gaps = [
+        (found[known] - found.masked_fill(known, -torch.inf).amax(dim=1)).mean() for found in (noisy_logits, logits)
+    ]
+    margin = (gaps[0] / gaps[1]).item()
+    return {"shift": float(np.mean(shifts)), "scale": float(np.mean(scales)), "margin": margin}
