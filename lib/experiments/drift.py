@@ -74,8 +74,6 @@ def drift(net: "nn.Module", clean: np.ndarray, noisy: np.ndarray) -> dict[str, f
     with torch.no_grad():
         logits, noisy_logits = (net(networks.as_read(images)) for images in (clean, noisy))
     known = functional.one_hot(logits.argmax(dim=1), logits.shape[1]).bool()  # the class read without noise
-    gaps = [
-        (found[known] - found.masked_fill(known, -torch.inf).amax(dim=1)).mean() for found in (noisy_logits, logits)
-    ]
-    margin = (gaps[0] / gaps[1]).item()
+    gaps = [found[known] - found.masked_fill(known, -torch.inf).amax(dim=1) for found in (noisy_logits, logits)]
+    margin = (gaps[0].mean() / gaps[1].mean()).item()
     return {"shift": float(np.mean(shifts)), "scale": float(np.mean(scales)), "margin": margin}
