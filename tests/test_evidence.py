@@ -262,6 +262,18 @@ def test_a_forgery_is_found(few, tmp_path, forgery):
     assert any(word in problem for problem in problems for word in (found[0].stem, found[0].parent.name)), problems
 
 
+def test_what_is_far_does_not_depend_on_the_training_that_is_audited(monkeypatch):
+    experiment, recipe = audit.trainings()["resnet18-seed1"]
+    real, far = audit.accuracies, audit._far(experiment, recipe)
+
+    def none_correct(*wanted):
+        table = real(*wanted)
+        return table.assign(correct=table["correct"].mask((table["model"] == "resnet18") & (table["seed"] == 1), 0))
+
+    monkeypatch.setattr(audit, "accuracies", none_correct)
+    assert audit._far(experiment, recipe) == far > 0
+
+
 FORGED_PICTURES = {
     "a digit": lambda pixels: pixels.__setitem__((slice(20, 32), slice(20, 28), slice(3)), 128),
     "a line": lambda pixels: pixels.__setitem__((slice(200, 202), slice(None), slice(3)), 0),

@@ -187,14 +187,19 @@ def _classes(each: Recorded, evaluator: Evaluator) -> tuple[np.ndarray, np.ndarr
 
 
 def _far(experiment: Experiment, recipe: Recipe) -> float:
-    """Points of area that two trainings of a network are apart with a probability of `UNLIKELY`."""
+    """Points of area that two trainings of a network are apart with a probability of `UNLIKELY`, by all others."""
     of = experiment.families | families()
     family = {model for model, name in of.items() if name == of[recipe.model]}
     table = accuracies(recipe.weights.parents[1], [min(IMAGES, experiment.images)], family)
     chosen = experiment.readings[0].select(table, experiment.draw, dataset=recipe.dataset)
-    own = area()(wide(chosen, levels=TABLE_1_LEVELS)).groupby(level="model")
-    found = Spread.of({str(model): areas.to_numpy() for model, areas in own}, of)
-    place = found.models.index(recipe.model)
+    others = (
+        area()(wide(chosen, levels=TABLE_1_LEVELS))
+        .drop((recipe.model, recipe.seed), errors="ignore")
+        .groupby(level="model")
+    )
+    found = Spread.of({str(model): areas.to_numpy() for model, areas in others}, of)
+    known = recipe.model in found.models
+    place = found.models.index(recipe.model) if known else int(np.nanargmin(found.variances))  # its family's
     return float(t.isf(UNLIKELY / 2, found.freedom[0]) * np.sqrt(2 * found.variances[place]))
 
 
