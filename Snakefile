@@ -58,7 +58,7 @@ STUDIES = {
     "claims": ["claims"],
     "components": ["components-depth", "components-effects", "components-hidden"],
     "resolution": ["resolution-size", "resolution-effects"],
-    "normalisation": ["normalisation"],
+    "normalisation": ["normalisation", "normalisation-law"],
     "complexity": ["complexity-area", "complexity-relative", "complexity-initial"],
     "confidence": ["confidence-auroc", "confidence-calibration", "confidence-refusal"],
     "readings": ["readings-noise"],
@@ -112,6 +112,7 @@ RECORDED = {
         *files_of(confidence.doubts_of(model, ROOT / "outputs", **IMAGES) for model in EIGHT),
         "outputs/confidence/scores.csv",
     ],
+    "normalisation": ["outputs/mnist-c.csv"],
     "experiment": ["outputs/experiment/resolution.json"],
 }
 MEASURED = [file for stem in NETWORKS for file in [f"outputs/weights/{stem}.safetensors", *predictions(stem)]]

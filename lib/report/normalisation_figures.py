@@ -1,5 +1,6 @@
-"""The figure of accuracies by other statistics of activations."""
+"""The figures of accuracies by other statistics of activations, and of what foretells them."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -25,4 +26,23 @@ def recovery(curves: pd.DataFrame, models: list[str], what: str) -> Figure:
         label_ends(axes)
     figure.axes[0].set_ylabel(ACCURACY_AXIS)
     figure.suptitle(what, fontsize=10)
+    return figure
+
+
+@in_style
+def law(table: pd.DataFrame, measure: str, line: np.poly1d, what: str) -> Figure:
+    """Area under the curve against one measure of a network, with the line that was fitted.
+
+    Args:
+        table: rows titles of networks, columns `measure` and area (percent).
+    """
+    figure = Figure(figsize=(7, 4.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(table[measure], table["area"], "o", color="0.2")
+    for title, row in table.iterrows():
+        axes.annotate(title, (row[measure], row["area"]), xytext=(6, 4), textcoords="offset points", fontsize=8)
+    ends = np.array([table[measure].min(), table[measure].max()])
+    axes.plot(ends, line(ends), color="0.6", linewidth=1, zorder=0)
+    axes.set(xlabel=measure, ylabel="area under the curve (%)", title=what)
+    axes.margins(x=0.12)
     return figure
