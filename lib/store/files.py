@@ -73,7 +73,7 @@ def write_derived(path: Path, write: Callable[[BinaryIO], object]) -> None:
     if may_write(path):
         write_atomically(path, write)
     else:
-        logging.getLogger(__name__).warning("%s is not written: no right to write there", path)
+        logging.getLogger(__name__).warning(f"{path} is not written: no right to write there")
 
 
 def _make_folder(path: Path) -> None:

@@ -50,6 +50,8 @@ def check(kind: type[Settings], namespace: dict[str, Any]) -> Settings:
             near = difflib.get_close_matches(name, kind.model_fields, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise ValueError(f"unknown parameter {name!r}; {hint}choose from {', '.join(kind.model_fields)}")
+    if missing := [name for name in kind.model_fields if name not in namespace]:
+        raise ValueError(f"no value for {', '.join(missing)}; run the cell that gives all parameters")
     readers, values = {str: _text, Path: _path}, {}
     for name, field in kind.model_fields.items():
         values[name] = readers.get(field.annotation, _read)(name, namespace[name])
