@@ -1,3 +1,6 @@
+import errno
+import io
+import os
 import re
 from pathlib import Path
 
@@ -270,8 +273,30 @@ def test_a_field_more_leaves_recorded_weights_found():
             train(other)
 
 
-def test_a_full_disk_is_reported_in_one_line_and_leaves_nothing(tmp_path):
+class Full(io.RawIOBase):
+    """A file on a disk with room for 1,000 bytes."""
+
+    room, error = 1_000, errno.ENOSPC
+
+    def write(self, content) -> int:
+        self.room -= len(content)
+        if self.room < 0:
+            raise OSError(self.error, os.strerror(self.error))
+        return len(content)
+
+
+@pytest.mark.parametrize(
+    ("write", "error", "message"),
+    [
+        (lambda _: Path("/dev/full").write_bytes(b"x"), None, "the disk is full; free some space"),
+        (lambda file: torch.save(torch.zeros(9_000), file), errno.ENOSPC, "the disk is full; free some space"),
+        (lambda file: file.write(bytes(9_000)), errno.EDQUOT, "the disk is full; free some space"),
+        (lambda file: file.write(bytes(9_000)), errno.EIO, "error; give another folder .*-p outputs FOLDER"),
+    ],
+)
+def test_a_fault_of_the_disk_is_reported_in_one_line_and_leaves_nothing(tmp_path, monkeypatch, write, error, message):
     """Every write to /dev/full fails as one to a full disk does."""
-    with pytest.raises(OSError, match=r"the disk is full; free some space.*weights\.bin"):
-        write_atomically(tmp_path / "weights.bin", lambda _: Path("/dev/full").write_bytes(b"x"))
-    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(Full, "error", error)
+    with pytest.raises(OSError, match=rf"{message}.*weights\.bin") as raised:
+        write_atomically(tmp_path / "weights.bin", lambda file: write(Full() if error else file))
+    assert not list(tmp_path.iterdir()) and "\n" not in str(raised.value)
