@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import threading
 import warnings
 
 import numpy as np
@@ -160,6 +161,25 @@ class Prototypes(nn.Module):
         return -torch.cdist(self.first(images.flatten(1)), self.points).square()
 
 
+class Spectrum(nn.Module):
+    """A layer of complex weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights = nn.Parameter(torch.randn(PIXELS, 10, dtype=torch.complex64) / 50)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images.flatten(1).to(torch.complex64) @ self.weights).real
+
+
+class Locking(nn.Identity):
+    """Cannot be copied once it is used."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.lock = threading.Lock()
+        return images
+
+
 class Noting(nn.Identity):
     """Keeps something other than tensors."""
 
@@ -207,6 +227,12 @@ FIT = {
     "negative": lambda: Negative(*dense()),
     "recurrent": lambda: Recurrent(squeezed=False),
     "one_by_one": lambda: OneByOne(0.0),
+    "complex": Spectrum,
+    "mostly_zeros": lambda: changed(lambda body: nn.init.sparse_(body[1].weight, 0.9)),
+    "signs": lambda: changed(lambda body: body[1].weight.sign_().div_(50)),
+    "log_softmax_in_training": lambda: Inside(
+        lambda inner, images: inner(images).log_softmax(dim=1) if inner.training else inner(images)
+    ),
 }
 
 UNFIT = {
@@ -224,7 +250,7 @@ UNFIT = {
         r"a tensor \(30, 9\) for 30 images; allowed is one tensor of logits, \(30, 10\)",
     ),
     "two_answers": (lambda: Inside(lambda inner, images: (inner(images), images)), "a tuple for 30 images; allowed"),
-    "votes": (lambda: Inside(lambda inner, images: (inner(images) > 0).long()), "of torch.int64 for 30 images"),
+    "votes": (lambda: Inside(lambda inner, images: (inner(images) > 0).long()), "of torch.int64, .* for 30 images"),
     "not_finite": (
         lambda: Inside(lambda inner, images: inner(images) / (images.mean(dim=(1, 2, 3)) < 0.3)[:, None]),
         r"NaN or infinity for \d+ of 30 digits; allowed",
@@ -275,6 +301,29 @@ UNFIT = {
     "seeding_itself": (
         lambda: changed(lambda body: torch.manual_seed(0) and body[1].reset_parameters()),
         "same weights whatever the seed, so its trainings are not independent",
+    ),
+    "nearly_the_same": (
+        lambda: changed(
+            lambda body: [value.mul_(1e-6).add_(TRAINED[name]) for name, value in body.state_dict().items()]
+        ),
+        "not independent",
+    ),
+    "softmax_in_training": (
+        lambda: Inside(lambda inner, images: inner(images).softmax(dim=1) if inner.training else inner(images)),
+        "in training returns outputs that cannot be negative",
+    ),
+    "sparse_logits": (
+        lambda: Inside(lambda inner, images: inner(images).to_sparse()),
+        "of torch.float32, .*sparse_coo",
+    ),
+    "on_another_device": (lambda: Inside(lambda inner, images: inner(images).to("meta")), r"\(30, 10\) .* on meta"),
+    "locking": (lambda: nn.Sequential(*dense(), Locking()), "cannot be copied once it is evaluated: TypeError: .*lock"),
+    "too_small_for_float16": (
+        lambda: changed(
+            lambda body: [value.mul_(1e-9) for value in body.inner[3].parameters()],
+            Inside(lambda inner, images: 1e9 * inner(images)),
+        ),
+        "loses its weights in float16",
     ),
     "read_from_elsewhere": (
         lambda: changed(lambda body: body.load_state_dict(TRAINED)),

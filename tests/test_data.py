@@ -1,4 +1,5 @@
 import gzip
+import re
 import shutil
 
 import numpy as np
@@ -108,18 +109,20 @@ def test_arrays_become_a_data_set(folder):
     assert data.known_set("own-2") == "own-2"
     with pytest.raises(ValueError, match="unknown data set 'own'; choose from mnist, fashion-mnist, own-2"):
         data.load("own")
-    (folder / "own-2" / data.OWN).write_text("{")
-    with pytest.raises(ValueError, match=r"damaged file .*md5\.json"):
-        data.load("own-2")
+    for content in ("{", "[1]", "null"):
+        (folder / "own-2" / data.OWN).write_text(content)
+        with pytest.raises(ValueError, match=r"damaged file .*md5\.json"):
+            data.load("own-2")
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"name": "mnist"}, "not one of mnist, fashion-mnist; not 'mnist'"),
-        ({"name": "../own"}, r"not '\.\./own'"),
+        *(({"name": name}, f"; not {re.escape(repr(name))}$") for name in ("../own", "MNIST", "-x", "x" * 61, 5)),
         ({"train_images": np.zeros((5_010, 28, 28))}, "train_images .* integers .* not float64"),
         ({"test_images": np.full((20, 28, 28), 256)}, "test_images .* 0 to 255"),
+        ({"train_images": np.ones((5_010, 28, 28), bool).astype(int)}, "train_images .* 255, .* from 0 to 1$"),
         ({"test_labels": np.full(20, -1)}, "test_labels .* 0 to 255"),
         ({"test_labels": np.full(20, 10)}, "0 to 9, not 10"),
     ],

@@ -250,9 +250,13 @@ def test_a_lock_names_its_holder_and_goes_with_it(tmp_path, monkeypatch, capsys,
             assert "takes over" in capsys.readouterr().out
 
 
-def test_an_error_of_flock_that_means_no_missing_support_is_raised(tmp_path, monkeypatch):
-    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.EIO, "broken disk")))
-    with pytest.raises(OSError, match="broken disk"), files.lock(tmp_path / "x.npz"):
+@pytest.mark.parametrize("error", [errno.EIO, errno.EDEADLK, errno.ESTALE, errno.EINVAL])
+def test_another_error_of_flock_is_raised_with_the_file_and_what_to_do(tmp_path, monkeypatch, error):
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(error, os.strerror(error))))
+    with (
+        pytest.raises(OSError, match=rf"{os.strerror(error)}; give another folder .*\.x\.npz\.lock"),
+        files.lock(tmp_path / "x.npz"),
+    ):
         pass
 
 

@@ -342,6 +342,16 @@ SHAPES = r"images must have the shape \(n, H, W\) or \(n, H, W, 3\) with H and W
         ({"noise": Noise("odd", "O", alter=lambda b, c: math.nan, c=1)}, "odd with c = 1 makes nan of brightness 0"),
         ({"noise": Noise("odd", "O", alter=lambda b, c: None, c=2)}, "odd with c = 2 makes None of brightness 0"),
         ({"noise": Noise("odd", "O", alter=lambda b, c: b, c=0)}, "c must be a finite number above 0, not 0"),
+        *(
+            ({"noise": Noise(**{"name": "odd", "short": "O", "alter": min, "c": 1} | rule)}, f"^odd: {message}$")
+            for rule, message in (
+                ({"alter": lambda b, c: c / b}, r"alter\(0, 1.0\) raises ZeroDivisionError: .* by zero"),
+                ({"random": True, "alter": lambda b, c: b}, r"alter\(0, 1.0, 0.001953125\) raises TypeError: .* 3 .*"),
+                ({"alter": 128}, r"alter\(0, 1.0\) raises TypeError: 'int' object is not callable"),
+                ({"eligible": lambda b: None}, r"eligible\(0,\) is None, which is neither True nor False"),
+                ({"beside": lambda b, n: "no" if b < n else b > n}, r"beside\(0, 1\) is 'no', which is neither .*"),
+            )
+        ),
     ],
 )
 def test_wrong_arguments_are_refused(change, message):

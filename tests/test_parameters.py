@@ -18,6 +18,8 @@ from lib.store import data, parameters
 from lib.store.files import ROOT
 from lib.training.recipe import Recipe
 
+GONE = object()  # a parameter whose line was deleted
+
 
 def variables(kind, cell="", **change):
     """A notebook's variables after its parameters cell and papermill's."""
@@ -53,11 +55,13 @@ def variables(kind, cell="", **change):
         ("", {"c": True}, "^c: must be no truth value, not True$"),
         ("", {"levels": [0, True]}, r"^levels: must be no truth value, not \[0, True\]$"),
         ("", {"engine": 1.5}, "^engine: must be text, not 1.5; put it in quotes$"),
+        ("", {"c": GONE, "draws": GONE}, "^no value for draws, c; run the cell that gives all parameters$"),
     ],
 )
 def test_a_wrong_parameter_is_reported_in_a_line(cell, change, message):
+    given = {name: value for name, value in variables(Plan, cell, **change).items() if value is not GONE}
     with pytest.raises(ValueError, match=message):
-        parameters.check(Plan, variables(Plan, cell, **change))
+        parameters.check(Plan, given)
 
 
 # As the command line has them; papermill hands over numbers, truth values and None for some.

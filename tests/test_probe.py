@@ -179,7 +179,7 @@ def test_where_openvino_cannot_follow_torch_is_used_and_it_is_said(body, message
         found = predictor(net)(images)
     np.testing.assert_allclose(found, plain_predictions(net, images), atol=1e-5)
     (record,) = caplog.records
-    assert re.fullmatch(f".*{message}.*; torch is used instead, which is slower", record.getMessage())  # one line
+    assert re.fullmatch(f".*{message}.*; torch is used instead, which is slower", str(record.msg))  # one line
     with pytest.raises(ValueError, match=f"{message}.*choose engine='torch'"):
         predictor(net, "openvino")
 

@@ -1,3 +1,6 @@
+import errno
+import io
+import os
 import re
 from pathlib import Path
 
@@ -6,7 +9,7 @@ import pytest
 import tiny
 import torch
 from conftest import run_python
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from torch import nn
 
 from lib import networks
@@ -144,11 +147,16 @@ def test_code_that_is_not_that_of_the_training_is_reported(tmp_path, monkeypatch
 
 
 WAYS = {
-    "net.safetensors": save_file,
+    "without a suffix": save_file,  # as .safetensors
     "net.pt": torch.save,
     "compiled.bin": lambda weights, file: torch.save({f"module._orig_mod.{n}": w for n, w in weights.items()}, file),
     "checkpoint.ckpt": lambda weights, file: torch.save(
-        {"epoch": 3, "state_dict": {f"model.{name}": w for name, w in weights.items()}, "other": {"a": 1}}, file
+        {
+            "epoch": 3,
+            "best": {"state_dict": {f"net.{n}": w for n, w in weights.items()} | {"loss.weight": torch.ones(10)}},
+            "other": {"a": 1},
+        },
+        file,
     ),
 }
 
@@ -158,14 +166,21 @@ def test_weights_trained_elsewhere_are_imported(tmp_path, name, capsys):
     body = networks.build("tiny:conv_net", 5).body
     file = tmp_path / name
     WAYS[name](body.state_dict(), file)
-    imported.main(["tiny:conv_net", str(file), "--seed", "2", "--normalize", "none", "--outputs", str(tmp_path)])
+    imported.main(["tiny:conv_net", str(file), "--seed", "2", "--normalize", "[0.5, 0.25]", "--outputs", str(tmp_path)])
     assert "make sweep MODEL=tiny:conv_net@imported SEED=2" in capsys.readouterr().out
     net = networks.load("tiny:conv_net@imported", 2, tmp_path)
-    assert torch.equal(net.body[0].weight, body[0].weight.half().float()) and net.mean == 0
+    assert torch.equal(net.body[0].weight, body[0].weight.half().float()) and (net.mean, net.deviation) == (0.5, 0.25)
     record = networks.read_record(networks.weights_path("tiny:conv_net@imported", 2, tmp_path))
     assert record["imported"] == {"file": name, "sha256": file_hash(file)} and "epochs" not in record
+    with pytest.raises(SystemExit):
+        imported.main(["tiny:conv_net", str(file), "--seed", "-1", "--normalize", "[0.5, 0]"])
+    assert re.fullmatch(r"seed: .* not -1; normalize: unknown .*0\.5, 0.*\n", capsys.readouterr().err)
     with pytest.raises(ValueError, match="was made by an import"):
-        train(Recipe(model="tiny:conv_net@imported", seed=2, normalize="none", outputs=tmp_path))
+        train(Recipe(model="tiny:conv_net@imported", seed=2, normalize=(0.5, 0.25), outputs=tmp_path))
+
+
+def as_kind(kind: str) -> dict:
+    return {name: weights.to(getattr(torch, kind)) for name, weights in tiny.conv_net().state_dict().items()}
 
 
 @pytest.mark.parametrize(
@@ -176,6 +191,9 @@ def test_weights_trained_elsewhere_are_imported(tmp_path, name, capsys):
         (lambda file: torch.save([1, 2], file), "holds a list; allowed is a state_dict"),
         (lambda file: torch.save({"epoch": 1}, file), "it holds no tensors"),
         (lambda file: torch.save({"0.weight": torch.zeros(8, 3, 8, 8)}, file), r"not those of this network: \d"),
+        (lambda file: file.write_bytes(save(tiny.conv_net().state_dict())[:-9]), r"no weights in .*SafetensorError"),
+        (lambda file: save_file(as_kind("int32"), file), r"\(8,\) integers, not \(8,\) floats"),
+        (lambda file: torch.save({name: w.to("meta") for name, w in as_kind("float32").items()}, file), "on meta, not"),
         (lambda file: None, "no file"),
     ],
 )
@@ -183,7 +201,7 @@ def test_what_cannot_be_imported_is_reported(tmp_path, content, message, capsys)
     content(tmp_path / "net.pt")
     with pytest.raises(SystemExit):
         imported.main(["tiny:conv_net", str(tmp_path / "net.pt"), "--outputs", str(tmp_path)])
-    assert re.search(message, capsys.readouterr().err)
+    assert re.fullmatch(f".*{message}.*\n", capsys.readouterr().err)
     assert not (tmp_path / "weights").exists()
 
 
@@ -270,8 +288,30 @@ def test_a_field_more_leaves_recorded_weights_found():
             train(other)
 
 
-def test_a_full_disk_is_reported_in_one_line_and_leaves_nothing(tmp_path):
+class Full(io.RawIOBase):
+    """A file on a disk with room for 1,000 bytes."""
+
+    room, error = 1_000, errno.ENOSPC
+
+    def write(self, content) -> int:
+        self.room -= len(content)
+        if self.room < 0:
+            raise OSError(self.error, os.strerror(self.error))
+        return len(content)
+
+
+@pytest.mark.parametrize(
+    ("write", "error", "message"),
+    [
+        (lambda _: Path("/dev/full").write_bytes(b"x"), None, "the disk is full; free some space"),
+        (lambda file: torch.save(torch.zeros(9_000), file), errno.ENOSPC, "the disk is full; free some space"),
+        (lambda file: file.write(bytes(9_000)), errno.EDQUOT, "the disk is full; free some space"),
+        (lambda file: file.write(bytes(9_000)), errno.EIO, "error; give another folder .*-p outputs FOLDER"),
+    ],
+)
+def test_a_fault_of_the_disk_is_reported_in_one_line_and_leaves_nothing(tmp_path, monkeypatch, write, error, message):
     """Every write to /dev/full fails as one to a full disk does."""
-    with pytest.raises(OSError, match=r"the disk is full; free some space.*weights\.bin"):
-        write_atomically(tmp_path / "weights.bin", lambda _: Path("/dev/full").write_bytes(b"x"))
-    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(Full, "error", error)
+    with pytest.raises(OSError, match=rf"{message}.*weights\.bin") as raised:
+        write_atomically(tmp_path / "weights.bin", lambda file: write(Full() if error else file))
+    assert not list(tmp_path.iterdir()) and "\n" not in str(raised.value)

@@ -43,7 +43,7 @@ def predictor(net: Net, engine: str = "auto", bfloat16: bool = False, size: int 
     except ValueError as error:
         if engine == "openvino":
             raise ValueError(f"{error}; choose engine='torch'") from None
-        LOG.warning("%s; torch is used instead, which is slower", error)
+        LOG.warning(f"{error}; torch is used instead, which is slower")  # OpenVINO's handler inserts no arguments
         forward = _torch(nn.Sequential(copy.deepcopy(net), nn.Softmax(dim=1)).eval())
 
     def probabilities(images: np.ndarray) -> np.ndarray:

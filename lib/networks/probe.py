@@ -47,7 +47,7 @@ def probed(net: Net, model: str) -> Net:
         many = images.repeat(TOGETHER // len(images) + 1, 1, 1, 1)[:TOGETHER]
         if not alike(logits(net, model, many)[: len(images)], found):
             raise ValueError(f"{model} gives digits other logits in a batch of {TOGETHER} than of {len(images)}; {own}")
-        _check_logits(net, model, found)
+        check_logits(net, model, found)
         unread = unread_pixels(net, model, images)
     if unread.any():
         row, column = np.argwhere(unread)[0]
@@ -100,8 +100,9 @@ def logits(net: Net, model: str, images: Tensor) -> Tensor:
         ) from None
     if not isinstance(found, Tensor):
         raise ValueError(f"{model} returns a {type(found).__name__} for {number} images; {allowed}")
-    if found.shape != (number, CLASSES) or not found.is_floating_point():
-        kind = "" if found.is_floating_point() else f" of {found.dtype}"
+    plain = found.is_floating_point() and found.layout == torch.strided and found.device == images.device
+    if found.shape != (number, CLASSES) or not plain:
+        kind = "" if plain else f" of {found.dtype}, {found.layout} on {found.device}"
         raise ValueError(f"{model} returns a tensor {tuple(found.shape)}{kind} for {number} images; {allowed}")
     if wrong := int((~found.isfinite()).any(dim=1).sum()):
         raise ValueError(f"{model} returns NaN or infinity for {wrong} of {number} digits; {allowed}, all finite")
@@ -113,9 +114,9 @@ def alike(some: Tensor, other: Tensor) -> bool:
     return float((some - other).abs().max()) <= ROUNDING * float(other.max() - other.min())
 
 
-def _check_logits(net: Net, model: str, found: Tensor) -> None:
+def check_logits(net: Net, model: str, found: Tensor) -> None:
     """Raises ValueError if no weights would make these outputs (n, 10) logits of every sign, or one class certain."""
-    image = as_read(probe_digits())[:1]
+    images = as_read(probe_digits())[:2]  # of one alone, batch normalisation cannot train
     top = int(found[0].argmax())
 
     def odds(outputs: Tensor) -> Tensor:
@@ -127,7 +128,7 @@ def _check_logits(net: Net, model: str, found: Tensor) -> None:
         "cannot make a class certain": (bool(found.softmax(dim=1).max() > 0.99), odds, CERTAIN),
     }
     for problem, (seen, score, target) in sought.items():
-        if not seen and (reached := _climb(net, score, image, target)) < target:
+        if not seen and (reached := _climb(net, model, score, images, target)) < target:
             odds_or_value = f" beyond a probability of {1 / (1 + np.exp(-reached)):.2g}" if score is odds else ""
             raise ValueError(
                 f"{model} returns outputs that {problem}{odds_or_value}, whatever its weights; allowed are logits: "
@@ -135,7 +136,7 @@ def _check_logits(net: Net, model: str, found: Tensor) -> None:
             )
 
 
-def _climb(net: Net, score: Callable[[Tensor], Tensor], image: Tensor, target: float) -> float:
+def _climb(net: Net, model: str, score: Callable[[Tensor], Tensor], images: Tensor, target: float) -> float:
     """The greatest `score` of a network's outputs that Adam finds by changing the weights of a copy.
 
     The weights registered last, most often those of the last layer, are tried alone first, since that is cheap. A
@@ -143,12 +144,19 @@ def _climb(net: Net, score: Callable[[Tensor], Tensor], image: Tensor, target: f
     """
     best, count = -np.inf, len(list(net.parameters()))
     for last in (4, count)[count <= 4 :]:
-        copied = copy.deepcopy(net).requires_grad_(False)
-        weights = [value.requires_grad_() for value in list(copied.parameters())[-last:] if value.is_floating_point()]
+        try:
+            copied = copy.deepcopy(net).requires_grad_(False)
+        except Exception as error:  # of anyone's code
+            raise ValueError(f"{model} cannot be copied once it is evaluated: {in_a_line(error)}") from None
+        weights = [
+            value.requires_grad_()
+            for value in list(copied.parameters())[-last:]
+            if value.dtype.is_floating_point or value.is_complex()
+        ]
         optimizer = torch.optim.Adam(weights, lr=0.3)
         for _ in range(STEPS):
             with torch.enable_grad():
-                reached = score(copied(image.clone()))
+                reached = score(copied(images.clone()))
                 if (best := max(best, reached.item())) >= target:
                     return best
                 optimizer.zero_grad()

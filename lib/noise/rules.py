@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lib.store.files import in_short
+
 OUTCOMES = 256  # of an attack by a random rule, equally likely
 
 
@@ -168,10 +170,19 @@ def tabulated(noise: Noise, c: float) -> Tables:
 
 
 def _values(noise: Noise, rule: str, arguments: list[tuple]) -> list[Any]:
-    """The values of a rule; ValueError if they differ when it is called again, in the opposite order."""
-    function = getattr(noise, rule)
-    values = [function(*given) for given in arguments]
-    again = [function(*given) for given in reversed(arguments)][::-1]
+    """The values of a rule; ValueError if it cannot be called, or they differ when it is called again, in reverse."""
+
+    def value(given: tuple) -> Any:
+        try:
+            found = getattr(noise, rule)(*given)
+        except Exception as error:  # of anyone's code
+            raise ValueError(f"{noise.name}: {rule}{given} raises {in_short(error)}") from None
+        if rule != "alter" and not isinstance(found, numbers.Integral | np.bool):  # None where `return` was forgotten
+            raise ValueError(f"{noise.name}: {rule}{given} is {found!r}, which is neither True nor False")
+        return found
+
+    values = [value(given) for given in arguments]
+    again = [value(given) for given in reversed(arguments)][::-1]
     for given, value, other in zip(arguments, values, again, strict=True):
         if value != other and (value == value or other == other):  # two NaN are alike
             raise ValueError(

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import math
+import re
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -93,13 +94,16 @@ def add(
     The arrays hold integers, in the shapes and ranges of `Digits`. Raises ValueError, before anything is written, if
     they do not, or if the name is taken or holds other signs than letters, digits, - and _.
     """
-    if name in _known() or not name.replace("-", "").replace("_", "").isalnum():
-        taken = f"not one of {', '.join(_known())}"
-        raise ValueError(f"the name of a new data set must be of letters, digits, - and _, and {taken}; not {name!r}")
+    taken = [known.lower() for known in _known()]  # some file systems know no upper case
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w-]{,59}", name) or name.lower() in taken:
+        must = f"at most 60 letters, digits, - and _, and not one of {', '.join(taken)}"
+        raise ValueError(f"the name of a new data set must be of {must}; not {name!r}")
     arrays = dict(zip(FILES, map(np.asarray, (train_images, train_labels, test_images, test_labels)), strict=True))
     for part, array in arrays.items():
         if array.dtype.kind not in "iu" or not array.size or array.min() < 0 or array.max() > 255:
             raise ValueError(f"{part} must hold integers from 0 to 255, not {array.dtype} of shape {array.shape}")
+        if part.endswith("images") and array.max() < 2:
+            raise ValueError(f"{part} must be from 0, black, to 255, white; they are from 0 to {array.max()}")
     digits, md5s = Digits(**{part: array.astype(np.uint8) for part, array in arrays.items()}), {}
     _check(digits, {part: Path(part) for part in FILES})
     for part, array in vars(digits).items():
@@ -141,7 +145,7 @@ def _md5s(name: str) -> dict[str, str]:
     path = DATA / known_set(name) / OWN
     try:
         return dict(json.loads(path.read_bytes()))
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise ValueError(f"damaged file {path} ({error}); restore it, or add the data set again") from None
 
 

@@ -36,24 +36,36 @@ LIBRARIES = ("torch", "torchvision", "fastai", "timm", "openvino", "numba", "num
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Call `write` with an open binary file that becomes `path` once it is complete; a reader never sees a part of it.
 
-    Raises PermissionError, which names the folder, without the right to write, and OSError if the disk is full.
+    Raises PermissionError, which names the folder, without the right to write, and OSError, which names the file, if
+    the disk is full or has a fault.
     """
     _make_folder(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".partial")
+    name = ""
     try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".partial")
         with os.fdopen(handle, "wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)  # mkstemp gives 0600
+        with contextlib.suppress(PermissionError):  # mounts such as CIFS know no modes
+            os.chmod(name, 0o644)  # mkstemp gives 0600
         os.replace(name, path)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        message = "the disk is full; free some space and run the same command again: finished parts are kept"
-        raise OSError(errno.ENOSPC, message, str(path)) from None
+    except (OSError, RuntimeError) as error:
+        cause = error if isinstance(error, OSError) else error.__context__  # torch.save raises another on top of it
+        raise (_of_file(cause, path) if isinstance(cause, OSError) else error) from None
     finally:
-        Path(name).unlink(missing_ok=True)
+        if name:
+            Path(name).unlink(missing_ok=True)
+
+
+def _of_file(error: OSError, path: Path) -> OSError:
+    """The error with the file that it is about, if it names none, and what to do if the disk or a quota is full."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if not full and (error.errno is None or error.filename is not None):
+        return error
+    advice = "free some space" if full else "give another folder for the results with -p outputs FOLDER"
+    message = f"{'the disk is full' if full else error.strerror}; {advice}"
+    return OSError(error.errno, f"{message} and run the same command again: finished parts are kept", str(path))
 
 
 def may_write(path: Path) -> bool:
@@ -73,7 +85,7 @@ def write_derived(path: Path, write: Callable[[BinaryIO], object]) -> None:
     if may_write(path):
         write_atomically(path, write)
     else:
-        logging.getLogger(__name__).warning("%s is not written: no right to write there", path)
+        logging.getLogger(__name__).warning(f"{path} is not written: no right to write there")
 
 
 def _make_folder(path: Path) -> None:
@@ -131,7 +143,7 @@ def lock(path: Path, timeout: float = -1) -> Generator[None]:
         _acquire(held, timeout, file)
     except OSError as error:
         if error.errno not in NO_FLOCK:
-            raise
+            raise _of_file(error, file) from None
         held = SoftFileLease(file.with_suffix(".lease"), lease_duration=LEASE)
         _acquire(held, timeout, file)
     try:

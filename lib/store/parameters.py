@@ -13,7 +13,6 @@ from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
 from lib.store.files import ROOT, in_short, recipe_hash
 
@@ -50,15 +49,17 @@ def check(kind: type[Settings], namespace: dict[str, Any]) -> Settings:
             near = difflib.get_close_matches(name, kind.model_fields, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise ValueError(f"unknown parameter {name!r}; {hint}choose from {', '.join(kind.model_fields)}")
+    if missing := [name for name in kind.model_fields if name not in namespace]:
+        raise ValueError(f"no value for {', '.join(missing)}; run the cell that gives all parameters")
     readers, values = {str: _text, Path: _path}, {}
     for name, field in kind.model_fields.items():
-        values[name] = readers.get(field.annotation, _read)(name, namespace[name])
+        values[name] = readers.get(field.annotation, read)(name, namespace[name])
         if _has_truth(values[name]) and bool not in (field.annotation, *get_args(field.annotation)):
             raise ValueError(f"{name}: must be no truth value, not {values[name]!r}")
     try:
         settings = kind(**values)
     except ValidationError as error:
-        raise ValueError("; ".join(map(_in_a_line, error.errors()))) from None
+        raise ValueError(in_a_line(error)) from None
     _remind(namespace, {name: namespace[name] for name in kind.model_fields})
     return settings
 
@@ -113,7 +114,7 @@ def _path(name: str, value: Any) -> Path:
     return path
 
 
-def _read(name: str, value: Any) -> Any:
+def read(name: str, value: Any) -> Any:
     """The value that text stands for where the parameter is not text itself; [..] and {..} are read as YAML."""
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
@@ -173,11 +174,13 @@ def imported(reference: str) -> Any:
         raise ValueError(f"cannot import {reference!r}: {in_short(error)}{where}") from None
 
 
-def _in_a_line(problem: ErrorDetails) -> str:
+def in_a_line(error: ValidationError) -> str:
     """One line for an error of pydantic; the messages of our own validators contain the value already."""
-    message = problem["msg"].removeprefix("Value error, ")
-    given = "" if problem["type"] == "value_error" else f", not {problem['input']!r}"
-    return ": ".join([*map(str, problem["loc"][:1]), message + given])
+    lines = []
+    for problem in error.errors():
+        given = "" if problem["type"] == "value_error" else f", not {problem['input']!r}"
+        lines.append(": ".join([*map(str, problem["loc"][:1]), problem["msg"].removeprefix("Value error, ") + given]))
+    return "; ".join(lines)
 
 
 def _assigned(cell: str) -> set[str]:

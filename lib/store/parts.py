@@ -67,7 +67,7 @@ def kept_record(weights: Path) -> dict | None:
         return None
     try:
         record = json.loads(path.read_bytes())
-        record = record | {name: record[name] for name in ("recipe", "weights")}
+        record = record | {"recipe": dict(record["recipe"]), "weights": record["weights"]}
     except (KeyError, TypeError, ValueError) as error:
         found = f"no record of a training in {path} ({in_short(error)})"
         raise ValueError(f"{found}; restore the file, or delete it") from None

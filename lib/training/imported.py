@@ -1,18 +1,19 @@
 """Weights that were trained elsewhere: `python -m lib.training.imported MODEL FILE`, or `make import`."""
 
 import argparse
-import pickle
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from pydantic import ValidationError
+from safetensors.torch import load
 from torch import Tensor
 
 from lib import networks
 from lib.store import data
 from lib.store.files import file_hash, lock, provenance
+from lib.store.parameters import in_a_line, read
 from lib.training.fit import record_weights
 from lib.training.recipe import Recipe
 
@@ -23,9 +24,11 @@ def read_weights(file: Path) -> dict:
     """What a `.safetensors` file, or one of torch's, holds; no code in it is run. ValueError if it holds no weights."""
     if not file.is_file():
         raise FileNotFoundError(f"no file {file}")
+    content = file.read_bytes()
     try:
-        content = load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        tensors = content[8:9] == b"{"  # of .safetensors, behind the length of its header
+        content = load(content) if tensors else torch.load(io.BytesIO(content), "cpu", weights_only=True)
+    except Exception as error:  # the bytes are in memory, so any error means that they are damaged
         allowed = "allowed are .safetensors and torch.save(net.state_dict(), ...), not a whole module"
         raise ValueError(f"no weights in {file} ({type(error).__name__}); {allowed}") from None
     if not isinstance(content, dict):
@@ -34,23 +37,33 @@ def read_weights(file: Path) -> dict:
 
 
 def _candidates(content: dict) -> Iterator[dict[str, Tensor]]:
-    """The state_dicts in a checkpoint, and each without what all its names begin with, such as `module.`."""
-    for found in (content, *(value for value in content.values() if isinstance(value, dict))):
-        names = {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
-        while names:
-            yield names
-            first = {name.partition(".")[0] for name in names}
-            if len(first) > 1 or not all("." in name for name in names):
-                break
-            names = {name.partition(".")[2]: value for name, value in names.items()}
+    """The state_dicts in a checkpoint, and of each the parts whose names begin alike, without that, as `module.`."""
+    names = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    if names:
+        yield names
+    parts: dict[str, dict] = {}
+    for name, value in names.items():
+        first, dot, rest = name.partition(".")
+        if dot:
+            parts.setdefault(first, {})[rest] = value
+    for part in (*parts.values(), *content.values()):
+        if isinstance(part, dict):
+            yield from _candidates(part)
+
+
+def _kind(value: Tensor) -> str:
+    """Its shape and what it holds: what must agree for weights to fit."""
+    kind = "floats" if value.is_floating_point() else "complex" if value.is_complex() else "integers"
+    usual = value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
+    return f"{tuple(value.shape)} {kind if usual else f'{value.dtype}, {value.layout} on {value.device}'}"
 
 
 def fill(net: networks.Net, content: dict, source: str) -> None:
     """Put the weights in a checkpoint into the network's body. Raises ValueError if names or shapes do not fit."""
-    own = {name: tuple(value.shape) for name, value in net.body.state_dict().items()}
+    own = {name: _kind(value) for name, value in net.body.state_dict().items()}
     problems = []
     for weights in _candidates(content):
-        found = {name: tuple(value.shape) for name, value in weights.items()}
+        found = {name: _kind(value) for name, value in weights.items()}
         if found == own:
             net.body.load_state_dict(weights)
             return
@@ -69,6 +82,7 @@ def import_weights(recipe: Recipe, file: Path) -> dict:
     `recompute` is not set.
     """
     net = networks.build(recipe.model, recipe.seed, **recipe.input)
+    networks.as_stored(net)  # raises if it keeps something else than tensors
     fill(net, read_weights(file), str(file))
     networks.restore(net, networks.as_stored(net))
     networks.probed(net.eval(), recipe.model)
@@ -98,14 +112,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="folder for the results")
     parser.add_argument("--recompute", action="store_true", help="replace other weights of this name")
     chosen = vars(parser.parse_args(arguments))
-    file = chosen.pop("file")
+    file = chosen.pop("file").expanduser()
     if "@" not in chosen["model"]:
         chosen["model"] += f"@{WORD}"
     try:
-        recipe = Recipe(**chosen)
+        recipe = Recipe(**chosen | {"normalize": read("normalize", chosen["normalize"])})
         record = import_weights(recipe, file)
     except (ValueError, OSError) as error:
-        parser.exit(1, f"{error}\n")
+        parser.exit(1, f"{in_a_line(error) if isinstance(error, ValidationError) else error}\n")
     print(
         f"{recipe.model} seed {recipe.seed}: {record['stored_accuracy']:.2f} % of the validation images; an accuracy "
         f"near 10 % means other inputs than in training: --normalize, --resize, --size.\n"

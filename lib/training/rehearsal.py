@@ -11,6 +11,7 @@ from lib import networks
 from lib.store import data
 from lib.training.recipe import Recipe
 
+LOSS = 0.1  # of the logits' range, by which storing may change them
 UNLIKELY = 8_162_715_431  # a seed that no network sets itself
 
 
@@ -24,8 +25,7 @@ def rehearse(recipe: Recipe) -> None:
     data.check_count(recipe.train_images, images, "train_images", recipe.dataset)
     net, twin = (networks.build(model, recipe.seed, **recipe.input) for _ in range(2))
     try:
-        copy.deepcopy(net)
-        networks.restore(net, load(save(networks.as_stored(net))))
+        networks.restore(copy.deepcopy(net), load(save(networks.as_stored(net))))
     except (Exception, SystemExit) as error:  # of anyone's code
         raise ValueError(f"{model} cannot be copied and stored: {networks.in_a_line(error)}") from None
     _check_twin(net, twin, model)
@@ -65,19 +65,20 @@ def _check_twin(net: networks.Net, twin: networks.Net, model: str) -> None:
 
 
 def _check_seed(net: networks.Net, recipe: Recipe) -> None:
-    """Raises ValueError unless networks of two seeds begin with different weights (constants apart)."""
+    """Raises ValueError unless networks of two seeds begin with different weights, zeros and constants apart."""
     other = networks.build(recipe.model, recipe.seed ^ 1, **recipe.input)
     pairs = [
         (one, two)
         for one, two in zip(net.parameters(), other.parameters(), strict=True)
-        if one.requires_grad and one.numel() > 1 and one.min() < one.max()
+        if one.requires_grad and (one != one.flatten()[:1]).any()
     ]
-    same = sum(int((one == two).sum()) for one, two in pairs)
+    drawn = sum(int(one.count_nonzero()) for one, _ in pairs)
+    same = sum(int(((one - two).abs() <= 1e-3 * one.std())[one != 0].sum()) for one, two in pairs)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(UNLIKELY)
         networks.architecture(recipe.model)()
         seeded_anew = torch.initial_seed() != UNLIKELY
-    if seeded_anew or 2 * same > sum(one.numel() for one, _ in pairs):
+    if seeded_anew or 4 * same > 3 * drawn:
         raise ValueError(
             f"{recipe.model} begins with the same weights whatever the seed, so its trainings are not independent; "
             "allowed is a function that sets no seed of its own and draws its weights from torch's generator (for "
@@ -88,12 +89,17 @@ def _check_seed(net: networks.Net, recipe: Recipe) -> None:
 def _check_kept(net: networks.Net, twin: networks.Net, model: str) -> None:
     """Raises ValueError unless a new network with the stored weights of a trained one has its logits, copied or not."""
     kept = networks.as_stored(net)
-    networks.restore(net, kept)
-    networks.restore(twin, kept)
     images = networks.as_read(networks.probe_digits())
     with torch.no_grad():
-        expected = networks.logits(net, model, images)
+        before = networks.logits(net, model, images)
+        networks.restore(net, kept)
+        networks.restore(twin, kept)
+        expected = networks.logits(net, f"{model}, stored in float16,", images)
         read_back = networks.logits(twin, model, images)
+    if float((before - expected).abs().max()) > LOSS * float(before.max() - before.min()):
+        raise ValueError(
+            f"{model} loses its weights in float16, in which they are stored; allowed are weights near 1e-4 to 1e4"
+        )
     if not networks.alike(read_back, expected):
         raise ValueError(
             f"{model} gives other logits once its weights are stored and read back; allowed is a network all of whose "
@@ -109,6 +115,8 @@ def _check_kept(net: networks.Net, twin: networks.Net, model: str) -> None:
 
 def _practise(net: networks.Net, model: str, number: int) -> None:
     found = networks.logits(net, f"{model} in training", networks.as_read(networks.probe_digits()[:number]))
+    if (found >= 0).all():
+        networks.check_logits(net, f"{model} in training", found)
     try:
         functional.cross_entropy(found, torch.arange(number)).backward()  # the first ten digits are 0 to 9
     except RuntimeError as error:
