@@ -171,7 +171,7 @@ def trained(outputs: Path = OUTPUTS, train_seed: int = 0, dataset: str = "mnist"
         try:
             recipe = networks.read_record(path)["recipe"]
         except (OSError, ValueError) as error:
-            logging.getLogger(__name__).warning("%s does not say which network it holds: %r", path, error)
+            logging.getLogger(__name__).warning(f"{path} does not say which network it holds: {error!r}")
         else:
             found |= {recipe["model"]} if recipe.get("dataset", "mnist") == dataset else set()
     return sorted(found, key=_in_order)
@@ -283,7 +283,7 @@ class Network:
         try:
             return dropout.Cut.of(self.net, self._model)
         except ValueError as error:
-            logging.getLogger(__name__).info("%s", error)
+            logging.getLogger(__name__).info(str(error))
 
 
 _loaded = lru_cache(Network)
