@@ -26,6 +26,14 @@ maximum_signature_line_length = 80
 default_role = "code"
 python_use_unqualified_type_names = True
 
+# What stands in the paper's text for its first figure, and for the words on the page that plays.
+ALT = "A misread digit, effects of single parts, frozen and adapted statistics"
+FRONT = "".join(
+    f"```{{image}} figures/{name}.png\n:class: {kind}\n:alt: {ALT}\n```\n"
+    for name, kind in (("front", "broad"), ("front-narrow", "narrow"))
+)
+PLAY = '<iframe title="Attack a digit yourself" data-src="../play.html"></iframe>'
+
 html_theme = "furo"
 html_title = project
 html_static_path = ["style.css", "page.js"]
@@ -48,7 +56,10 @@ def as_page(app, docname: str, source: list[str]) -> None:
         for cell in notebook["cells"]:
             cell["metadata"]["tags"] = ["remove-input"]
             contents = re.compile(r"\*\*Contents:.*?\n\n", re.S)  # the site has its own
-            cell["source"] = contents.sub("", "".join(cell["source"])).splitlines(keepends=True)
+            text = re.sub(r".*`play.html`.*", PLAY, contents.sub("", "".join(cell["source"])))
+            cell["source"] = text.splitlines(keepends=True)
+        drawn = next(cell for cell in notebook["cells"] if "image/png" in json.dumps(cell.get("outputs", [])))
+        drawn.update(cell_type="markdown", source=[FRONT])
     for cell in notebook["cells"]:
         outputs = cell.get("outputs", [])
         text = all("text/markdown" in output.get("data", {}) for output in outputs)  # or nothing
