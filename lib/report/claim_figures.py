@@ -35,7 +35,7 @@ def sizes(found: Mapping[int, list[Statement]], what: str) -> Figure:
     """
     panels = [[n for n in found if n not in PERCENT], [n for n in found if n in PERCENT]]
     heights = [sum(1.7 + len(found[number]) for number in numbers) for numbers in panels]
-    figure = Figure(figsize=(4.9, 1.7 + 0.17 * sum(heights)))
+    figure = Figure(figsize=(5.1, 1.7 + 0.17 * sum(heights)))
     inch = 1 / figure.get_figheight()
     grid = {"left": 0.48, "right": 0.97, "top": 1 - 0.95 * inch, "bottom": 0.45 * inch, "hspace": 0.1}
     both = figure.subplots(2, 1, height_ratios=heights, gridspec_kw=grid)

@@ -50,9 +50,10 @@ def ends(means: pd.Series) -> str:
 
 
 @in_style
-def panels(trainings: Trainings, what: str) -> Figure:
-    """Accuracy against attacks, a panel for each noise (Figures 7 and 8)."""
-    figure, axes = noise_panels((10, 7.9), ATTACKS_AXIS, ACCURACY_AXIS)
+def panels(trainings: Trainings, what: str, narrow: bool = False) -> Figure:
+    """Accuracy against attacks, a panel for each noise (Figures 7 and 8); `narrow`: one below another, for a phone."""
+    size, columns = ((4.4, 12), 1) if narrow else ((10, 7.9), 2)
+    figure, axes = noise_panels(size, ATTACKS_AXIS, ACCURACY_AXIS, columns=columns)
     table, titles = mean_curves(trainings), [networks.title(model) for model in trainings.models]
     last = trainings.attacks[-1]
     what += f", after {last} attacks {ends(table[table['attacks'] == last].groupby('model')['mean'].mean())}"

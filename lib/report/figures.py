@@ -171,13 +171,14 @@ def digits(
 
 
 def noise_panels(
-    size: tuple[float, float], xlabel: str, ylabel: str = "", sharey: bool = True
+    size: tuple[float, float], xlabel: str, ylabel: str = "", sharey: bool = True, columns: int = 2
 ) -> tuple[Figure, dict[str, Axes]]:
     """A figure with a panel for each of the paper's noises, the outer ones labelled: noise -> its panel."""
     figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(2, 2, sharex=True, sharey=sharey).flat
+    panels = figure.subplots(len(PAPER_NOISES) // columns, columns, sharex=True, sharey=sharey).flat
     for place, (noise, panel) in enumerate(zip(PAPER_NOISES, panels, strict=True)):
-        panel.set(title=title(noise), xlabel=xlabel * (place > 1), ylabel=ylabel * (place % 2 == 0))
+        bottom = place >= len(PAPER_NOISES) - columns
+        panel.set(title=title(noise), xlabel=xlabel * bottom, ylabel=ylabel * (place % columns == 0))
     return figure, dict(zip(PAPER_NOISES, figure.axes, strict=True))
 
 
