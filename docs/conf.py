@@ -84,7 +84,9 @@ def narrow_too(notebook: dict) -> None:
                 both = (
                     f"```{{image}} figures/{name}{end}.png\n:class: {kind}\n:alt: {alt}\n```\n" for end, kind in WIDTHS
                 )
-                cell.update(cell_type="markdown", source=["".join(both)])
+                made = {"cell_type": "markdown", "id": cell["id"], "metadata": {}, "source": ["".join(both)]}
+                cell.clear()
+                cell.update(made)
 
 
 def as_written(app, what, name, documented, options, signature: str | None, returned: str | None):

@@ -306,7 +306,14 @@ def _fooled_within(axes: Axes, outcomes: pd.DataFrame, norm: str, model: str | N
         at = sizes[max(np.searchsorted(-left, -height, side="right") - 1, 0)]
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8}
         axes.text(
-            at, height, look["label"], color=_on_white(look["color"]), fontsize=8.5, ha="center", va="center", bbox=box
+            at,
+            height,
+            look["label"],
+            color=_on_white(str(look["color"])),
+            fontsize=8.5,
+            ha="center",
+            va="center",
+            bbox=box,
         )
 
 
