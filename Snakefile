@@ -52,8 +52,8 @@ PLANS = {
 # notebook -> the figures it draws
 STUDIES = {
     "noise": ["noise-gallery", "noise-pixels-left"],
-    "architectures": ["architectures", "architectures-beside-paper", "architectures-areas"],
-    "depth": ["depth", "depth-areas"],
+    "architectures": ["architectures", "architectures-narrow", "architectures-beside-paper", "architectures-areas"],
+    "depth": ["depth", "depth-narrow", "depth-areas"],
     "curves": ["curves-shapes", "curves-foreground"],
     "claims": ["claims"],
     "components": ["components-depth", "components-effects", "components-hidden"],

@@ -1,5 +1,6 @@
 """The site that `make site` builds: this folder, and the executed notebooks as they lie in outputs/. Nothing is run."""
 
+import base64
 import json
 import re
 import runpy
@@ -26,6 +27,11 @@ maximum_signature_line_length = 80
 default_role = "code"
 python_use_unqualified_type_names = True
 
+# What stands in the paper's text for the words on the page that plays.
+PLAY = '<iframe title="Attack a digit yourself" data-src="../play.html"></iframe>'
+
+WIDTHS = (("", "broad"), ("-narrow", "narrow"))  # the ends of files of one figure, and their classes in style.css
+
 html_theme = "furo"
 html_title = project
 html_static_path = ["style.css", "page.js"]
@@ -48,7 +54,9 @@ def as_page(app, docname: str, source: list[str]) -> None:
         for cell in notebook["cells"]:
             cell["metadata"]["tags"] = ["remove-input"]
             contents = re.compile(r"\*\*Contents:.*?\n\n", re.S)  # the site has its own
-            cell["source"] = contents.sub("", "".join(cell["source"])).splitlines(keepends=True)
+            text = re.sub(r".*`play.html`.*", PLAY, contents.sub("", "".join(cell["source"])))
+            cell["source"] = text.splitlines(keepends=True)
+        narrow_too(notebook)
     for cell in notebook["cells"]:
         outputs = cell.get("outputs", [])
         text = all("text/markdown" in output.get("data", {}) for output in outputs)  # or nothing
@@ -62,6 +70,23 @@ def as_page(app, docname: str, source: list[str]) -> None:
     # outputs/ lies outside docs/, which has a link to it: MyST follows links between its notebooks out of the site
     linked = re.sub(r"\[([^\[\]]+)\]\(([\w/@-]+)\.ipynb\)", r"{doc}`\1 </outputs/\2>`", json.dumps(notebook))
     source[0] = re.sub(r"\[([^\[\]]+)\]\(\.\./[^)\s]+\)", r"\1", linked)  # a file of the repository has no page
+
+
+def narrow_too(notebook: dict) -> None:
+    """Figures of which a narrow variant is saved, NAME-narrow.png, are shown in both, each on its screens."""
+    narrow = {path.name: path for path in (ROOT / "outputs" / "figures").glob("*-narrow.png")}
+    names = [path.with_name(name.replace("-narrow", "")) for name, path in narrow.items()]
+    known = {base64.b64encode(path.read_bytes()).decode(): path.stem for path in names}
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            if name := known.get("".join(output.get("data", {}).get("image/png", "")).strip().replace("\n", "")):
+                alt = output["metadata"]["image/png"]["alt"]
+                both = (
+                    f"```{{image}} figures/{name}{end}.png\n:class: {kind}\n:alt: {alt}\n```\n" for end, kind in WIDTHS
+                )
+                made = {"cell_type": "markdown", "id": cell["id"], "metadata": {}, "source": ["".join(both)]}
+                cell.clear()
+                cell.update(made)
 
 
 def as_written(app, what, name, documented, options, signature: str | None, returned: str | None):

@@ -31,6 +31,16 @@ addEventListener("DOMContentLoaded", () => {
     table.replaceWith(box);
     box.append(table);
   }
+  for (const frame of document.querySelectorAll("iframe")) { // the page that plays, once it is seen, as high as it is
+    new IntersectionObserver(([seen], watch) => {
+      if (!seen.isIntersecting) return;
+      watch.disconnect();
+      frame.src = frame.dataset.src;
+    }).observe(frame);
+    addEventListener("message", ({ data, source }) => {
+      if (source === frame.contentWindow) frame.style.height = `${data}px`;
+    });
+  }
   measure();
   addEventListener("resize", measure);
   addEventListener("load", measure);

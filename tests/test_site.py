@@ -185,3 +185,7 @@ def test_on_a_phone_what_is_wider_says_so(site, opened):
     assert opened.evaluate("document.documentElement.scrollHeight") < 16_000  # one word a line made 21,000
     opened.goto((site / "index.html").as_uri())
     assert opened.locator("figure.narrow img").is_visible() and not opened.locator("figure.broad img").is_visible()
+    opened.goto((site / "outputs" / "paper.html").as_uri())
+    assert [opened.locator(f"img.{kind}").first.is_visible() for kind in ("narrow", "broad")] == [True, False]
+    opened.locator("iframe").scroll_into_view_if_needed()  # the page that plays, within the text
+    opened.frame_locator("iframe").locator("#stage").wait_for()

@@ -332,6 +332,9 @@ async function begin() {
   $("status").hidden = true;
   $("stage").hidden = false;
   choose(0);
+  // embedded in another page: as high as it is, so that nothing scrolls within what scrolls
+  const tell = () => parent.postMessage(document.documentElement.offsetHeight + 2, "*");
+  if (parent !== window) new ResizeObserver(tell).observe(document.body);
 }
 
 begin().catch((error) => {

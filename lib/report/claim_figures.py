@@ -1,5 +1,6 @@
 """The claims by size: every statement's number as the paper has it, as ours with its interval, and as claimed."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.transforms import blended_transform_factory
 
 from lib.claims.claims import CLAIMS
-from lib.claims.statements import CONTRADICTED, SUPPORTED, Statement
+from lib.claims.statements import CONTRADICTED, SUPPORTED, Statement, verdict
 from lib.report.figures import PAPER, in_style
 from lib.statistics.contrasts import UNDECIDED
 
@@ -34,7 +35,7 @@ def sizes(found: Mapping[int, list[Statement]], what: str) -> Figure:
     """
     panels = [[n for n in found if n not in PERCENT], [n for n in found if n in PERCENT]]
     heights = [sum(1.7 + len(found[number]) for number in numbers) for numbers in panels]
-    figure = Figure(figsize=(4.9, 1.7 + 0.17 * sum(heights)))
+    figure = Figure(figsize=(5.1, 1.7 + 0.17 * sum(heights)))
     inch = 1 / figure.get_figheight()
     grid = {"left": 0.48, "right": 0.97, "top": 1 - 0.95 * inch, "bottom": 0.45 * inch, "hspace": 0.1}
     both = figure.subplots(2, 1, height_ratios=heights, gridspec_kw=grid)
@@ -42,7 +43,9 @@ def sizes(found: Mapping[int, list[Statement]], what: str) -> Figure:
         _rows(axes, {number: found[number] for number in numbers}, ends)
     both[0].set_xlabel("points")
     both[1].set_xlabel("percent")
-    figure.suptitle(what, fontsize=9, y=1 - 0.06 * inch)
+    count = Counter(verdict(own) for own in found.values())
+    seen = ", ".join(f"{count[word]} {word}" for word in LOOKS)
+    figure.suptitle(f"Of {len(found)} claims: {seen}\n{what}", fontsize=9, y=1 - 0.06 * inch)
     ours = [Line2D([], [], linewidth=1.6, label=f"ours: {word}", **look) for word, look in LOOKS.items()]
     handles = [*ours, Line2D([], [], label="the paper", **PAPER), Patch(label="claimed", **CLAIMED)]
     figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 1 - 0.42 * inch), ncols=3, fontsize=8)
@@ -56,9 +59,8 @@ def _rows(axes: Axes, found: Mapping[int, list[Statement]], ends: tuple[float, f
     for number, own in found.items():
         place += 0.7
         head = f"{number}  {CLAIMS[number].text}"
-        axes.text(
-            0.01, place, head, transform=at_the_edge, weight="bold", fontsize=8, va="center", backgroundcolor="white"
-        )
+        look = {"weight": "bold", "fontsize": 8, "va": "center", "bbox": {"color": "white", "pad": 1.5}}
+        axes.text(0.01, place, head, transform=at_the_edge, **look)
         for each in own:
             place += 1
             names[place] = each.bounds.says

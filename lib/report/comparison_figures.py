@@ -3,7 +3,7 @@
 A network looks the same in all of them (`figures.network_look`).
 """
 
-from itertools import product
+from itertools import product, takewhile
 from textwrap import fill
 
 import numpy as np
@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from lib import networks
 from lib.claims.foreground import NEARLY_EQUAL
 from lib.paper import PAPER_NOISES
+from lib.report import tables
 from lib.report.figures import (
     ACCURACY_AXIS,
     ATTACKS_AXIS,
@@ -43,22 +44,33 @@ def heading(trainings: Trainings, what: str) -> str:
     return f"{what}\nfirst n = {trainings.images:,} test images; trainings: {each}"
 
 
+def ends(means: pd.Series) -> str:
+    """The highest and the lowest mean of the networks, in words."""
+    return " to ".join(f"{means[model]:.0f} % ({networks.title(model)})" for model in (means.idxmax(), means.idxmin()))
+
+
 @in_style
-def panels(trainings: Trainings, what: str) -> Figure:
-    """Accuracy against attacks, a panel for each noise (Figures 7 and 8)."""
-    figure, axes = noise_panels((10, 7.9), ATTACKS_AXIS, ACCURACY_AXIS)
-    table = mean_curves(trainings)
+def panels(trainings: Trainings, what: str, narrow: bool = False) -> Figure:
+    """Accuracy against attacks, a panel for each noise (Figures 7 and 8); `narrow`: one below another, for a phone."""
+    size, columns = ((4.4, 12), 1) if narrow else ((10, 7.9), 2)
+    figure, axes = noise_panels(size, ATTACKS_AXIS, ACCURACY_AXIS, columns=columns)
+    table, titles = mean_curves(trainings), [networks.title(model) for model in trainings.models]
+    last = trainings.attacks[-1]
+    what += f", after {last} attacks {ends(table[table['attacks'] == last].groupby('model')['mean'].mean())}"
+    words = [name.split() if max(map(len, titles)) > LABEL else [name] for name in titles]
+    shared = sum(1 for _ in takewhile(lambda each: len(set(each)) == 1, zip(*words, strict=False)))
+    names = [" ".join(own[shared:] or own).strip("()") for own in words]  # the first words of all are in the heading
     for noise, panel in axes.items():
-        for model in trainings.models:
-            _curves(panel, trainings, table, model, noise)
+        for model, name in zip(trainings.models, names, strict=True):
+            _curves(panel, trainings, table, model, noise, label=name)
         panel.set_ylim(0, 101)
         panel.tick_params(labelleft=True)  # on a narrow screen one panel is seen at a time
-        if max(len(networks.title(model)) for model in trainings.models) <= LABEL:
+        if max(map(len, names)) <= LABEL:
             label_ends(panel)
             for line in panel.lines:
                 line.set_label("_")  # in no legend
     _explain(figure.axes[0], ONE_CURVE)
-    _finish(figure, heading(trainings, what))
+    _finish(figure, heading(trainings, f"{what}, mean of the noises"))
     return figure
 
 
@@ -84,7 +96,9 @@ def beside_paper(trainings: Trainings, paper: pd.DataFrame, what: str) -> Figure
     first.plot([], [], color="0.4", linewidth=2.2, label="ours, mean of the trainings")
     _explain(first, ONE_CURVE)
     first.plot([], [], **PAPER, label="the paper, Table 1")
-    _finish(figure, heading(trainings, what))
+    apart = tables.beside_paper(trainings)["mean absolute difference"]
+    near, far = (f"{model} ({apart[model]:.1f} points in the mean)" for model in (apart.idxmin(), apart.idxmax()))
+    _finish(figure, heading(trainings, f"{what}: {near} is nearest, {far} farthest"))
     return figure
 
 
@@ -103,7 +117,8 @@ def areas(trainings: Trainings, each: pd.DataFrame, table: pd.DataFrame, what: s
         panel.set_yticks(range(count), [networks.title(model) for model in order])
         panel.set_ylim(-0.6, count - 0.4)
     _explain(figure.axes[0], TICK, DOT | {"label": "their mean"})
-    _finish(figure, heading(trainings, what))
+    seen = ends(table[table["score"].isin(PAPER_NOISES)].groupby("model")["mean"].mean())
+    _finish(figure, heading(trainings, f"{what}: {seen}, mean of the noises"))
     return figure
 
 
@@ -122,7 +137,8 @@ def against_depth(
         panel.set_xlim(min(places) - 8, max(places) + 8)
         panel.set_xticks(places, [f"{place}" for place in places])
     _explain(figure.axes[0], TICK | {"marker": "_"}, DOT | {"label": "their mean"})
-    _finish(figure, heading(trainings, what))
+    seen = ends(table[table["score"].isin(PAPER_NOISES)].groupby("model")["mean"].mean())
+    _finish(figure, heading(trainings, f"{what}: {seen}, mean of the noises"))
     return figure
 
 
@@ -159,7 +175,10 @@ def white_against_black(trainings: Trainings, table: pd.DataFrame, paper: pd.Ser
     axes.set_yticks(range(len(models)), [networks.title(model) for model in models])
     axes.set(ylim=(-0.6, len(models) - 0.4))
     axes.set_xlabel("← White to Black costs more     area WtB - area BtW (points)     Black to White costs more →")
-    _finish(figure, heading(trainings, what))
+    more = table[table["low"] > 0].groupby("measure").size()
+    attacks, pixels = (more.get(measure, 0) for measure in ("equal attacks", "equal pixels"))
+    seen = f"Black to White costs {attacks} of {len(models)} networks more at equal attacks, {pixels} at equal pixels"
+    _finish(figure, heading(trainings, f"{what}: {seen}"))
     return figure
 
 
@@ -176,7 +195,8 @@ def ranked(found: pd.DataFrame, what: str) -> Figure:
     names = [networks.title(model) for model in found["model"]][::-1]
     axes.set_yticks(range(len(found)), names)
     axes.set(xlabel=AREA_AXIS, ylim=(-0.6, len(found) - 0.4))
-    axes.set_title(what, fontsize=10)
+    best = ends(found.set_index("model")["mean"])
+    figure.suptitle(fill(f"{what}: {best}", int(13 * figure.get_figwidth())), fontsize=10)
     return figure
 
 

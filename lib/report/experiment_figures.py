@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from lib.experiments.measure import MEAN
 from lib.paper import PAPER_NOISES
-from lib.report.figures import CLEAN, FOOLED, in_style, title
+from lib.report.figures import CLEAN, FOOLED, in_style, label_ends, title
 from lib.report.tables import extremes
 from lib.statistics.contrasts import HIGHER, LOWER, MARGIN, NO_DIFFERENCE, UNDECIDED
 
@@ -23,8 +24,8 @@ SCORES = {
     "relative": "area in % of clean accuracy",
     "initial": "accuracy after 50 attacks (%)",
 }
-TICK = {"color": "0.3", "linestyle": "", "marker": "_", "markersize": 9}  # one training
-CROSS = {"color": "0.3", "linestyle": "", "marker": "x", "markersize": 5}  # one that ended below its target
+TICK = {"color": "0.3", "linestyle": "", "marker": "_", "markersize": 9, "label": "one training"}
+CROSS = {"color": "0.3", "linestyle": "", "marker": "x", "markersize": 5, "label": "one training, short"}
 
 VERDICTS = {HIGHER: CLEAN, LOWER: FOOLED, NO_DIFFERENCE: "0.35", UNDECIDED: "0.7"}  # the colour of each
 
@@ -38,56 +39,56 @@ def noise_title(noise: str) -> str:
 def against(
     scores: pd.DataFrame, values: Mapping[str, Mapping[str, float]], what: str, axis: str, score: str = "area"
 ) -> Figure:
-    """The `Result.scores` against a value of the networks, a panel for the mean of the noises and for each.
+    """The `Result.scores` against a value of the networks, a large panel for the mean of the noises, one for each.
 
     Each training is a thin tick, the mean at one value a marker. A short training is a cross, and in no mean.
 
     Args:
-        values: kind, as the legend names it -> network -> its value, on a logarithmic axis; three kinds at most.
+        values: kind, as its line is labelled -> network -> its value, on a logarithmic axis; three kinds at most.
         what, axis: above the figure, and below its panels.
     """
-    figure = Figure(figsize=(9.5, 6.4), layout="constrained")
-    panels = figure.subplots(2, 3, sharex=True, sharey=True).flat
+    figure = Figure(figsize=(10, 5), layout="constrained")
+    order = (MEAN, *PAPER_NOISES)
+    mosaic = [[order[0], order[0], *order[1:3]], [order[0], order[0], *order[3:5]]]
+    panels = figure.subplot_mosaic(mosaic, sharex=True, sharey=True)
     places = sorted({value for own in values.values() for value in own.values()})
-    shown = scores.loc[[model for own in values.values() for model in own if model in scores.index]]
-    for panel, noise in zip(panels, (MEAN, *PAPER_NOISES), strict=False):
+    shown, seen = scores.loc[[model for own in values.values() for model in own if model in scores.index]], []
+    for noise in order:
+        panel = panels[noise]
         for number, (kind, own) in enumerate(values.items()):
             factor = ASIDE ** (number - (len(values) - 1) / 2)
             rows = scores.loc[[model for model in own if model in scores.index], [noise, "short"]]
             rows = rows.set_axis([own[model] * factor for model in rows.index.get_level_values("model")])
-            _line(panel, rows[noise], rows["short"], LOOKS[number] | {"label": f"{kind}, mean"})
-        panel.set(title=noise_title(noise), xscale="log")
+            means = _line(panel, rows[noise], rows["short"], LOOKS[number])
+            if noise == MEAN and len(means):
+                ends = [f"{means[place]:.0f} % at {place / factor:,.0f}" for place in means.index[[0, -1]]]
+                seen.append(f"{kind} {', '.join(ends)}")
+                edge, look = places[-1] * ASIDE, {"color": LOOKS[number]["color"], "linestyle": "", "label": kind}
+                panel.plot(edge, means.iloc[-1], **look)
+        panel.set_title(noise_title(noise), fontsize=10)
+        panel.set(xscale="log", xlabel=axis * (noise in (MEAN, *order[3:5])))
         panel.set_xticks(places, [f"{place:,g}" for place in places], fontsize=8 if len(places) > 4 else None)
+        panel.tick_params(axis="x", rotation=45 if len(places) > 4 else 0, labelbottom=True)
         panel.minorticks_off()
-    for panel in (figure.axes[0], figure.axes[3]):
-        panel.set_ylabel(SCORES[score])
-    for panel in figure.axes[2:5]:
-        panel.set_xlabel(axis)
-    for panel in figure.axes[:3]:
-        panel.tick_params(labelbottom=True)
-    _explain(figure, bool(shown["short"].any()))
+    panels[MEAN].set_ylabel(SCORES[score])
+    label_ends(panels[MEAN])
+    marks = [TICK, CROSS] if shown["short"].any() else [TICK]
+    figure.legend(handles=[Line2D([], [], **mark) for mark in marks], loc="outside lower center", ncols=2, fontsize=9)
     counts = shown.groupby("model").size()
-    figure.suptitle(f"{what}; {extremes(counts, 0)} trainings of each network", fontsize=10)
+    figure.suptitle(
+        f"By {axis}: {'; '.join(seen)} (mean of the noises)\n{what}; {extremes(counts, 0)} trainings of each network",
+        fontsize=10,
+    )
     return figure
 
 
-def _line(axes: Axes, scores: pd.Series, short: pd.Series, look: dict) -> None:
-    """Ticks, crosses and the line of the means of one kind; the index is the place along the axis."""
+def _line(axes: Axes, scores: pd.Series, short: pd.Series, look: dict) -> pd.Series:
+    """Ticks, crosses and the line of the means of one kind, which are returned; the index is the place on the axis."""
     means = scores[~short].groupby(level=0).mean()
     for own, mark in ((scores[~short], TICK), (scores[short], CROSS)):
-        axes.plot(own.index, own, **mark | {"color": look["color"]})
+        axes.plot(own.index, own, **mark | {"color": look["color"], "label": "_"})
     axes.plot(means.index, means, **look | {"markersize": 6, "linewidth": 1.6})
-
-
-def _explain(figure: Figure, short: bool) -> None:
-    """The legend, in the place of the sixth panel."""
-    first, *_, place = figure.axes
-    place.set_axis_off()
-    place.plot([], [], **TICK, label="one training")
-    if short:
-        place.plot([], [], **CROSS, label="one training, short")
-    (lines, labels), (marks, names) = (axes.get_legend_handles_labels() for axes in (first, place))
-    place.legend(lines + marks, labels + names, loc="center", fontsize=10)
+    return means
 
 
 @in_style
@@ -115,5 +116,11 @@ def contrasts(found: pd.DataFrame, names: Mapping[str, str], what: str) -> Figur
     figure.legend(handles=marks, loc="outside lower center", ncols=len(shown))
     panels[0].set_yticks(list(places.values()), [names[name] for name in order])
     panels[0].set_ylim(0.5 - len(order), 0.5)
-    figure.suptitle(f"{what}; {extremes(known['trainings'], 0)} trainings of each network", fontsize=10)
+    decided = known[(known["noise"] == MEAN) & known["verdict"].isin((HIGHER, LOWER))].sort_values("estimate")
+    seen = [f"{names[row.question]}: {row.estimate:+.0f}" for row in decided.iloc[[0, -1][: len(decided)]].itertuples()]
+    figure.suptitle(
+        f"{'; '.join(seen) or 'no effect is decided'} (points, mean of the noises)\n"
+        f"{what}; {extremes(known['trainings'], 0)} trainings of each network",
+        fontsize=10,
+    )
     return figure

@@ -171,13 +171,14 @@ def digits(
 
 
 def noise_panels(
-    size: tuple[float, float], xlabel: str, ylabel: str = "", sharey: bool = True
+    size: tuple[float, float], xlabel: str, ylabel: str = "", sharey: bool = True, columns: int = 2
 ) -> tuple[Figure, dict[str, Axes]]:
     """A figure with a panel for each of the paper's noises, the outer ones labelled: noise -> its panel."""
     figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(2, 2, sharex=True, sharey=sharey).flat
+    panels = figure.subplots(len(PAPER_NOISES) // columns, columns, sharex=True, sharey=sharey).flat
     for place, (noise, panel) in enumerate(zip(PAPER_NOISES, panels, strict=True)):
-        panel.set(title=title(noise), xlabel=xlabel * (place > 1), ylabel=ylabel * (place % 2 == 0))
+        bottom = place >= len(PAPER_NOISES) - columns
+        panel.set(title=title(noise), xlabel=xlabel * bottom, ylabel=ylabel * (place % columns == 0))
     return figure, dict(zip(PAPER_NOISES, figure.axes, strict=True))
 
 
@@ -193,7 +194,9 @@ def training(record: dict) -> Figure:
     axes.plot(losses.rolling(50, min_periods=1).mean(), color="0.35", label="mean of the last 50")
     axes.plot(ends, epochs["validation_loss"], "s", color="black", label="validation images, after an epoch")
     axes.set(xlabel="batches", ylabel="cross-entropy loss", yscale="log")
-    axes.legend(fontsize=8)
+    end = epochs.iloc[-1]
+    axes.set_title(f"Validation loss {end['validation_loss']:.3f} after epoch {end['epoch']:.0f}", fontsize=10)
+    axes.legend(fontsize=9)
     return figure
 
 
@@ -302,20 +305,32 @@ def _fooled_within(axes: Axes, outcomes: pd.DataFrame, norm: str, model: str | N
         height = max(height, left[-1])
         at = sizes[max(np.searchsorted(-left, -height, side="right") - 1, 0)]
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8}
-        axes.text(at, height, look["label"], color=look["color"], fontsize=8.5, ha="center", va="center", bbox=box)
+        axes.text(
+            at,
+            height,
+            look["label"],
+            color=_on_white(str(look["color"])),
+            fontsize=8.5,
+            ha="center",
+            va="center",
+            bbox=box,
+        )
 
 
 @in_style
 def counts(levels: list[int], series: dict[str, np.ndarray], ylabel: str) -> Figure:
     """A line for each noise over the number of attacks: `series` maps its name to (levels,) values."""
-    figure = Figure(figsize=(7, 3.6))
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.subplots()
     for name, values in series.items():
         axes.plot(levels, values, **noise_look(name))
+    ends = sorted((values[-1], title(name)) for name, values in series.items())
+    axes.set_title(
+        f"After {levels[-1]} attacks: " + " to ".join(f"{end:.0f} ({name})" for end, name in (ends[0], ends[-1]))
+    )
     axes.set(xlabel=ATTACKS_AXIS, ylabel=ylabel)
     axes.set_ylim(bottom=0)
-    axes.legend()
-    figure.tight_layout()
+    label_ends(axes)
     return figure
 
 

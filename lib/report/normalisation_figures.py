@@ -4,27 +4,35 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, in_style, label_ends, network_look
+from lib.report.figures import ACCURACY_AXIS, ATTACKS_AXIS, CLEAN, FOOLED, in_style, label_ends, network_look
 
-PANELS = {"frozen": "statistics of the training", "moments": "statistics put right"}
+LOOKS = {
+    "frozen": {"color": FOOLED, "linestyle": "--", "marker": "s", "label": "of training"},
+    "moments": {"color": CLEAN, "marker": "o", "label": "put right"},
+}
 
 
 @in_style
 def recovery(curves: pd.DataFrame, models: list[str], what: str) -> Figure:
-    """Accuracy against attacks before and after the moments are restored, a line for each network.
+    """Accuracy against attacks before and after the moments are restored, a panel for each network and for their mean.
 
     Args:
         curves: rows (model, statistics), columns attacks; percent.
     """
-    figure = Figure(figsize=(9, 4.6), layout="constrained")
-    for axes, (statistics, name) in zip(figure.subplots(1, 2, sharey=True), PANELS.items(), strict=True):
-        for model in models:
-            own = curves.loc[model, statistics]
-            axes.plot(own.index, own, **network_look(model) | {"linewidth": 2})
-        axes.set(title=name, xlabel=ATTACKS_AXIS, ylim=(0, 101))
-        axes.tick_params(labelleft=True)
-        label_ends(axes)
-    figure.axes[0].set_ylabel(ACCURACY_AXIS)
+    panels = {network_look(model)["label"]: curves.loc[model] for model in models}
+    panels["their mean"] = curves.loc[models].groupby(level="statistics").mean()
+    columns = next(number for number in (4, 3, 5, 2, len(panels)) if len(panels) % number == 0)  # without a hole
+    rows = len(panels) // columns
+    figure = Figure(figsize=(2.3 * columns + 1, 0.9 + 2.2 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for place, (axes, (name, own)) in enumerate(zip(grid.flat, panels.items(), strict=True)):
+        for statistics, look in LOOKS.items():
+            axes.plot(own.columns, own.loc[statistics], **look | {"linewidth": 2, "markersize": 4})
+        axes.set(ylim=(0, 101), xlabel=ATTACKS_AXIS * (place >= len(panels) - columns))
+        axes.set_title(name, fontsize=10)
+    for row in grid:
+        row[0].set_ylabel(ACCURACY_AXIS)
+        label_ends(row[-1])
     figure.suptitle(what, fontsize=10)
     return figure
 
