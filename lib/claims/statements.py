@@ -98,11 +98,7 @@ class Statement:
 
 
 def judge(bounds: Bounds, family: int, paper: float = math.nan) -> Statement:
-    """A statement of a claim that asks `family` numbers in all.
-
-    Raises:
-        ValueError: if its number is not measured.
-    """
+    """A statement of a claim that asks `family` numbers in all; ValueError if its number is not measured."""
     if math.isnan(bounds.value):
         raise ValueError(f"not measured: {bounds.says}")
     tail = ERROR / 2 / family

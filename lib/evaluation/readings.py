@@ -4,7 +4,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from lib.evaluation.plan import CLEAN, USUAL_NOISES, Plan, Source, SweepPart
-from lib.evaluation.results import READING, about
+from lib.evaluation.results import about
 
 EDGES = "edge_to_altered"  # the noise for which the paper gives no c
 
@@ -38,11 +38,10 @@ class Reading(BaseModel):
         `draw` None: each training has a draw of the noise of its own, numbered by its seed.
         """
         parts = [self.part(noise, model="fc", **options) for noise in (CLEAN, *USUAL_NOISES)]
-        shared = ["dataset", *READING, "noise", "c"]
         keys = pd.DataFrame([about({"model": "fc", "train_seed": 0, "recipe": part.recipe}) for part in parts])
+        keys = keys.drop(columns=["model", "recipe", "seed", "draw"]).astype(object)
         wanted = (table["draw"] == (table["seed"] if draw is None else draw)) | (table["noise"] == CLEAN)
-        rows = table[wanted].astype(object).merge(keys[shared].astype(object), on=shared)
-        return rows.astype(table.dtypes)
+        return table[wanted].astype(object).merge(keys, on=[*keys]).astype(table.dtypes)
 
 
 DEFAULT = Reading()

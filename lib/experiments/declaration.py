@@ -157,11 +157,7 @@ class Experiment(BaseModel):
         return outputs / self.folder
 
     def training(self, model: str, seed: int, outputs: Path = OUTPUTS) -> Recipe:
-        """How a network is trained.
-
-        Raises:
-            ValueError: if the word of MODEL@WORD is not among the recipes.
-        """
+        """How a network is trained; ValueError if the word of MODEL@WORD is not among the recipes."""
         word = model.partition("@")[2]
         if word and word not in self.recipes:
             of_others = [each for each in packaged().values() if each is not self and model in each.models]
@@ -202,8 +198,7 @@ class Experiment(BaseModel):
 def load(name: str | Path) -> Experiment:
     """The experiment of this name in `params/experiments`, or in one's own YAML file.
 
-    Raises:
-        ValueError: if there is no such experiment or file, or it cannot be understood; it says what is allowed.
+    Raises ValueError, which says what is allowed, if there is no such file or it cannot be understood.
     """
     path = ROOT / name if str(name).endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not path.is_file():

@@ -64,8 +64,7 @@ def trainings(
 ) -> Trainings:
     """Every training of these networks that is recorded at all levels of the paper on these images, in draw 0.
 
-    Raises:
-        FileNotFoundError: if no training of a network is recorded; it names the command that records it.
+    Raises FileNotFoundError, which names the command, if no training of a network is recorded.
     """
     found = recorded(models, outputs, images, reading)
     if missing := [model for model in models if model not in found.models]:
@@ -164,9 +163,8 @@ def on_each(score: str = "area") -> dict[str, Score]:
 def measure(experiment: Experiment, outputs: Path = OUTPUTS, images: int | None = None) -> Result:
     """What is recorded of an experiment, under its first reading, on these images or as many as it says.
 
-    Raises:
-        FileNotFoundError: if nothing is recorded; it names the command that records it.
-        ValueError: if a network was trained by another recipe than is declared.
+    Raises FileNotFoundError, which names the command, if nothing is, and ValueError if a network was trained by another
+    recipe than is declared.
     """
     folder, count = experiment.outputs(outputs), images or experiment.images
     declared = {(recipe.model, recipe.seed): recipe for recipe in experiment.trainings(outputs)}
@@ -203,10 +201,8 @@ def predictions(model: str, seed: int, images: int, outputs: Path = OUTPUTS) -> 
 def by_statistics(experiment: Experiment, outputs: Path = OUTPUTS, images: int | None = None) -> pd.DataFrame:
     """The accuracies of an experiment's trainings by each of its statistics of activations, and by frozen ones.
 
-    Under its first reading of the noise, at its levels, of all seeds that are declared.
-
-    Returns:
-        Rows of `results.accuracies`, with accuracy (percent).
+    Under its first reading of the noise, at its levels, of all seeds that are declared: rows of `results.accuracies`,
+    with accuracy (percent).
     """
     count = images or experiment.images
     table = accuracies(experiment.outputs(outputs), [count], experiment.models)

@@ -28,9 +28,7 @@ CLAIMED = {"color": "#CFE8DF", "linewidth": 0}
 def sizes(found: Mapping[int, list[Statement]], what: str) -> Figure:
     """A row for each statement, under the claim it belongs to; percentages have an axis of their own.
 
-    Args:
-        found: claim -> its statements.
-        what: above the figure.
+    `found`: claim -> its statements; `what` stands above the figure.
     """
     panels = [[n for n in found if n not in PERCENT], [n for n in found if n in PERCENT]]
     heights = [sum(1.7 + len(found[number]) for number in numbers) for numbers in panels]
@@ -56,9 +54,8 @@ def _rows(axes: Axes, found: Mapping[int, list[Statement]], ends: tuple[float, f
     for number, own in found.items():
         place += 0.7
         head = f"{number}  {CLAIMS[number].text}"
-        axes.text(
-            0.01, place, head, transform=at_the_edge, weight="bold", fontsize=8, va="center", backgroundcolor="white"
-        )
+        look = {"weight": "bold", "fontsize": 8, "va": "center", "backgroundcolor": "white"}
+        axes.text(0.01, place, head, transform=at_the_edge, **look)
         for each in own:
             place += 1
             names[place] = each.bounds.says

@@ -40,11 +40,9 @@ def against(
 ) -> Figure:
     """The `Result.scores` against a value of the networks, a panel for the mean of the noises and for each.
 
-    Each training is a thin tick, the mean at one value a marker. A short training is a cross, and in no mean.
-
-    Args:
-        values: kind, as the legend names it -> network -> its value, on a logarithmic axis; three kinds at most.
-        what, axis: above the figure, and below its panels.
+    Each training is a thin tick, the mean at one value a marker. A short training is a cross, and in no mean. `values`:
+    kind, as the legend names it -> network -> its value, on a logarithmic axis; three kinds at most. `what` stands
+    above the figure, `axis` below its panels.
     """
     figure = Figure(figsize=(9.5, 6.4), layout="constrained")
     panels = figure.subplots(2, 3, sharex=True, sharey=True).flat

@@ -12,8 +12,7 @@ PANELS = {"frozen": "statistics of the training", "moments": "statistics put rig
 def recovery(curves: pd.DataFrame, models: list[str], what: str) -> Figure:
     """Accuracy against attacks before and after the moments are restored, a line for each network.
 
-    Args:
-        curves: rows (model, statistics), columns attacks; percent.
+    `curves`: rows (model, statistics), columns attacks; percent.
     """
     figure = Figure(figsize=(9, 4.6), layout="constrained")
     for axes, (statistics, name) in zip(figure.subplots(1, 2, sharey=True), PANELS.items(), strict=True):
