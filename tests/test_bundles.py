@@ -1,11 +1,8 @@
 """Trainings whose predictions lie in one file: what `experiments.run` records there, and what it makes again."""
 
-import shutil
-
 import naive
 import numpy as np
 import pytest
-import torch
 
 from lib import networks
 from lib.evaluation.bundle import Bundle
@@ -19,33 +16,29 @@ MODEL = "tiny:conv_net@quick"
 QUICK = {"quick": {"train_images": 4000, "max_epochs": 2, "learning_rate": 0.05}}
 
 
-def test_every_reading_is_recorded_as_the_slow_rules_and_torch_say(trained, tmp_path):
+def test_every_reading_is_recorded_as_the_slow_rules_and_torch_say(outputs):
     """And what is missing is evaluated once, other parts staying as they are."""
-    shutil.copytree(trained / "weights", tmp_path / "weights")
     few = {"networks": [MODEL], "recipes": QUICK, "images": 3}
     study = Experiment.model_validate(load("readings").model_dump(exclude_unset=True) | few)
     with pytest.raises(FileNotFoundError, match=r"not evaluated .*\.run readings"):
-        correct(study, tmp_path)
-    assert run(study, outputs=tmp_path) == 1 and run(study, outputs=tmp_path) == 0
-    path = study.bundle_path(study.training(MODEL, 0, tmp_path))
-    bundle, found = Bundle.read(path), correct(study, tmp_path)
+        correct(study, outputs)
+    assert run(study, outputs=outputs) == 1 and run(study, outputs=outputs) == 0
+    path = study.bundle_path(study.training(MODEL, 0, outputs))
+    bundle, found = Bundle.read(path), correct(study, outputs)
     assert len(bundle.errors) == 1 + 3 + 7 + 3 + 10  # clean, RPI, WtB, BtW, EtA: what readings share comes once
     images, labels = data.load().test_images[:3], data.load().test_labels[:3].astype(int)
-    net = networks.load(MODEL, outputs=tmp_path)
+    net = networks.load(MODEL, outputs=outputs)
     for number, reading in enumerate(study.readings):
         for column, noise in enumerate(PAPER_NOISES):
             c = reading.edges_c if noise == "edge_to_altered" else 1.25 if noise == "random_pixel_invert" else 2.0
             how = reading.replacement, reading.source, reading.white_above
-            noisy = np.stack(
-                [next(naive.attack(image, noise, [100], c, 0, index, *how))[0] for index, image in enumerate(images)]
-            )
-            with torch.inference_mode():
-                right = net(torch.from_numpy(noisy)[:, None].float() / 255).argmax(dim=1).numpy() == labels
+            noisy = [next(naive.attack(image, noise, [100], c, 0, i, *how))[0] for i, image in enumerate(images)]
+            right = naive.probabilities(net, np.stack(noisy)).argmax(axis=1) == labels
             np.testing.assert_array_equal(found[number, 0, column, study.levels.index(100) - 1], right)
     gone = next(iter(bundle.errors))
     kept = {name: record for name, record in bundle.records.items() if name != gone}
     Bundle({name: bundle.errors[name] for name in kept}, kept).write(path)
-    assert run(study, outputs=tmp_path) == 1
+    assert run(study, outputs=outputs) == 1
     again = Bundle.read(path)
     assert all((again.errors[name] == errors).all() for name, errors in bundle.errors.items())
 

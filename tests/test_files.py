@@ -133,9 +133,8 @@ def test_what_holds_no_weights_is_named_in_a_line(tmp_path, content):
     path = networks.weights_path("fc", 0, tmp_path)
     path.parent.mkdir()
     path.write_bytes(content)
-    with pytest.raises(
-        ValueError, match=r"^no weights in [^\n]*fc-seed0\.safetensors \([^\n]*\); restore the file, or"
-    ):
+    message = r"^no weights in [^\n]*fc-seed0\.safetensors \([^\n]*\); restore the file, or"
+    with pytest.raises(ValueError, match=message):
         networks.load("fc", 0, tmp_path)
 
 
@@ -163,6 +162,27 @@ def test_a_damaged_checkpoint_is_named_and_kept(tmp_path):
         with pytest.raises(ValueError, match=rf"^damaged checkpoint {checkpoint} \(\w+\); delete it, and the training"):
             fit.train(recipe)
         assert checkpoint.read_bytes() == content and not recipe.weights.exists()
+
+
+def broken(file):
+    file.write(b"new")
+    raise RuntimeError("broken")
+
+
+def full(_):
+    """As every write to a full disk."""
+    Path("/dev/full").write_bytes(b"x")
+
+
+@pytest.mark.parametrize(
+    ("write", "message"), [(broken, "^broken$"), (full, r"the disk is full; free some space.*weights\.bin")]
+)
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, write, message):
+    path = tmp_path / "weights.bin"
+    path.write_text("old")
+    with pytest.raises((RuntimeError, OSError), match=message):
+        files.write_atomically(path, write)
+    assert [*tmp_path.iterdir()] == [path] and path.read_text() == "old"
 
 
 def test_hidden_files_are_not_seen(tmp_path):
