@@ -84,9 +84,8 @@ def test_every_reading_draws_what_the_slow_rules_draw(noise, data):
     above = data.draw(st.sampled_from([0, 100])) if noise == "white_to_black" else 0
     kind = white_to_black(above) if above else OWN.get(noise, noise)
     found = perturb_and_count(image[None], kind, LEVELS, index=[number], **reading)
-    for level, (slow, *counts) in enumerate(
-        naive.attack(image, kind, LEVELS, index=number, white_above=above, **reading)
-    ):
+    each = naive.attack(image, kind, LEVELS, index=number, white_above=above, **reading)
+    for level, (slow, *counts) in enumerate(each):
         np.testing.assert_array_equal(found[0][level, 0], slow)
         assert [count[level, 0] for count in found[1:]] == counts
     if image.ndim == 3:

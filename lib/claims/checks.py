@@ -61,9 +61,8 @@ def turning(evidence: Evidence) -> dict[int, list[tuple[str, int]]]:
             return UNDECIDED
 
     trainings, curves, margins = evidence.trainings, evidence.trainings.curves, pd.DataFrame(evidence.margins)
-    less = {
-        key: evidence._replace(trainings=replace(trainings, curves=curves.drop(index=[key]))) for key in curves.index
-    }
+    fewer = {key: replace(trainings, curves=curves.drop(index=[key])) for key in curves.index}
+    less = {key: evidence._replace(trainings=own) for key, own in fewer.items()}
     attacked = {(model, 0): evidence._replace(margins=margins.drop(model).to_dict()) for model in margins.index}
     changed = dict.fromkeys(ABOUT_NETWORKS, less) | {11: {}, 12: attacked}
     whole = {number: without(number, evidence) for number in changed}

@@ -129,9 +129,8 @@ def _efficientnet_is_low(evidence: Evidence) -> Iterator[Bounds]:
     trainings, own = evidence.trainings, "efficientnet_b1"
     for noise in (BTW, RPI):
         yield below(trainings, own, area(noise), on(noise), 0)
-    yield below(trainings, own, area(ETA), on(ETA), 0)._replace(
-        id=f"eta-{own}-near-bottom", says=f"{on(ETA)}: {title(own)} below 3 of 4", place=1
-    )
+    last, says = below(trainings, own, area(ETA), on(ETA), 0), f"{on(ETA)}: {title(own)} below 3 of 4"
+    yield last._replace(id=f"eta-{own}-near-bottom", says=says, place=1)
     for attacks in (100, 200):
         yield below(trainings, own, at(attacks, BTW), f"{on(BTW)} {attacks}", 20)
 

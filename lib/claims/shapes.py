@@ -44,12 +44,11 @@ def inverted_sigmoid(x: np.ndarray, m: np.ndarray, w: np.ndarray) -> np.ndarray:
 SHAPES = {"line": line, "sigmoid": sigmoid, "inverted sigmoid": inverted_sigmoid}
 PARAMETERS = {"line": 3, "sigmoid": 5, "inverted sigmoid": 5}  # fitted, with the deviation of the residuals
 
+INVERTED = ("random_pixel_invert", "black_to_white")  # the noises on which the paper sees that shape
 PAPER_SHAPES = {  # what section 4.1 says of a network under a noise; of VGG-19 it says nothing
     **dict.fromkeys(product(["fc"], PAPER_NOISES), "line"),
     **dict.fromkeys(product(["efficientnet_b1", "resnet50", "resnetv2_50"], PAPER_NOISES), "sigmoid"),
-    **dict.fromkeys(
-        product(["resnet50", "resnetv2_50"], ["random_pixel_invert", "black_to_white"]), "inverted sigmoid"
-    ),
+    **dict.fromkeys(product(["resnet50", "resnetv2_50"], INVERTED), "inverted sigmoid"),
 }
 
 

@@ -75,7 +75,7 @@ def sweep(plan: Plan) -> dict[str, int]:
     return parts.complete(
         plan.parts(),
         record["weights"],
-        make=lambda part, bar: evaluator.predict(part, bar).write(part.path),
+        make=evaluator.write,
         check=evaluator.check,
         recompute=plan.recompute,
         title=f"{plan.model} sweep",
@@ -136,6 +136,10 @@ class Evaluator:
                 bar.update(len(found))
         record = self.record | {"recipe": recipe}
         return Predictions(predicted, probability, attacked.astype(np.uint16), record, altered.astype(np.uint16))
+
+    def write(self, part: SweepPart, bar: tqdm) -> None:
+        """Record the predictions of a part."""
+        self.predict(part, bar).write(part.path)
 
     def _frozen(self) -> networks.Predictor:
         return networks.predictor(self.net, self.engine, self.bfloat16, self.space)

@@ -131,9 +131,8 @@ class Result:
 
     def scores(self, score: str = "area") -> pd.DataFrame:
         """Each training's score on the mean of the noises and on each, and whether it is short: rows (model, seed)."""
-        return pd.DataFrame(
-            {name: each(self.every) for name, each in on_each(score).items()} | {"short": self.reached["short"]}
-        )
+        found = {name: each(self.every) for name, each in on_each(score).items()}
+        return pd.DataFrame(found | {"short": self.reached["short"]})
 
     def contrasts(self, score: str | None = None) -> pd.DataFrame:
         """Every question, on the mean of the four noises and on each of them, by its own score unless one is given.

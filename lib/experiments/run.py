@@ -9,7 +9,6 @@ from collections.abc import Collection
 from pathlib import Path
 
 from filelock import Timeout
-from tqdm import tqdm
 
 from lib import networks
 from lib.evaluation import bundle, results
@@ -111,15 +110,11 @@ def _evaluate(experiment: Experiment, recipe: Recipe, todo: list[SweepPart]) -> 
     net = networks.load(recipe.model, recipe.seed, recipe.outputs, recipe.dataset)
     origin = parts.origin(recipe.model, recipe.seed, recipe.weights)
     evaluator, title = Evaluator(net, origin), f"{recipe.weights.stem} evaluated"
-
-    def make(part: SweepPart, bar: tqdm) -> None:
-        evaluator.predict(part, bar).write(part.path)
-
     if path := experiment.bundle_path(recipe):
         evaluator.remember()
         bundle.complete(path, todo, origin["weights"], evaluator.predict, title)
     else:
-        parts.complete(todo, origin["weights"], make, check=lambda _: 0, recompute=False, title=title)
+        parts.complete(todo, origin["weights"], evaluator.write, check=lambda _: 0, recompute=False, title=title)
 
 
 def main() -> None:
