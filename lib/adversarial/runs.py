@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, field_validator
 from tqdm import tqdm
 
 from lib import networks
@@ -30,10 +30,8 @@ Attacks = Annotated[
 ]
 
 
-class AttackPlan(BaseModel):
+class AttackPlan(BaseModel, extra="forbid", frozen=True, validate_default=True):
     """Attacks on one network, on the first of the test images; the parameters of `attacks.ipynb`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     model: Known
     train_seed: int = Field(0, ge=0, le=LARGEST_SEED)

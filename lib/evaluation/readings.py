@@ -1,7 +1,7 @@
 """How the paper's noises can be read, and the accuracies that were recorded under one reading."""
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from lib.evaluation.plan import CLEAN, USUAL_NOISES, Plan, Source, SweepPart
 from lib.evaluation.results import about
@@ -9,10 +9,8 @@ from lib.evaluation.results import about
 EDGES = "edge_to_altered"  # the noise for which the paper gives no c
 
 
-class Reading(BaseModel):
+class Reading(BaseModel, extra="forbid", frozen=True):
     """One reading of all four noises; the defaults are those of `Plan`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     replacement: bool = True  # whether a pixel may be drawn again
     source: Source = "clean"  # the image that says which pixels are eligible and how bright

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 from scipy.stats import t
 from statsmodels.stats.multitest import multipletests
 
@@ -29,10 +29,8 @@ MEAN = "mean"  # of the four noises
 SCORES = {"area": area, "relative": relative, "initial": lambda *noises: at(INITIAL, *noises)}
 
 
-class Measured(BaseModel):
+class Measured(BaseModel, extra="forbid", frozen=True):
     """What a comparison rests on; all parameters of `paper.ipynb`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     images: int = Field(2_000, ge=2, le=WHOLE)  # the first of the test images
     outputs: Path = Path("outputs")  # from the repository's root
