@@ -11,6 +11,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import psutil
@@ -59,6 +60,17 @@ def snakemake(folder: Path, *arguments: str) -> str:
     return run.stdout + run.stderr
 
 
+def begun(folder: Path, *arguments: str, log: Any) -> subprocess.Popen:
+    """Snakemake in a session of its own, which can be killed."""
+    options: dict = {"cwd": folder, "env": environment(folder), "stdout": log, "stderr": log}
+    return subprocess.Popen([*SNAKEMAKE, *arguments], start_new_session=True, **options)
+
+
+def parts(folder: Path) -> dict[Path, int]:
+    """The recorded predictions, and which files they are."""
+    return {path: path.stat().st_ino for path in (folder / "outputs" / "predictions" / STEM).glob("*.npz")}
+
+
 def jobs(printed: str) -> dict[str, int]:
     """Rule -> number of jobs, from the table that Snakemake prints; empty where nothing was to do."""
     table = re.search(r"^job +count\n[- ]+\n((?:\w+ +\d+\n)+)", printed, re.M)
@@ -78,12 +90,8 @@ def measured(project) -> Path:
 
 @pytest.mark.evidence
 def test_killed_continued_and_then_nothing_is_left_to_do(project):
-    files = project / "outputs" / "predictions" / STEM
-    process = subprocess.Popen(
-        [*SNAKEMAKE, *RUN], cwd=project, env=environment(project), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )  # fmt: skip
-    while process.poll() is None and len(list(files.glob("*.npz"))) < 2:
+    process = begun(project, *RUN, log=subprocess.DEVNULL)
+    while process.poll() is None and len(parts(project)) < 2:
         time.sleep(0.2)
     assert process.poll() is None, "it was to be killed halfway"
     started = psutil.Process(process.pid).children(recursive=True)  # kernels lead sessions of their own
@@ -93,12 +101,10 @@ def test_killed_continued_and_then_nothing_is_left_to_do(project):
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()  # by its id, unless that is another process by now
     psutil.wait_procs(started)
-    before = {path: path.stat().st_ino for path in files.glob("*.npz")}
-
+    before = parts(project)
     snakemake(project, *RUN)
-    after = {path: path.stat().st_ino for path in files.glob("*.npz")}
-    assert len(after) == 5  # none, and four noises
-    assert before.items() <= after.items(), "finished parts stay the very files they were"
+    assert len(parts(project)) == 5  # none, and four noises
+    assert before.items() <= parts(project).items(), "finished parts stay the very files they were"
     assert jobs(snakemake(project, *RUN)) == {}
 
 
@@ -122,10 +128,10 @@ def test_after_a_clone_what_is_recorded_is_recognised(measured, tmp_path):
         os.utime(path, (1e9 + number, 1e9 + number))
     weights = clone / "outputs" / "weights" / f"{STEM}.safetensors"
     trained = weights.read_bytes()
-    parts = {path: path.read_bytes() for path in clone.glob("outputs/predictions/*/*.npz")}
+    predicted = {path: path.read_bytes() for path in clone.glob("outputs/predictions/*/*.npz")}
     assert "predict" not in jobs(snakemake(clone, *RUN))
     assert weights.read_bytes() == trained
-    assert all(path.read_bytes() == content for path, content in parts.items())
+    assert all(path.read_bytes() == content for path, content in predicted.items())
     assert jobs(snakemake(clone, *RUN)) == {}
 
 

@@ -103,7 +103,7 @@ def by_training(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_network(found: pd.DataFrame) -> pd.DataFrame:
-    """Of each network by `OPTIONS`: distance of the mean of its trainings, least and most of one, trainings, clean."""
+    """By `OPTIONS` and model: distance of the trainings' mean, least and most of one (points), trainings, clean (percent)."""
     network = TRAINING[:-1]
     mean = found.groupby([*network, "noise", "attacks"], sort=False)[["accuracy", "paper"]].mean().reset_index()
     single = by_training(found).groupby(network, sort=False)

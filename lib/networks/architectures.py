@@ -103,7 +103,7 @@ def from_timm(name: str) -> nn.Module:
 
 
 def residual(function: str, *given: Variant, **options: float) -> nn.Module:
-    """A ResNet by this function of `residual.py`."""
+    """A ResNet by this function of `residual.py`, which is imported when it is called."""
     from lib.networks import residual
 
     return getattr(residual, function)(*given, **options)
