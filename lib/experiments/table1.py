@@ -103,7 +103,9 @@ def by_training(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_network(found: pd.DataFrame) -> pd.DataFrame:
-    """By `OPTIONS` and model: distance of the trainings' mean, least and most of one (points), trainings, clean (percent)."""
+    """Rows `OPTIONS` and model, columns distance (of the mean of the trainings, points), least and most (of one
+    training), trainings, clean (percent, mean of the trainings).
+    """
     network = TRAINING[:-1]
     mean = found.groupby([*network, "noise", "attacks"], sort=False)[["accuracy", "paper"]].mean().reset_index()
     single = by_training(found).groupby(network, sort=False)
