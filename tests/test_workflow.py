@@ -358,18 +358,18 @@ def notebook(folder: Path, name: str, *cells: dict) -> list[str]:
 @pytest.mark.parametrize("end", ["killed kernel", "SIGINT", "SIGTERM"])
 def test_a_run_that_does_not_finish_ends_in_one_line(tmp_path, end):
     code = "import os, time\nprint('begun', flush=True)\n"
-    code += "os.kill(os.getpid(), 9)" if end == "killed kernel" else "time.sleep(60)"
+    code += "time.sleep(2)\nos.kill(os.getpid(), 9)" if end == "killed kernel" else "time.sleep(60)"
     command = notebook(tmp_path, "long", new_code_cell(code))
     options: dict = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     heeding = partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
     run = subprocess.Popen(command, cwd=tmp_path, preexec_fn=heeding, **options)
-    while run.stdout and "begun" not in run.stdout.readline():
+    while run.stdout and (line := run.stdout.readline()) and "begun" not in line:
         pass
     if end != "killed kernel":
         run.send_signal(getattr(signal, end))
     (told,) = filter(None, run.communicate()[0].splitlines())
     assert "are kept" in told and "same command again" in told
-    assert run.returncode == (1 if end == "killed kernel" else 130) and not (tmp_path / "long").exists()
+    assert run.returncode == (1 if end == "killed kernel" else 130) and not [*tmp_path.glob("long/*.ipynb")]
 
 
 @pytest.mark.slow

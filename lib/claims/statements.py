@@ -91,10 +91,7 @@ class Statement:
     @property
     def trainings(self) -> dict[str, int]:
         """How many of each network it rests on."""
-        found: dict[str, int] = {}
-        for number in self.bounds.numbers:
-            found |= dict(number.trainings)
-        return found
+        return {model: n for number in self.bounds.numbers for model, n in number.trainings.items()}
 
 
 def judge(bounds: Bounds, family: int, paper: float = math.nan) -> Statement:
