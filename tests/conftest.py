@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +15,7 @@ from lib.store.files import ROOT
 from lib.training.fit import train
 from lib.training.recipe import Recipe
 
-for name in (
-    "MAKEFLAGS",
-    "MAKELEVEL",
-    "MFLAGS",
-    "ARGS",
-):  # `make test` may be above; what a test makes is no part of it
+for name in ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "ARGS"):  # of a `make test` above
     os.environ.pop(name, None)
 
 TESTS = Path(__file__).parent
@@ -75,6 +71,13 @@ def trained(tmp_path_factory) -> Path:
     outputs = tmp_path_factory.mktemp("trained")
     train(Recipe(model="tiny:conv_net@quick", train_images=4000, max_epochs=2, learning_rate=0.05, outputs=outputs))
     return outputs
+
+
+@pytest.fixture
+def outputs(trained, tmp_path) -> Path:
+    """Results of a test's own, with the tiny network's weights."""
+    shutil.copytree(trained / "weights", tmp_path / "weights")
+    return tmp_path
 
 
 def run_cells(notebook: str, *arguments) -> dict:

@@ -16,7 +16,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from test_workflow import SNAKEMAKE, STEM, environment, jobs, project  # noqa: F401
+from test_workflow import begun, jobs, parts, project, snakemake  # noqa: F401
 
 PROCESSORS = 16  # two jobs of 8 threads
 RUN = ("--profile", "workflow/slurm", "--slurm-status-command", "squeue", "--nolock", "measured")
@@ -133,13 +133,9 @@ def wait(until, seconds: float, folder: Path) -> None:
 
 
 def test_the_workflow_on_slurm_killed_in_the_middle_and_continued(cluster, project):  # noqa: F811
-    files = project / "outputs" / "predictions" / STEM
-    log = (cluster / "snakemake.log").open("w")
-    process = subprocess.Popen(
-        [*SNAKEMAKE, *RUN], cwd=project, env=environment(project), stdout=log, stderr=log, start_new_session=True
-    )
+    process = begun(project, *RUN, log=(cluster / "snakemake.log").open("w"))
     try:
-        wait(lambda: process.poll() is not None or len(list(files.glob("*.npz"))) >= 2, 1800, cluster)
+        wait(lambda: process.poll() is not None or len(parts(project)) >= 2, 1800, cluster)
         assert process.poll() is None, (cluster / "snakemake.log").read_text()
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -147,15 +143,11 @@ def test_the_workflow_on_slurm_killed_in_the_middle_and_continued(cluster, proje
         process.wait()
     subprocess.run(["scancel", "--user", getpass.getuser()], check=True)
     wait(idle, 60, cluster)
-    before = {path: path.stat().st_ino for path in files.glob("*.npz")}
-
-    run = subprocess.run([*SNAKEMAKE, *RUN], cwd=project, env=environment(project), capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    after = {path: path.stat().st_ino for path in files.glob("*.npz")}
-    assert len(after) == 5  # none, and four noises
-    assert before.items() <= after.items(), "finished parts stay the very files they were"
+    before = parts(project)
+    snakemake(project, *RUN)
+    assert len(parts(project)) == 5  # none, and four noises
+    assert before.items() <= parts(project).items(), "finished parts stay the very files they were"
     ended = told("squeue", "--noheader", "--states=all", "--format=%T").split()
     print(f"jobs: {', '.join(f'{ended.count(state)} {state}' for state in sorted({*ended}))}")
     assert ended.count("COMPLETED") >= 7 - len(before) and "FAILED" not in ended
-    again = subprocess.run([*SNAKEMAKE, *RUN], cwd=project, env=environment(project), capture_output=True, text=True)
-    assert again.returncode == 0 and jobs(again.stdout + again.stderr) == {}
+    assert jobs(snakemake(project, *RUN)) == {}

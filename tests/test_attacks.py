@@ -1,5 +1,3 @@
-import shutil
-
 import numpy as np
 import pytest
 import torch
@@ -123,16 +121,9 @@ def test_rounding_goes_away_from_the_original_and_adds_no_pixels():
     assert (l2 >= change - 1e-6).all() and (l2 <= change + 28 / 65_535).all()
 
 
-@pytest.fixture
-def outputs(trained, tmp_path):
-    shutil.copytree(trained / "weights", tmp_path / "weights")
-    return tmp_path
-
-
 def small(outputs, **change):
-    return AttackPlan(
-        **{"model": MODEL, "images": 6, "fewer": {"boundary": 3}, "steps": QUICK, "outputs": outputs} | change
-    )
+    asked = {"model": MODEL, "images": 6, "fewer": {"boundary": 3}, "steps": QUICK, "outputs": outputs}
+    return AttackPlan(**asked | change)
 
 
 def test_a_run_records_what_was_found_and_its_provenance(outputs, monkeypatch):

@@ -1,5 +1,6 @@
 import math
 
+import naive
 import numpy as np
 import pandas as pd
 import pytest
@@ -74,9 +75,7 @@ def test_dropout_falls_before_the_last_layer_whatever_the_network(model, compile
     before = {name: value.clone() for name, value in net.state_dict().items()}
     plain, passes = dropout.Cut.of(net, model, compiled).evaluate(some_images(3))
     assert passes.shape == (30, 3, 10)
-    with torch.inference_mode():
-        pixels = torch.from_numpy(some_images(3)[:, None].copy()) / 255
-        np.testing.assert_allclose(plain, net(pixels).softmax(dim=1).numpy(), atol=1e-4)
+    np.testing.assert_allclose(plain, naive.probabilities(net, some_images(3)), atol=1e-4)
     layer = net.get_submodule(LAST[model])
     np.testing.assert_allclose(passes[SOME], probabilities_with_dropout(net, layer, some_images(3), SOME), atol=1e-4)
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items()), "net is not changed"
@@ -91,8 +90,7 @@ def test_a_users_own_network_is_cut_correctly_or_refused(name):
         assert str(error).startswith(f"{name} does not end with") and name in NOT_CUT
     else:
         assert name not in NOT_CUT
-        with torch.inference_mode():
-            plain = net(torch.from_numpy(some_images(20)[:, None].copy()) / 255).softmax(dim=1).numpy()
+        plain = naive.probabilities(net, some_images(20))
         np.testing.assert_allclose(cut.evaluate(some_images(20))[0], plain, atol=1e-4)
 
 
@@ -255,14 +253,13 @@ def test_figures_show_the_scores(found):
 
 
 @pytest.fixture
-def recorded(trained, tmp_path):
+def recorded(outputs):
     """A folder with a tiny trained network, swept and evaluated with dropout, and sweeps of two further trainings."""
-    (tmp_path / "weights").symlink_to(trained / "weights")
-    sweep(Plan(model=MODEL, images=FEW, outputs=tmp_path))
+    sweep(Plan(model=MODEL, images=FEW, outputs=outputs))
     for seed in (1, 2):
-        pretend_training(tmp_path, Recipe(model=MODEL, seed=seed, outputs=tmp_path), FEW)
-    assert dropout.record(MODEL, tmp_path, FEW) == {"computed": 1, "reused": 0, "checked": 0}
-    return tmp_path
+        pretend_training(outputs, Recipe(model=MODEL, seed=seed, outputs=outputs), FEW)
+    assert dropout.record(MODEL, outputs, FEW) == {"computed": 1, "reused": 0, "checked": 0}
+    return outputs
 
 
 def test_the_record_holds_the_doubts_of_the_network_and_follows_from_its_weights(recorded, trained):
@@ -271,8 +268,7 @@ def test_the_record_holds_the_doubts_of_the_network_and_follows_from_its_weights
     images = perturb(some_images(FEW), "edge_to_altered", 100)
     net = networks.load(MODEL, outputs=trained)
     passes = probabilities_with_dropout(net, net.get_submodule("body.5"), images)
-    with torch.inference_mode():
-        plain = net(torch.from_numpy(images[:, None]) / 255).softmax(dim=1).numpy()
+    plain = naive.probabilities(net, images)
     record, arrays = read_arrays(part.path)
     for name, values in dropout.doubts(plain.astype(float), passes.astype(float)).items():
         np.testing.assert_allclose(arrays[name][row], values, atol=2e-3, err_msg=name)

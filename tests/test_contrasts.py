@@ -40,11 +40,7 @@ MEAN = {"mean": area()}
 
 @pytest.mark.parametrize(
     ("accuracy", "attacks", "expected"),
-    [
-        ([80, 80, 80], [0, 10, 40], 80),
-        ([100, 0], [0, 200], 50),
-        ([100, 50, 0], [0, 10, 40], (75 * 10 + 25 * 30) / 40),
-    ],
+    [([80, 80, 80], [0, 10, 40], 80), ([100, 0], [0, 200], 50), ([100, 50, 0], [0, 10, 40], (75 * 10 + 25 * 30) / 40)],
 )
 def test_area_under_a_curve(accuracy, attacks, expected):
     assert area_under_curve(np.array(accuracy), attacks) == pytest.approx(expected)
@@ -180,9 +176,8 @@ def test_verdicts(low, high, expected):
 
 def test_contrasts_say_what_is_missing():
     found = flat({"fc": [60, 62.0], "vgg19": [70.0]})
-    asked = {"known": {"fc": 1, "fc ": 0}, "once": {"vgg19": 1, "fc": -1}, "never": {"resnet18": 1, "fc": -1}}
-    table = contrasts(found, {"known": {"fc": 1}} | {name: asked[name] for name in ("once", "never")}, MEAN, {})
-    table = table.set_index("question")
+    asked = {"known": {"fc": 1}, "once": {"vgg19": 1, "fc": -1}, "never": {"resnet18": 1, "fc": -1}}
+    table = contrasts(found, asked, MEAN, {}).set_index("question")
     assert table["trainings"].tolist() == [2, 1, 0]
     assert np.isnan(table.loc["never", "estimate"]) and table.loc["once", "estimate"] == 9
     assert table.loc[["once", "never"], "low"].isna().all() and table["verdict"].tolist()[1:] == 2 * [UNDECIDED]
@@ -190,11 +185,10 @@ def test_contrasts_say_what_is_missing():
 
 def test_intervals_that_hold_together_are_bonferronis():
     found = flat({"fc": [60, 62.0], "vgg19": [70, 75.0]})
-    alone, four = (
-        contrasts(found, {"one": {"fc": 1, "vgg19": -1}}, MEAN, together).iloc[0] for together in ({}, {"mean": 4})
-    )
-    half = [row["high"] - row["estimate"] for row in (alone, four)]
-    assert half[1] / half[0] == pytest.approx(t.isf(0.025 / 4, 2) / t.isf(0.025, 2))
+    asked = {"one": {"fc": 1, "vgg19": -1}}
+    alone, four = (contrasts(found, asked, MEAN, together).iloc[0] for together in ({}, {"mean": 4}))
+    ratio = (four["high"] - four["estimate"]) / (alone["high"] - alone["estimate"])
+    assert ratio == pytest.approx(t.isf(0.025 / 4, 2) / t.isf(0.025, 2))
 
 
 # All pairs
@@ -275,9 +269,8 @@ def test_curves_are_read_from_a_table_with_pandas_alone():
     ]
     table = pd.DataFrame(rows)
     found = curves.wide(table)
-    assert (
-        found.shape == (2, 4 * 21) and found.loc[("fc", 1), (BTW, 200)] == 50 and found[ETA, 0].tolist() == [100, 100]
-    )
+    assert found.shape == (2, 4 * 21) and found.loc[("fc", 1), (BTW, 200)] == 50
+    assert found[ETA, 0].tolist() == [100, 100]
     gone = table[~((table["seed"] == 1) & (table["noise"] == RPI) & (table["attacks"] == 60))]
     assert curves.wide(gone).index.tolist() == [("fc", 0)], "a training without a level is not complete"
     with pytest.raises(ValueError, match="duplicate"):

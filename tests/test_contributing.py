@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from conftest import papermill_parameters
 
+from lib.adversarial import robust_accuracy
+from lib.adversarial.runs import AttackPlan
 from lib.claims import claims
 from lib.claims.statements import verdict
 from lib.evaluation import results
 from lib.evaluation.plan import Plan
 from lib.evaluation.sweep import sweep
+from lib.experiments.declaration import load
 from lib.experiments.measure import trainings
 from lib.noise import NOISES, Noise, perturb
 from lib.paper import NETWORKS, PAPER_NOISES
@@ -37,19 +40,41 @@ def section(title: str) -> tuple[str, list[dict]]:
     return code[0], found
 
 
-def recorded() -> list:
-    """All that the recorded networks are asked for, in their order, and how many draws there are of it."""
-    plans = [Plan(model=model) for model in NETWORKS]
-    return [(part.path, part.recipe) for plan in plans for part in plan.parts()] + [p.recorded_draws() for p in plans]
+def swept(**chosen) -> list:
+    """All that the paper's networks are evaluated on, in its order, its names, and how many draws are recorded."""
+    plans = [Plan(model=model, **chosen) for model in NETWORKS]
+    return [(plan.name, plan.recorded_draws(), [(part.path, part.recipe) for part in plan.parts()]) for plan in plans]
 
 
-def test_a_noise_joins_and_changes_nothing_recorded(monkeypatch):
-    code, [asked] = section("Add a noise")
-    before, noise = recorded(), eval(code, {"Noise": Noise})
+def table_2() -> set[str]:
+    attack_plan = AttackPlan(model="resnet50")
+    return set(robust_accuracy.table2(attack_plan, robust_accuracy.outcomes(attack_plan))["method"])
+
+
+READINGS = load("readings")
+QUICK = {
+    "sweeps": swept,
+    "other sweeps": lambda: swept(images=50, levels=[0, 20]),
+    "parts of the readings": lambda: [part.path for part in READINGS.parts(next(READINGS.trainings()))],
+}
+SLOW = {"trainings": lambda: trainings(("fc",)).seeds, "Table 2": table_2, "claim 12": claims.margins}
+
+
+@pytest.mark.parametrize("recorded", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+def test_a_noise_changes_nothing_recorded(monkeypatch, recorded):
+    noise, found = eval(section("Add a noise")[0], {"Noise": Noise}), (QUICK | SLOW)[recorded]
+    before = found()
+    assert before, "it is recorded"
     monkeypatch.setitem(NOISES, noise.name, noise)
-    assert recorded() == before
+    assert found() == before
+
+
+def test_a_noise_joins_by_its_entry(monkeypatch):
+    code, [asked] = section("Add a noise")
+    noise = eval(code, {"Noise": Noise})
+    monkeypatch.setitem(NOISES, noise.name, noise)
     plan = Plan(**asked | {"noises": asked["noises"].strip("[]").split(",")})
-    assert [part.recipe["noise"] for part in plan.parts()] == ["none", "grey_to_white"]
+    assert [part.recipe["noise"] for part in plan.parts()] == ["none", "grey_to_white"] and not plan.recorded_draws()
     images = data.load().test_images[:20]
     grey = (images > 0) & (images < 255)
     noisy = perturb(images, "grey_to_white", 20, seed=0, replacement=False, source="current")

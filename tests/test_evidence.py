@@ -69,23 +69,23 @@ def far_better(record: dict, arrays: Arrays) -> None:
     arrays["predicted"][:] = data.load().test_labels[:100]
 
 
+def a_class(record: dict, arrays: Arrays) -> None:
+    other(arrays["predicted"], at_random((1, 100), 1))
+
+
+def the_machine_and_the_first_loss(record: dict, arrays: Arrays) -> None:
+    record.update(processor="another", losses=[1.0, *record["losses"][1:]])
+
+
+RECORD, RIGHT, WRONG = "weights/*0.json", (True, True), (False, False)
 AUDITED = {  # what is forged -> the file, how, and what the audit finds: the same bits, and whether it fits
-    "nothing": ("weights/*0.json", lambda record, arrays: None, True, True),
-    "a class": (
-        "predictions/*0/none*",
-        lambda record, arrays: other(arrays["predicted"], at_random((1, 100), 1)),
-        False,
-        False,
-    ),
-    "a loss": ("weights/*0.json", lambda record, arrays: record["losses"].__setitem__(3, 1.0), False, False),
-    "the weights": ("weights/*0.json", lambda record, arrays: record.update(tensors="0123456789abcdef"), False, False),
-    "the machine": ("weights/*0.json", lambda record, arrays: record.update(processor="another"), True, True),
-    "the machine and the first loss": (
-        "weights/*0.json",
-        lambda record, arrays: record.update(processor="another", losses=[1.0, *record["losses"][1:]]),
-        *(False, False),
-    ),
-    "the machine and the curve": ("predictions/*0/[!.]*", far_better, False, False),
+    "nothing": (RECORD, lambda record, arrays: None, RIGHT),
+    "a class": ("predictions/*0/none*", a_class, WRONG),
+    "a loss": (RECORD, lambda record, arrays: record["losses"].__setitem__(3, 1.0), WRONG),
+    "the weights": (RECORD, lambda record, arrays: record.update(tensors="0123456789abcdef"), WRONG),
+    "the machine": (RECORD, lambda record, arrays: record.update(processor="another"), RIGHT),
+    "the machine and the first loss": (RECORD, the_machine_and_the_first_loss, WRONG),
+    "the machine and the curve": ("predictions/*0/[!.]*", far_better, WRONG),
 }
 
 
@@ -95,14 +95,14 @@ def test_a_training_made_again_is_compared_bit_by_bit_or_by_its_area(tmp_path, m
     outputs = tmp_path / "made"
     assert run(STUDY, outputs=outputs) == 2
     made, evaluator = audit.again(STUDY.training("fc98@quick", 0, outputs))
-    for name, (pattern, change, bits, fits) in AUDITED.items():
+    for name, (pattern, change, expected) in AUDITED.items():
         shutil.copytree(outputs, tmp_path / name)
         for path in (tmp_path / name).glob(pattern):
             forge(path, change)
         if "curve" in name:
             forge(next((tmp_path / name).glob("weights/*0.json")), AUDITED["the machine"][1])
         found = audit.compared(STUDY, STUDY.training("fc98@quick", 0, tmp_path / name), made, evaluator)
-        assert (found["bits"], found["fits"]) == (bits, fits), (name, found)
+        assert (found["bits"], found["fits"]) == expected, (name, found)
 
 
 @pytest.fixture(scope="module")
@@ -159,10 +159,8 @@ def wrong_to_wrong(record: dict, arrays: Arrays) -> None:
 def more_accurate(record: dict, arrays: Arrays) -> None:
     """Half of all images are right at every level, with a probability to match; the class is that without noise."""
     _, clean = read_arrays(next(OUTPUTS.glob("predictions/fc-seed1/none-*.npz")))
-    arrays["predicted"][:, ::2], arrays["probability"][:, ::2] = (
-        clean["predicted"][:, ::2],
-        clean["probability"][:, ::2],
-    )
+    for name in ("predicted", "probability"):
+        arrays[name][:, ::2] = clean[name][:, ::2]
 
 
 def in_bundle(record: dict, arrays: Arrays) -> None:
@@ -318,10 +316,6 @@ def test_a_forged_drawing_or_table_is_found_and_rounding_is_not(suffix, old, new
 
 def test_the_page_is_made_of_the_executed_notebook(tmp_path):
     shutil.copy(OUTPUTS / "paper.ipynb", tmp_path)
-    run = subprocess.run(
-        [ROOT / "workflow" / "page", tmp_path / "paper.ipynb"],
-        cwd=ROOT,
-        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-    )
-    assert run.returncode == 0
+    own = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    subprocess.run([ROOT / "workflow" / "page", tmp_path / "paper.ipynb"], cwd=ROOT, env=own, check=True)
     assert (tmp_path / "paper.html").read_bytes() == (OUTPUTS / "paper.html").read_bytes()

@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import naive
 import numpy as np
 import pytest
 import yaml
@@ -18,6 +19,7 @@ from lib.experiments import comparison
 from lib.experiments.declaration import Experiment, families, load, packaged
 from lib.experiments.measure import MEAN, measure, on_each
 from lib.experiments.run import missing, run
+from lib.experiments.table1 import correct
 from lib.paper import NETWORKS, PAPER_NOISES
 from lib.statistics.contrasts import UNDECIDED
 from lib.statistics.curves import wide
@@ -73,10 +75,8 @@ def test_contrasts_are_what_they_are_called():
     values = {"fc98": 3 + 5 * np.log2(10), "fc392": 3 + 5 * np.log2(18), "fc784": 3 + 5 * np.log2(34)}
     slope = contrast(doubling={"fc98": 10, "fc392": 18, "fc784": 34})
     assert sum(weight * values[model] for model, weight in slope.items()) == pytest.approx(5)
-    summed = contrast(
-        sum=[{"weights": {"fc98": 1, "fc392": -1}, "times": 2}, {"plus": ["fc784"], "minus": ["fc392"], "times": -1}]
-    )
-    assert summed == {"fc98": 2, "fc392": -1, "fc784": -1}
+    terms = [{"weights": {"fc98": 1, "fc392": -1}, "times": 2}, {"plus": ["fc784"], "minus": ["fc392"], "times": -1}]
+    assert contrast(sum=terms) == {"fc98": 2, "fc392": -1, "fc784": -1}
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,8 @@ def test_contrasts_are_what_they_are_called():
         ({"seeds": []}, "seeds"),
         ({"images": 20_000}, "images.*10000"),
         ({"readings": [{"source": "cleen"}]}, "unknown source 'cleen'; choose from"),
+        ({"readings": [{"white_above": -1}]}, "white_above.*greater than or equal to 0"),
+        ({"readings": [{"edges_c": 0}]}, "edges_c.*greater than 0"),
         ({"statistics": ["frosen"]}, "statistics.*frozen"),
         ({"questions": {"q": {"plus": ["fc"]}}}, "either plus and minus"),
         ({"questions": {"q": {"plus": ["fc"], "minus": ["vgg19"]}}}, "vgg19.*not among the networks"),
@@ -182,43 +184,74 @@ def test_another_recipe_under_the_same_name_is_an_error(worked):
 
 
 @pytest.mark.slow
-def test_predictions_by_other_weights_are_an_error(worked):
-    _, outputs = worked
-    path = sorted(outputs.glob("predictions/fc98@few-seed1/*.npz"))[0]
-    kept = path.read_bytes()
-    part = Predictions.read(path)
-    part.record["weights"] = "another"
-    part.write(path)
-    with pytest.raises(ValueError, match="predictions of other weights"):
-        accuracies(outputs, [FEW])
-    path.write_bytes(kept)
-
-
-@pytest.mark.slow
 def test_readings_and_statistics_are_evaluated_from_the_same_weights(tmp_path):
-    declared = DECLARED | {
-        "networks": ["tiny:conv_net@few"],
-        "statistics": ["frozen", "batch", {"statistics": "adapted", "adapted_on": 40}],
-    }
-    experiment = Experiment(
-        name="all", **declared | {"noises": ["black_to_white"], "levels": [0, 100], "keep_weights": True}
-    )
+    own = DECLARED | {"networks": ["tiny:conv_net@few"]}
+    kinds = {"statistics": ["frozen", "batch", {"statistics": "adapted", "adapted_on": 40}], "keep_weights": True}
+    experiment = Experiment(name="all", **own | kinds | {"noises": ["black_to_white"], "levels": [0, 100]})
     assert run(experiment, outputs=tmp_path) == 1
     found = accuracies(tmp_path, [FEW]).groupby(["statistics", "attacks"]).size()
     assert found.to_dict() == {(kind, level): 1 for kind in ("adapted", "batch", "frozen") for level in (0, 100)}
-    bundled = Experiment(
-        name="bundle",
-        **declared | {"statistics": ["frozen"], "bundle": "readings/matrix", "readings": load("readings").readings[:3]},
-    )
+    readings = {"bundle": "readings/matrix", "readings": load("readings").readings[:3]}
+    bundled = Experiment(name="bundle", **own | readings)
     assert run(bundled, outputs=tmp_path) == 1 and run(bundled, outputs=tmp_path) == 0
     recipe = next(bundled.trainings(tmp_path))
     bundle = Bundle.read(bundled.bundle_path(recipe))
     noisy = {part.path.stem for part in bundled.parts(recipe) if part.recipe["noise"] != "none"}
     assert noisy <= bundle.errors.keys() and recipe.weights.is_file()
-    several = accuracies(tmp_path, [FEW])
-    assert {(False, "current"), (True, "clean")} <= set(
-        several[["replacement", "source"]].dropna().itertuples(index=False, name=None)
-    )
+    several = accuracies(tmp_path, [FEW]).groupby(["replacement", "source"]).groups
+    assert {(False, "current"), (True, "clean")} <= several.keys()
+
+
+# What lies in one file for each training
+
+MODEL = "tiny:conv_net@quick"
+RECIPE = {"quick": {"train_images": 4000, "max_epochs": 2, "learning_rate": 0.05}}  # of `conftest.trained`
+
+
+def test_every_reading_is_recorded_as_the_slow_rules_and_torch_say(outputs):
+    """And what is missing is evaluated once, other parts staying as they are."""
+    few = {"networks": [MODEL], "recipes": RECIPE, "images": 3}
+    study = Experiment.model_validate(load("readings").model_dump(exclude_unset=True) | few)
+    with pytest.raises(FileNotFoundError, match=r"not evaluated .*\.run readings"):
+        correct(study, outputs)
+    assert run(study, outputs=outputs) == 1 and run(study, outputs=outputs) == 0
+    path = study.bundle_path(study.training(MODEL, 0, outputs))
+    bundle, found = Bundle.read(path), correct(study, outputs)
+    assert len(bundle.errors) == 1 + 3 + 7 + 3 + 10  # clean, RPI, WtB, BtW, EtA: what readings share comes once
+    images, labels = data.load().test_images[:3], data.load().test_labels[:3].astype(int)
+    net = networks.load(MODEL, outputs=outputs)
+    for number, reading in enumerate(study.readings):
+        for column, noise in enumerate(PAPER_NOISES):
+            c = reading.edges_c if noise == "edge_to_altered" else 1.25 if noise == "random_pixel_invert" else 2.0
+            how = reading.replacement, reading.source, reading.white_above
+            noisy = [next(naive.attack(image, noise, [100], c, 0, i, *how))[0] for i, image in enumerate(images)]
+            right = naive.probabilities(net, np.stack(noisy)).argmax(axis=1) == labels
+            np.testing.assert_array_equal(found[number, 0, column, study.levels.index(100) - 1], right)
+    gone = next(iter(bundle.errors))
+    kept = {name: record for name, record in bundle.records.items() if name != gone}
+    Bundle({name: bundle.errors[name] for name in kept}, kept).write(path)
+    assert run(study, outputs=outputs) == 1
+    again = Bundle.read(path)
+    assert all((again.errors[name] == errors).all() for name, errors in bundle.errors.items())
+
+
+@pytest.mark.slow
+def test_without_weights_what_is_recorded_stays_and_a_longer_training_passes_by_a_shorter(tmp_path):
+    short = {"train_images": 120, "max_epochs": 1}
+    own = {"recipes": {"e1": short, "e2": short | {"max_epochs": 2}}, "networks": ["fc@e1", "fc@e2"]}
+    given = {"seeds": [3], "draw": None, "keep_weights": False, "images": 40, "levels": [0, 100], "bundle": "matrix"}
+    study = Experiment.model_validate({"name": "mine"} | own | given)
+    assert run(study, outputs=tmp_path) == 2 and run(study, outputs=tmp_path) == 0
+    one, two = (study.training(model, 3, tmp_path) for model in study.models)
+    assert not one.weights.exists() and not two.weights.exists()
+    paths = [tmp_path / "matrix" / f"{recipe.weights.stem}.npz" for recipe in (one, two)]
+    first, second = paths[0].read_bytes(), Bundle.read(paths[1])
+    assert second.records.keys() == {part.path.stem for part in study.parts(two)}
+    assert study.parts(two)[1].recipe["draw"] == 3
+    paths[1].unlink()
+    assert run(study, outputs=tmp_path, recompute=True) == 1
+    assert paths[0].read_bytes() == first, "one epoch is not trained again"
+    assert all((Bundle.read(paths[1]).errors[name] == errors).all() for name, errors in second.errors.items())
 
 
 # What is measured

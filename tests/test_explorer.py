@@ -6,6 +6,7 @@ import logging
 import shutil
 import threading
 from dataclasses import replace
+from functools import wraps
 
 import numpy as np
 import pytest
@@ -40,6 +41,11 @@ def stored(model: str, **chosen) -> State:
     recipe = Recipe(model=model, **chosen)
     networks.save_weights(networks.build(model), recipe.weights, {"recipe": recipe.recorded})
     return State(model=model, **chosen)
+
+
+def in_a_loop(test):
+    """The test, a coroutine, in an event loop of its own."""
+    return wraps(test)(lambda **given: asyncio.run(test(**given)))
 
 
 def raising(*_, **__):
@@ -254,7 +260,8 @@ def test_every_network_on_disk_is_offered(tmp_path, caplog):
         look(State(model="vgg19", outputs=tmp_path))
 
 
-def test_only_the_newest_request_is_worked_on():
+@in_a_loop
+async def test_only_the_newest_request_is_worked_on():
     shown, begun, go = [], [], threading.Event()
 
     def steps(wanted):
@@ -265,19 +272,16 @@ def test_only_the_newest_request_is_worked_on():
         for step in (1, 2):
             yield lambda step=step: shown.append((wanted, step))
 
-    async def drag():
-        newest = Newest(steps, pytest.fail)
-        for first, others in ((0, range(1, 50)), ("old", ["new"])):
-            go.clear()
-            newest.ask(first)
-            while begun[-1:] != [first]:
-                await asyncio.sleep(0.001)
-            for wanted in others:
-                newest.ask(wanted)
-            go.set()
-            await newest.settled()
-
-    asyncio.run(drag())
+    newest = Newest(steps, pytest.fail)
+    for first, others in ((0, range(1, 50)), ("old", ["new"])):
+        go.clear()
+        newest.ask(first)
+        while begun[-1:] != [first]:
+            await asyncio.sleep(0.001)
+        for wanted in others:
+            newest.ask(wanted)
+        go.set()
+        await newest.settled()
     assert begun == [0, 49, "old", "new"]
     assert shown == [(0, 1), (49, 1), (49, 2), ("new", 1), ("new", 2)], "a failure of what was overtaken is not shown"
 
@@ -288,31 +292,29 @@ def slow_steps(count: int, shown: list | None = None):
         yield lambda step=step: shown is None or shown.append(step)
 
 
-def test_a_cancelled_job_stops_and_the_loop_stays_free():
+@in_a_loop
+async def test_a_cancelled_job_stops_and_the_loop_stays_free():
     """And two viewers turned one after another do not wait for each other."""
     shown, turns = [], []
-
-    async def cancel_and_turn():
-        newest = Newest(lambda count: slow_steps(count, shown), pytest.fail)
-        newest.ask(1000)
-        while len(shown) < 3:
-            await asyncio.sleep(0.001)
-            turns.append(len(shown))
-        newest.cancel()
-        await newest.settled()
-        first, second = Newest(slow_steps, pytest.fail), Newest(slow_steps, pytest.fail)
-        first.ask(30, urgent=True)
-        second.ask(3)
-        await asyncio.sleep(0.05)  # the second waits for the first
-        second.ask(3, urgent=True)
-        await asyncio.wait_for(asyncio.gather(first.settled(), second.settled()), 30)
-
-    asyncio.run(cancel_and_turn())
+    newest = Newest(lambda count: slow_steps(count, shown), pytest.fail)
+    newest.ask(1000)
+    while len(shown) < 3:
+        await asyncio.sleep(0.001)
+        turns.append(len(shown))
+    newest.cancel()
+    await newest.settled()
+    first, second = Newest(slow_steps, pytest.fail), Newest(slow_steps, pytest.fail)
+    first.ask(30, urgent=True)
+    second.ask(3)
+    await asyncio.sleep(0.05)  # the second waits for the first
+    second.ask(3, urgent=True)
+    await asyncio.wait_for(asyncio.gather(first.settled(), second.settled()), 30)
     assert len(turns) > 3 and 3 <= len(shown) < 100, "the loop turned more often than there were steps"
 
 
 @pytest.mark.parametrize(("urgent", "order"), [("", "abcabcabc"), ("c", "acccababb")])
-def test_viewers_take_turns_but_one_just_turned_goes_first(urgent, order):
+@in_a_loop
+async def test_viewers_take_turns_but_one_just_turned_goes_first(urgent, order):
     begun, busy, go = [], threading.Lock(), threading.Event()
 
     def steps(name):
@@ -323,18 +325,15 @@ def test_viewers_take_turns_but_one_just_turned_goes_first(urgent, order):
             busy.release()
             yield lambda: None
 
-    async def open_them():
-        viewers = {name: Newest(steps, pytest.fail) for name in "abc"}
-        for name, viewer in viewers.items():
-            viewer.ask(name)
-        await asyncio.sleep(0.01)  # the first step is under way, the others are queued
-        for name in urgent:
-            viewers[name].ask(name, urgent=True)
-        go.set()
-        for viewer in viewers.values():
-            await viewer.settled()
-
-    asyncio.run(open_them())
+    viewers = {name: Newest(steps, pytest.fail) for name in "abc"}
+    for name, viewer in viewers.items():
+        viewer.ask(name)
+    await asyncio.sleep(0.01)  # the first step is under way, the others are queued
+    for name in urgent:
+        viewers[name].ask(name, urgent=True)
+    go.set()
+    for viewer in viewers.values():
+        await viewer.settled()
     assert "".join(begun) == order
 
 
@@ -346,7 +345,8 @@ def test_viewers_take_turns_but_one_just_turned_goes_first(urgent, order):
         (FileNotFoundError("not trained;\nmake train"), "not trained; make train"),
     ],
 )
-def test_any_exception_is_shown_in_one_line_and_logged(error, line, caplog):
+@in_a_loop
+async def test_any_exception_is_shown_in_one_line_and_logged(error, line, caplog):
     failures, shown = [], []
 
     def steps(wanted):
@@ -356,14 +356,11 @@ def test_any_exception_is_shown_in_one_line_and_logged(error, line, caplog):
         if wanted == "bad to show":
             yield lambda: [][1]
 
-    async def ask():
-        newest = Newest(steps, failures.append)
+    newest = Newest(steps, failures.append)
+    with caplog.at_level(logging.INFO):
         for wanted in ("bad", "bad to show", "good"):
             newest.ask(wanted)
             await newest.settled()
-
-    with caplog.at_level(logging.INFO):
-        asyncio.run(ask())
     assert failures == [line, "IndexError: list index out of range"] and shown == ["bad", "bad to show", "good"]
     assert [record.exc_info[0] for record in caplog.records] == [type(error), IndexError]
     assert caplog.text.count("Traceback") == 2
@@ -374,54 +371,52 @@ async def settle(*viewers) -> None:
         await getattr(viewer, "attack", viewer).newest.settled()
 
 
-def test_viewers_stay_usable_after_any_exception(monkeypatch):
-    async def fail_and_go_on():
-        one, every, shown = OneDigit(STATE), AllDigits(STATE, images=50), Gallery(replace(STATE, attacks=40))
-        own = OwnDigit(STATE)
-        messages = one.attack.message, every.message, shown.message
-        with monkeypatch.context() as broken:
-            broken.setattr(one_digit.Network, "at_once", raising)
-            broken.setattr(many_digits, "probabilities", raising)
-            one.attack.knobs.widgets["draw"].value = 3
-            every.start.click()
-            shown.knobs.widgets["draw"].value = 3
-            await settle(one, every, shown)
-            for message in messages:
-                assert "alert" in message.value and "RuntimeError: no such thing" in message.value
-            assert not every.start.disabled and every.stop.disabled and one.attack.jump.disabled
-            one.next.click()
-            one.attack.message.value = ""
-            await one.search.settled()
-            assert "RuntimeError" in one.attack.message.value
-            broken.setattr(handwriting, "from_strokes", raising)
-            broken.setattr(handwriting, "from_file", raising)
-            for act in (lambda: setattr(own.canvas, "strokes", [[[9, 9]]]), lambda: upload(own, "7.png", b"any")):
-                own.attack.message.value = ""
-                act()
-                assert "RuntimeError" in own.attack.message.value
-            broken.setattr(every.newest, "ask", raising)
-            resnet, c = every.boxes["resnet18"], every.knobs.widgets["c"]
-            for act in (every.start.click, lambda: setattr(resnet, "value", True), lambda: setattr(c, "value", 3.0)):
-                every.message.value = ""
-                act()
-                assert "RuntimeError" in every.message.value and not every.start.disabled
-        one.attack.knobs.widgets["draw"].value = 4
-        every.boxes["resnet18"].value = False
+@in_a_loop
+async def test_viewers_stay_usable_after_any_exception(monkeypatch):
+    one, every, shown = OneDigit(STATE), AllDigits(STATE, images=50), Gallery(replace(STATE, attacks=40))
+    own = OwnDigit(STATE)
+    messages = one.attack.message, every.message, shown.message
+    with monkeypatch.context() as broken:
+        broken.setattr(one_digit.Network, "at_once", raising)
+        broken.setattr(many_digits, "probabilities", raising)
+        one.attack.knobs.widgets["draw"].value = 3
         every.start.click()
-        shown.knobs.widgets["draw"].value = 4
+        shown.knobs.widgets["draw"].value = 3
         await settle(one, every, shown)
-        assert one.attack.message.value == "" and "Go to" in one.attack.jump.description
-        assert every.bar.value == every.bar.max and not every.start.disabled
-        assert "alert" not in shown.message.value
-        first = shown.picture.value
-        shown.knobs.widgets["attacks"].value = 90
-        assert "Searching" in shown.message.value and "working" in shown.shown._dom_classes
-        await settle(shown)
-        *_, found = many_digits.fooled(replace(STATE, attacks=90, draw=4))
-        assert f"{len(found.numbers)} of the first {found.searched:,}" in shown.message.value
-        assert shown.picture.value != first and "working" not in shown.shown._dom_classes
-
-    asyncio.run(fail_and_go_on())
+        for message in messages:
+            assert "alert" in message.value and "RuntimeError: no such thing" in message.value
+        assert not every.start.disabled and every.stop.disabled and one.attack.jump.disabled
+        one.next.click()
+        one.attack.message.value = ""
+        await one.search.settled()
+        assert "RuntimeError" in one.attack.message.value
+        broken.setattr(handwriting, "from_strokes", raising)
+        broken.setattr(handwriting, "from_file", raising)
+        for act in (lambda: setattr(own.canvas, "strokes", [[[9, 9]]]), lambda: upload(own, "7.png", b"any")):
+            own.attack.message.value = ""
+            act()
+            assert "RuntimeError" in own.attack.message.value
+        broken.setattr(every.newest, "ask", raising)
+        resnet, c = every.boxes["resnet18"], every.knobs.widgets["c"]
+        for act in (every.start.click, lambda: setattr(resnet, "value", True), lambda: setattr(c, "value", 3.0)):
+            every.message.value = ""
+            act()
+            assert "RuntimeError" in every.message.value and not every.start.disabled
+    one.attack.knobs.widgets["draw"].value = 4
+    every.boxes["resnet18"].value = False
+    every.start.click()
+    shown.knobs.widgets["draw"].value = 4
+    await settle(one, every, shown)
+    assert one.attack.message.value == "" and "Go to" in one.attack.jump.description
+    assert every.bar.value == every.bar.max and not every.start.disabled
+    assert "alert" not in shown.message.value
+    first = shown.picture.value
+    shown.knobs.widgets["attacks"].value = 90
+    assert "Searching" in shown.message.value and "working" in shown.shown._dom_classes
+    await settle(shown)
+    *_, found = many_digits.fooled(replace(STATE, attacks=90, draw=4))
+    assert f"{len(found.numbers)} of the first {found.searched:,}" in shown.message.value
+    assert shown.picture.value != first and "working" not in shown.shown._dom_classes
 
 
 def upload(viewer: OwnDigit, name: str, content: bytes, size: int | None = None) -> None:
@@ -443,18 +438,15 @@ states = st.builds(
 )
 
 
-def test_viewers_open_before_any_network_is_loaded(monkeypatch):
+@in_a_loop
+async def test_viewers_open_before_any_network_is_loaded(monkeypatch):
     monkeypatch.setattr(one_digit, "Network", raising)
     asked = Opening(model="cnn@slow", c=3.3, draw=2_000_000).state()
-
-    async def open_them():
-        one, every = OneDigit(asked), AllDigits(asked, images=50)
-        assert networks.title(asked.model) in one.attack.verdict.value and one.attack.jump.disabled
-        assert every.chosen == [asked.model] and OwnDigit(asked).attack.knobs.widgets["c"].value == 3.3
-        assert Gallery(asked).knobs.widgets["draw"].value == 2_000_000
-        assert "make app" in one._repr_mimebundle_()["text/plain"], "a line of text where no kernel runs"
-
-    asyncio.run(open_them())
+    one, every = OneDigit(asked), AllDigits(asked, images=50)
+    assert networks.title(asked.model) in one.attack.verdict.value and one.attack.jump.disabled
+    assert every.chosen == [asked.model] and OwnDigit(asked).attack.knobs.widgets["c"].value == 3.3
+    assert Gallery(asked).knobs.widgets["draw"].value == 2_000_000
+    assert "make app" in one._repr_mimebundle_()["text/plain"], "a line of text where no kernel runs"
 
 
 @given(st.lists(states, min_size=1, max_size=3))
@@ -484,106 +476,98 @@ def test_knobs_turn_the_state_and_go_back_if_they_cannot(monkeypatch):
     assert [s.attacks for s in seen] == [30, 30] and seen[1].c == 1.25 == knobs.widgets["c"].value
 
 
-def test_one_digit_shows_what_the_knobs_say():
-    async def turn():
-        viewer = OneDigit(STATE)
-        attack = viewer.attack
-        await settle(viewer)
-        first = attack.digit.value, attack.bars.value, attack.strip.value
-        attack.knobs.widgets["attacks"].value = 60
-        attack.knobs.widgets["noise"].value = "black_to_white"
-        assert "working" in attack.shown._dom_classes, "the old pictures are marked"
-        await settle(viewer)
-        assert "working" not in attack.shown._dom_classes
-        assert not {*first} & {attack.digit.value, attack.bars.value, attack.strip.value}
-        now = STATE.turned(attacks=60, noise="black_to_white")
-        assert attack.digit.value == pictures.png(pictures.attacked_digit(look(now)))
-        *_, strip = strips(now)
-        attack.jump.click()
-        await settle(viewer)
-        assert attack.knobs.state.attacks == strip.first_fooled == attack.knobs.widgets["attacks"].value
-        viewer.next.click()
-        await viewer.search.settled()
-        await settle(viewer)
-        found = look(attack.knobs.state)
-        assert found.state.number != 613 and found.before.argmax() == found.state.label != found.after.argmax()
-        attack.knobs.widgets["attacks"].value = 0
-        viewer.next.click()
-        assert "0 attacks" in attack.message.value, "nothing is lost there"
-        attack.knobs.widgets["attacks"].value = 1
-        viewer.next.click()
-        await asyncio.sleep(0)  # the search is under way
-        attack.knobs.widgets["draw"].value = 9
-        await viewer.search.settled()
-        await settle(viewer)
-        assert attack.knobs.state.number == found.state.number, "the search ended when a knob was turned"
-        assert "searched" not in attack.message.value
-
-    asyncio.run(turn())
+@in_a_loop
+async def test_one_digit_shows_what_the_knobs_say():
+    viewer = OneDigit(STATE)
+    attack = viewer.attack
+    await settle(viewer)
+    first = attack.digit.value, attack.bars.value, attack.strip.value
+    attack.knobs.widgets["attacks"].value = 60
+    attack.knobs.widgets["noise"].value = "black_to_white"
+    assert "working" in attack.shown._dom_classes, "the old pictures are marked"
+    await settle(viewer)
+    assert "working" not in attack.shown._dom_classes
+    assert not {*first} & {attack.digit.value, attack.bars.value, attack.strip.value}
+    now = STATE.turned(attacks=60, noise="black_to_white")
+    assert attack.digit.value == pictures.png(pictures.attacked_digit(look(now)))
+    *_, strip = strips(now)
+    attack.jump.click()
+    await settle(viewer)
+    assert attack.knobs.state.attacks == strip.first_fooled == attack.knobs.widgets["attacks"].value
+    viewer.next.click()
+    await viewer.search.settled()
+    await settle(viewer)
+    found = look(attack.knobs.state)
+    assert found.state.number != 613 and found.before.argmax() == found.state.label != found.after.argmax()
+    attack.knobs.widgets["attacks"].value = 0
+    viewer.next.click()
+    assert "0 attacks" in attack.message.value, "nothing is lost there"
+    attack.knobs.widgets["attacks"].value = 1
+    viewer.next.click()
+    await asyncio.sleep(0)  # the search is under way
+    attack.knobs.widgets["draw"].value = 9
+    await viewer.search.settled()
+    await settle(viewer)
+    assert attack.knobs.state.number == found.state.number, "the search ended when a knob was turned"
+    assert "searched" not in attack.message.value
 
 
-def test_a_drawn_or_uploaded_digit_is_attacked_and_anything_else_refused():
+@in_a_loop
+async def test_a_drawn_or_uploaded_digit_is_attacked_and_anything_else_refused():
     paper = Image.new("L", (200, 300), 255)
     ImageDraw.Draw(paper).line([(40, 60), (150, 60), (90, 250)], fill=0, width=22)
     paper.save(content := io.BytesIO(), "PNG")
-
-    async def take():
-        viewer = OwnDigit(STATE)
-        attack = viewer.attack
-        await settle(viewer)
-        before = attack.digit.value
-        upload(viewer, "<b>.png", b"no picture")
-        assert "&lt;b&gt;.png" in attack.message.value and "<b>" not in attack.message.value
-        upload(viewer, "notes.pdf", b"", size=12_000_000)
-        assert "notes.pdf, 12.0 MB" in attack.message.value and attack.digit.value == before
-        upload(viewer, "7.png", content.getvalue())
-        await settle(viewer)
-        assert attack.digit.value != before and attack.message.value == "" and viewer.canvas.strokes == []
-        assert attack.knobs.state.own == handwriting.from_file(content.getvalue(), "7.png").tobytes()
-        stroke = [[60, y] for y in range(40, 240, 10)]
-        viewer.canvas.strokes = [stroke]
-        await settle(viewer)
-        assert attack.knobs.state.own == handwriting.from_strokes([stroke], 280, 24).tobytes()
-        assert attack.reading.value.count("<b>") == 2
-        viewer.clear.click()
-        viewer.canvas.strokes = [[[340, 340]]]
-        assert "no digit" in attack.message.value and attack.digit.value != before
-
-    asyncio.run(take())
+    viewer = OwnDigit(STATE)
+    attack = viewer.attack
+    await settle(viewer)
+    before = attack.digit.value
+    upload(viewer, "<b>.png", b"no picture")
+    assert "&lt;b&gt;.png" in attack.message.value and "<b>" not in attack.message.value
+    upload(viewer, "notes.pdf", b"", size=12_000_000)
+    assert "notes.pdf, 12.0 MB" in attack.message.value and attack.digit.value == before
+    upload(viewer, "7.png", content.getvalue())
+    await settle(viewer)
+    assert attack.digit.value != before and attack.message.value == "" and viewer.canvas.strokes == []
+    assert attack.knobs.state.own == handwriting.from_file(content.getvalue(), "7.png").tobytes()
+    stroke = [[60, y] for y in range(40, 240, 10)]
+    viewer.canvas.strokes = [stroke]
+    await settle(viewer)
+    assert attack.knobs.state.own == handwriting.from_strokes([stroke], 280, 24).tobytes()
+    assert attack.reading.value.count("<b>") == 2
+    viewer.clear.click()
+    viewer.canvas.strokes = [[[340, 340]]]
+    assert "no digit" in attack.message.value and attack.digit.value != before
 
 
-def test_all_digits_computes_cancels_and_goes_on(monkeypatch):
+@in_a_loop
+async def test_all_digits_computes_cancels_and_goes_on(monkeypatch):
     monkeypatch.setattr(one_digit, "trained", lambda *_: ["fc", "resnet18", "cnn@slow", "resnet50"])
     monkeypatch.setattr(many_digits, "LEVELS", paper.LEVELS[:3])
-
-    async def compute():
-        viewer = AllDigits(STATE, images=75)
-        await settle(viewer)
-        recorded = viewer.picture.value
-        viewer.start.click()
-        assert viewer.start.disabled and not viewer.stop.disabled
-        while viewer.bar.value < 75:
-            await asyncio.sleep(0.001)
-        viewer.stop.click()
-        await settle(viewer)
-        assert 0 < viewer.bar.value < viewer.bar.max and "Cancelled" in viewer.message.value
-        assert viewer.stop.disabled and not viewer.start.disabled
-        viewer.start.click()
-        viewer.boxes["cnn@slow"].value = True
-        assert viewer.start.disabled, "a network ticked during a run joins it"
-        await settle(viewer)
-        assert viewer.bar.value == viewer.bar.max == 2 * 3 * 75 and viewer.stop.disabled
-        *_, live = many_digits.live_curves(STATE, ["fc", "cnn@slow"], 75)
-        curve = {model: many_digits.recorded_curve(STATE, model) for model in ("fc", "cnn@slow")}
-        drawn = figures.png(figures.live_curves(STATE.noise, STATE.c, 2.0, curve, live.accuracy, 75))
-        assert viewer.picture.value == drawn != recorded
-        viewer.boxes["resnet18"].value = True
-        assert viewer.boxes["resnet50"].disabled and not viewer.boxes["fc"].disabled, "three at most"
-        for box in viewer.boxes.values():
-            box.value = False
-        assert not viewer.boxes["resnet50"].disabled
-        viewer.start.click()
-        assert "alert" in viewer.message.value and not viewer.start.disabled, "none is chosen"
-        await settle(viewer)
-
-    asyncio.run(compute())
+    viewer = AllDigits(STATE, images=75)
+    await settle(viewer)
+    recorded = viewer.picture.value
+    viewer.start.click()
+    assert viewer.start.disabled and not viewer.stop.disabled
+    while viewer.bar.value < 75:
+        await asyncio.sleep(0.001)
+    viewer.stop.click()
+    await settle(viewer)
+    assert 0 < viewer.bar.value < viewer.bar.max and "Cancelled" in viewer.message.value
+    assert viewer.stop.disabled and not viewer.start.disabled
+    viewer.start.click()
+    viewer.boxes["cnn@slow"].value = True
+    assert viewer.start.disabled, "a network ticked during a run joins it"
+    await settle(viewer)
+    assert viewer.bar.value == viewer.bar.max == 2 * 3 * 75 and viewer.stop.disabled
+    *_, live = many_digits.live_curves(STATE, ["fc", "cnn@slow"], 75)
+    curve = {model: many_digits.recorded_curve(STATE, model) for model in ("fc", "cnn@slow")}
+    drawn = figures.png(figures.live_curves(STATE.noise, STATE.c, 2.0, curve, live.accuracy, 75))
+    assert viewer.picture.value == drawn != recorded
+    viewer.boxes["resnet18"].value = True
+    assert viewer.boxes["resnet50"].disabled and not viewer.boxes["fc"].disabled, "three at most"
+    for box in viewer.boxes.values():
+        box.value = False
+    assert not viewer.boxes["resnet50"].disabled
+    viewer.start.click()
+    assert "alert" in viewer.message.value and not viewer.start.disabled, "none is chosen"
+    await settle(viewer)

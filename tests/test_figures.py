@@ -12,17 +12,12 @@ from lib.networks import DENSE, FAMILY, HIDDEN, NETS, NORMALISED
 from lib.noise import NOISES
 from lib.paper import NETWORKS
 from lib.report import figures
-from lib.store import files
 
 
 @pytest.fixture
 def curves():
-    rows = [
-        (noise, attacks, 90 - attacks / (2 + number), 1.0)
-        for number, noise in enumerate(NOISES)
-        for attacks in (0, 10, 100)
-    ]
-    table = pd.DataFrame(rows, columns=["noise", "attacks", "accuracy", "width"])
+    rows = [(noise, x, 90 - x / (2 + number)) for number, noise in enumerate(NOISES) for x in (0, 10, 100)]
+    table = pd.DataFrame(rows, columns=["noise", "attacks", "accuracy"])
     return table.assign(low=table["accuracy"] - 1, high=table["accuracy"] + 1)
 
 
@@ -65,12 +60,8 @@ def test_the_same_figure_is_the_same_file(curves, tmp_path):
         return [(tmp_path / "figures" / f"curves.{suffix}").read_bytes() for suffix in ("svg", "png")]
 
     first = written()
-    own: dict[str, Any] = {
-        "image.origin": "lower",
-        "text.usetex": True,
-        "axes.facecolor": "black",
-        "font.family": "serif",
-    }
+    own: dict[str, Any] = {"image.origin": "lower", "text.usetex": True, "axes.facecolor": "black"}
+    own |= {"font.family": "serif"}
     own |= {"savefig.facecolor": "red", "savefig.bbox": "tight", "savefig.dpi": 30, "axes.unicode_minus": False}
     own |= {"figure.constrained_layout.use": True, "lines.linewidth": 9, "svg.fonttype": "none", "xtick.labelsize": 30}
     images = np.arange(16, dtype=np.uint8).reshape(1, 1, 4, 4)
@@ -89,26 +80,13 @@ def test_training_shows_every_batch_and_epoch():
     assert axes.lines[2].get_xdata().tolist() == [2, 4] and axes.lines[2].get_ydata().tolist() == [1, 0.5]
 
 
-def test_a_broken_write_leaves_the_old_file(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("old")
-
-    def broken(file):
-        file.write(b"new")
-        raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        files.write_atomically(path, broken)
-    assert [file.name for file in tmp_path.iterdir()] == ["file"] and path.read_text() == "old"
-
-
 def test_every_network_has_a_look_of_its_own_in_colour_and_in_grey():
-    varied = {*FAMILY, *NORMALISED, *HIDDEN, *DENSE, "vgg19_bn", "resnetv2_50_keras", "resnetv2_50_keras_m"} - {
-        "fc"
-    }  # told apart by what was changed, in figures of their own
-    models = [*NETS.keys() - varied, *(f"{model}@word" for model in NETS.keys() - varied)]
+    # Those of which one part was changed are told apart by it, in figures of their own.
+    varied = {*FAMILY, *NORMALISED, *HIDDEN, *DENSE, "vgg19_bn", "resnetv2_50_keras", "resnetv2_50_keras_m"}
+    known = NETS.keys() - varied | {"fc"}
+    models = [*known, *(f"{model}@word" for model in known)]
     looks = [figures.network_look(model) for model in models]
-    assert {*figures.NETWORK_COLOURS} == NETS.keys() - varied
+    assert {*figures.NETWORK_COLOURS} == known
     assert len({(look["color"], look["markerfacecolor"]) for look in looks}) == len(models)
     assert len({(look["marker"], look["linestyle"]) for look in looks}) == len(models), "without colours"
 

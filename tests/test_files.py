@@ -4,6 +4,7 @@ import ast
 import contextlib
 import errno
 import fcntl
+import io
 import os
 import random
 import re
@@ -19,6 +20,7 @@ from unittest.mock import Mock
 import filelock
 import numpy as np
 import pytest
+import torch
 from conftest import start_python
 from filelock import Timeout
 from safetensors.numpy import save
@@ -133,9 +135,8 @@ def test_what_holds_no_weights_is_named_in_a_line(tmp_path, content):
     path = networks.weights_path("fc", 0, tmp_path)
     path.parent.mkdir()
     path.write_bytes(content)
-    with pytest.raises(
-        ValueError, match=r"^no weights in [^\n]*fc-seed0\.safetensors \([^\n]*\); restore the file, or"
-    ):
+    message = r"^no weights in [^\n]*fc-seed0\.safetensors \([^\n]*\); restore the file, or"
+    with pytest.raises(ValueError, match=message):
         networks.load("fc", 0, tmp_path)
 
 
@@ -163,6 +164,42 @@ def test_a_damaged_checkpoint_is_named_and_kept(tmp_path):
         with pytest.raises(ValueError, match=rf"^damaged checkpoint {checkpoint} \(\w+\); delete it, and the training"):
             fit.train(recipe)
         assert checkpoint.read_bytes() == content and not recipe.weights.exists()
+
+
+def broken(file):
+    file.write(b"new")
+    raise RuntimeError("broken")
+
+
+class Faulty(io.RawIOBase):
+    """A file with room for 1,000 bytes."""
+
+    def __init__(self, error: int):
+        self.room, self.error = 1_000, error
+
+    def write(self, content) -> int:
+        self.room -= len(content)
+        if self.room < 0:
+            raise OSError(self.error, os.strerror(self.error))
+        return len(content)
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (broken, "^broken$"),
+        (lambda _: Path("/dev/full").write_bytes(b"x"), r"the disk is full; free some space.*weights\.bin"),
+        (lambda _: torch.save(torch.zeros(9_000), Faulty(errno.ENOSPC)), r"the disk is full; free .*weights\.bin"),
+        (lambda _: Faulty(errno.EDQUOT).write(bytes(9_000)), r"the disk is full; free some space.*weights\.bin"),
+        (lambda _: Faulty(errno.EIO).write(bytes(9_000)), r"error; give another folder .*-p outputs F.*weights\.bin"),
+    ],
+)
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, write, message):
+    path = tmp_path / "weights.bin"
+    path.write_text("old")
+    with pytest.raises((RuntimeError, OSError), match=message):
+        files.write_atomically(path, write)
+    assert [*tmp_path.iterdir()] == [path] and path.read_text() == "old"
 
 
 def test_hidden_files_are_not_seen(tmp_path):

@@ -293,9 +293,8 @@ def like_another():
     """By name: a picture, another one that gives the same digit up to a mean difference, and the digit's number."""
     for name, (points, width, ink) in BESIDE.items():
         page = drawn(1 if "hair" in name else 4, 400, 7, box=(0.3, 0.3, 0.4))
-        ImageDraw.Draw(beside := page.copy()).line(
-            [(400 * x, 400 * y) for x, y in points], fill=ink, width=round(0.4 * width)
-        )
+        places = [(400 * x, 400 * y) for x, y in points]
+        ImageDraw.Draw(beside := page.copy()).line(places, fill=ink, width=round(0.4 * width))
         yield name, beside, page, 1, None
     for size, pen, radius, specks in ((300, 20, 3, 1), (300, 20, 8, 3), (400, 5, 6, 3), (400, 24, 6, 20)):
         page = drawn(number := (1, 5, 8, 2)[specks % 4], size, pen)
@@ -379,9 +378,10 @@ def test_every_digit_drawn_on_the_canvas(fits, number):
         fits(handwriting.from_strokes(strokes, CANVAS, pen), number)
 
 
-@given(
-    st.lists(st.lists(st.tuples(st.floats(0, 280), st.floats(0, 280)), min_size=1, max_size=5), min_size=1, max_size=4)
-)
+STROKE = st.lists(st.tuples(st.floats(0, CANVAS), st.floats(0, CANVAS)), min_size=1, max_size=5)
+
+
+@given(st.lists(STROKE, min_size=1, max_size=4))
 @settings(max_examples=20, deadline=None)
 def test_whatever_is_drawn_is_as_mnist_has_it_or_refused(strokes):
     try:

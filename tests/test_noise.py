@@ -5,6 +5,7 @@ import math
 import random
 import re
 import time
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -83,9 +84,8 @@ def test_every_reading_draws_what_the_slow_rules_draw(noise, data):
     above = data.draw(st.sampled_from([0, 100])) if noise == "white_to_black" else 0
     kind = white_to_black(above) if above else OWN.get(noise, noise)
     found = perturb_and_count(image[None], kind, LEVELS, index=[number], **reading)
-    for level, (slow, *counts) in enumerate(
-        naive.attack(image, kind, LEVELS, index=number, white_above=above, **reading)
-    ):
+    each = naive.attack(image, kind, LEVELS, index=number, white_above=above, **reading)
+    for level, (slow, *counts) in enumerate(each):
         np.testing.assert_array_equal(found[0][level, 0], slow)
         assert [count[level, 0] for count in found[1:]] == counts
     if image.ndim == 3:
@@ -288,75 +288,64 @@ def test_a_noise_is_not_declared_by_a_wrong_name_or_brightness(declare, given, m
     assert Noise("n" * 64, "X", alter=min, c=1).name == "n" * 64
 
 
-ATTACKS, INDEX = "attacks must be an integer from 0 to 100,000,000, or a sequence of them", "index must hold 2 integers"
-SHAPES = r"images must have the shape \(n, H, W\) or \(n, H, W, 3\) with H and W at least 1"
+def shape(given) -> str:
+    return str(np.shape(given))
+
+
+def second(given) -> str:
+    return repr(np.asarray(given, object).tolist()[1])
+
+
+COUNTS = "attacks must be an integer from 0 to 100,000,000, or a sequence of them, not {}"
+INDEX = "index must hold 2 integers from 0 to 2**63 - 1, not {}"
+UINT8 = "images must be a NumPy array of uint8, not {}"
+IMAGES = "images must have the shape (n, H, W) or (n, H, W, 3) with H and W at least 1, not {}"
+NO_SHAPE = [(2, 2), (1, 0, 2), (1, 2, 0, 3), (1, 2, 2, 4), (1, 2, 2, 1), (1, 1, 2, 2, 3)]
+LARGE = np.broadcast_to(np.uint8(0), (1, 46_340, 46_340))
+NO_COUNTS = [-1, 1.5, True, "5", None, {5}, 10**8 + 1, 2**64, -(2**63)]
+NO_C = [0, -1.5, math.nan, "2", True, 10**400, Fraction(1, 10**400), np.float32("inf"), 1j]
+NO_SEED = [-1, 0.5, True, "3", None, 2**63, np.uint64(2**63), np.True_]
+ODD = Noise("odd", "O", alter=lambda b, c: math.nan, c=1)
+WRONG = [  # an argument, the message, how that names a value, wrong values
+    ("noise", "unknown noise {}; choose from random_pixel_invert, white_to_black", repr, ["whitetoblack", ["edges"]]),
+    ("noise", "odd with c = 1 makes nan of brightness 0", repr, [ODD]),
+    ("noise", "odd with c = 1 makes None of brightness 0", repr, [replace(ODD, alter=lambda b, c: None)]),
+    ("noise", "c must be a finite number above 0, not 0", repr, [replace(ODD, c=0)]),
+    ("noise", "odd: alter(0, 1.0) raises ZeroDivisionError", repr, [replace(ODD, alter=lambda b, c: c / b)]),
+    ("noise", "odd: alter(0, 1.0) raises TypeError: 'int' object is not callable", repr, [replace(ODD, alter=128)]),
+    ("noise", "odd: eligible(0,) is None, which is neither", repr, [replace(ODD, alter=min, eligible=lambda b: None)]),
+    (
+        "noise",
+        "odd: beside(0, 1) is 'no', which",
+        repr,
+        [replace(ODD, alter=min, beside=lambda b, n: "no" if b < n else b > n)],
+    ),
+    ("c", "c must be a finite number above 0, not {}", repr, NO_C),
+    ("attacks", COUNTS, repr, NO_COUNTS),
+    ("attacks", COUNTS, second, [[10, value] for value in NO_COUNTS]),
+    ("attacks", COUNTS, second, [np.array([5, 2**63], np.uint64), np.array([1.5, 1.5]), np.array([True, True])]),
+    ("attacks", COUNTS.replace("{}", "the shape {}"), shape, [[], [[1, 2]]]),
+    ("images", UINT8, lambda given: given.dtype, [np.zeros((1, 2, 2))]),
+    ("images", UINT8, lambda given: type(given).__name__, [[[[0]]], torch.zeros(1, 2, 2)]),
+    ("images", IMAGES, shape, [np.zeros(given, np.uint8) for given in NO_SHAPE]),
+    ("images", "less than 2**31 pixels with a frame of one around it, not {}", shape, [LARGE]),
+    ("images", "{} is the shape of one colour image; give it as image[None]", shape, [np.zeros((8, 9, 3), np.uint8)]),
+    ("index", INDEX.replace("{}", "the shape {}"), shape, [1, [1, 2, 3]]),
+    ("index", INDEX, second, [[0, value] for value in (-1, 0.5, True, 2**63, 2**64)]),
+    ("index", INDEX, second, [np.array([0, 2**63], np.uint64), *(np.array([0, n], object) for n in (-1, 0.5, 2**64))]),
+    ("seed", "seed must be an integer from 0 to 2**63 - 1, not {}", repr, NO_SEED),
+    ("replacement", "replacement must be True or False, not {}", repr, ["no", 0, None]),
+    ("source", "unknown source {}; choose from clean", repr, ["later", ["later"]]),
+]
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"noise": "whitetoblack"}, "unknown noise 'whitetoblack'; choose from random_pixel_invert, white_to_black"),
-        ({"noise": ["white_to_black"]}, "unknown noise"),
-        *(
-            ({"c": c}, f"c must be a finite number above 0, not {re.escape(repr(c))}")
-            for c in (0, -1.5, math.nan, "2", True, 10**400, Fraction(1, 10**400), np.float32("inf"), 1j)
-        ),
-        *(
-            ({"attacks": attacks}, f"{ATTACKS}, not {re.escape(repr(value))}")
-            for value in (-1, 1.5, True, "5", None, {5}, 10**8 + 1, 2**64, -(2**63))
-            for attacks in (value, [10, value])
-        ),
-        *(
-            ({"attacks": np.array([value, 5], kind)}, f"{ATTACKS}, not {value}")
-            for value, kind in ((2**63, np.uint64), (1.5, float), (True, bool))
-        ),
-        *(
-            ({"attacks": levels}, f"{ATTACKS}, not the shape {re.escape(str(np.shape(levels)))}")
-            for levels in ([], [[1, 2]])
-        ),
-        *(
-            ({"images": images}, f"images must be a NumPy array of uint8, not {kind}")
-            for images, kind in ((np.zeros((1, 2, 2)), "float64"), ([[[0]]], "list"), (torch.zeros(1, 2, 2), "Tensor"))
-        ),
-        *(
-            ({"images": np.zeros(shape, np.uint8)}, f"{SHAPES}, not {re.escape(str(shape))}")
-            for shape in ((2, 2), (1, 0, 2), (1, 2, 0, 3), (1, 2, 2, 4), (1, 2, 2, 1), (1, 1, 2, 2, 3))
-        ),
-        ({"images": np.broadcast_to(np.uint8(0), (1, 46_340, 46_340))}, r"less than 2\*\*31 .* \(1, 46340, 46340\)"),
-        ({"images": np.zeros((8, 9, 3), np.uint8)}, r"\(8, 9, 3\) is the shape of one .* image\[None\]"),
-        *(
-            ({"index": index}, rf"{INDEX} .* not the shape {re.escape(str(np.shape(index)))}")
-            for index in (1, [1, 2, 3])
-        ),
-        *(
-            ({"index": index}, f"{INDEX} .* not {value}")
-            for value in (-1, 0.5, True, 2**63, 2**64)
-            for index in ([0, value], np.array([0, value], np.uint64 if value == 2**63 else object))
-        ),
-        *(
-            ({"seed": seed}, rf"seed must be an integer from 0 to 2\*\*63 - 1, not {re.escape(repr(seed))}")
-            for seed in (-1, 0.5, True, "3", None, 2**63, np.uint64(2**63), np.True_)
-        ),
-        *(({"replacement": value}, f"replacement must be True or False, not {value!r}") for value in ("no", 0, None)),
-        *(({"source": value}, "unknown source .*later.*; choose from clean") for value in ("later", ["later"])),
-        ({"noise": Noise("odd", "O", alter=lambda b, c: math.nan, c=1)}, "odd with c = 1 makes nan of brightness 0"),
-        ({"noise": Noise("odd", "O", alter=lambda b, c: None, c=2)}, "odd with c = 2 makes None of brightness 0"),
-        ({"noise": Noise("odd", "O", alter=lambda b, c: b, c=0)}, "c must be a finite number above 0, not 0"),
-        *(
-            ({"noise": Noise(**{"name": "odd", "short": "O", "alter": min, "c": 1} | rule)}, f"^odd: {message}$")
-            for rule, message in (
-                ({"alter": lambda b, c: c / b}, r"alter\(0, 1.0\) raises ZeroDivisionError: .* by zero"),
-                ({"random": True, "alter": lambda b, c: b}, r"alter\(0, 1.0, 0.001953125\) raises TypeError: .* 3 .*"),
-                ({"alter": 128}, r"alter\(0, 1.0\) raises TypeError: 'int' object is not callable"),
-                ({"eligible": lambda b: None}, r"eligible\(0,\) is None, which is neither True nor False"),
-                ({"beside": lambda b, n: "no" if b < n else b > n}, r"beside\(0, 1\) is 'no', which is neither .*"),
-            )
-        ),
-    ],
+    ("name", "value", "message"),
+    [(name, value, message.format(said(value))) for name, message, said, values in WRONG for value in values],
 )
-def test_wrong_arguments_are_refused(change, message):
-    arguments = {"images": np.zeros((2, 3, 3), np.uint8), "noise": "white_to_black", "attacks": 1} | change
-    with pytest.raises(ValueError, match=message) as refused:
+def test_wrong_arguments_are_refused(name, value, message):
+    arguments = {"images": np.zeros((2, 3, 3), np.uint8), "noise": "white_to_black", "attacks": 1} | {name: value}
+    with pytest.raises(ValueError, match=re.escape(message)) as refused:
         perturb(**arguments)
     assert "\n" not in str(refused.value)
 

@@ -4,6 +4,7 @@ import logging
 import re
 from contextlib import nullcontext
 
+import naive
 import numpy as np
 import pytest
 import strange
@@ -37,11 +38,6 @@ def read_once():
 
 def built(name: str) -> networks.Net:
     return networks.build(f"strange:{name}").eval()
-
-
-def plain_predictions(net: networks.Net, images: np.ndarray) -> np.ndarray:
-    with torch.no_grad():
-        return net(probe.as_read(images)).softmax(dim=1).numpy()
 
 
 @pytest.mark.parametrize("name", strange.FIT)
@@ -147,7 +143,7 @@ def test_the_digits_are_of_every_class_and_of_every_noise():
 def test_every_engine_predicts_as_the_network_does(name, engine, caplog):
     net = built(name)
     images = perturb(data.load().test_images[:130], "black_to_white", 40)
-    np.testing.assert_allclose(predictor(net, engine)(images), plain_predictions(net, images), atol=1e-4)
+    np.testing.assert_allclose(predictor(net, engine)(images), naive.probabilities(net, images), atol=1e-4)
     assert not caplog.records
 
 
@@ -177,7 +173,7 @@ def test_where_openvino_cannot_follow_torch_is_used_and_it_is_said(body, message
     images = perturb(data.load().test_images[:130], "black_to_white", 40)
     with caplog.at_level(logging.WARNING):
         found = predictor(net)(images)
-    np.testing.assert_allclose(found, plain_predictions(net, images), atol=1e-5)
+    np.testing.assert_allclose(found, naive.probabilities(net, images), atol=1e-5)
     (record,) = caplog.records
     assert re.fullmatch(f".*{message}.*; torch is used instead, which is slower", str(record.msg))  # one line
     with pytest.raises(ValueError, match=f"{message}.*choose engine='torch'"):
@@ -186,11 +182,9 @@ def test_where_openvino_cannot_follow_torch_is_used_and_it_is_said(body, message
 
 @pytest.mark.parametrize("engine", ["auto", "torch"])
 def test_a_network_in_bfloat16_is_evaluated(engine):
-    net = networks.Net(strange.Inside(strange.in_bfloat16)).eval()
-    found = predictor(net, engine)(probe.probe_digits())
-    np.testing.assert_allclose(
-        found, plain_predictions(networks.Net(net.body.inner).eval(), probe.probe_digits()), atol=0.02
-    )
+    net, digits = networks.Net(strange.Inside(strange.in_bfloat16)).eval(), probe.probe_digits()
+    expected = naive.probabilities(networks.Net(net.body.inner).eval(), digits)
+    np.testing.assert_allclose(predictor(net, engine)(digits), expected, atol=0.02)
 
 
 def stored(name: str, outputs) -> str:

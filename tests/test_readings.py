@@ -6,11 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pydantic import ValidationError
 
 from lib import networks
 from lib.evaluation.plan import CLEAN, UNNAMED, USUAL_NOISES, Plan
-from lib.evaluation.readings import Reading
 from lib.evaluation.sweep import Predictions, sweep
 from lib.noise import NOISES, SOURCES, deciding, perturb_and_count
 from lib.store import data
@@ -67,19 +65,3 @@ def test_noise_on_56_falls_on_single_pixels_and_passes_the_networks_own_upscalin
         recorded = Predictions.read(plan.part(noise).path)
         for name, expected in (("predicted", found), ("attacked", attacked), ("altered", altered)):
             np.testing.assert_array_equal(getattr(recorded, name)[1], expected)
-
-
-WRONG = {
-    "white_above": (-1, "greater than or equal to 0"),
-    "edges_c": (0, "greater than 0"),
-    "source": ("later", "unknown source 'later'; choose from clean, "),
-}
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_reading_is_refused(name):
-    value, message = WRONG[name]
-    with pytest.raises(ValidationError, match=message):
-        Reading(**{name: value})
-    with pytest.raises(ValidationError, match=message):
-        Plan(model="fc", **{"c" if name == "edges_c" else name: value})

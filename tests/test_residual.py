@@ -88,9 +88,8 @@ def same(some: list[Tensor], others: list[Tensor]) -> bool:
 
 @pytest.mark.parametrize("depth", BLOCKS)
 def test_shortcuts_do_not_move_the_initial_weights(depth):
-    (residual, projections), (plain, none), (preact, other) = (
-        kernels(f"half_{kind}{depth}") for kind in ("resnet", "plain", "preact")
-    )
+    each = (kernels(f"half_{kind}{depth}") for kind in ("resnet", "plain", "preact"))
+    (residual, projections), (plain, none), (preact, other) = each
     assert same(residual, plain) and same(residual, preact) and same(projections, other) and not none
     assert len(residual) == depth and len(projections) == (4 if depth == 50 else 3)
     for model in ("half_resnet18_nobn", "half_resnet18_nopool") if depth == 18 else ():

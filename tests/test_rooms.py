@@ -16,11 +16,8 @@ def rooms(text: str) -> list[str]:
 
 
 ROOMS = rooms(lib.__doc__ or "")
-ORDER = (
-    {"paper": 0}
-    | {room: place for place, room in enumerate(ROOMS, 1)}
-    | {"adversarial": ROOMS.index("statistics") + 1.5}
-)
+ORDER = {room: float(place) for place, room in enumerate(["paper", *ROOMS])}
+ORDER["adversarial"] = ORDER["statistics"] + 0.5
 MODULES = sorted((ROOT / "lib").glob("*/*.py"))
 
 

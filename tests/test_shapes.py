@@ -52,9 +52,8 @@ def test_a_line_is_fitted_as_numpy_does_and_a_shape_never_rises():
 def test_the_criterion_is_the_textbooks():
     """n log(RSS / n) + 2 k + 2 k (k + 1) / (n - k - 1), Burnham and Anderson 2002."""
     n, k, squares = 21, 5, 12.0
-    assert shapes.aicc(np.array(squares), n, k) == pytest.approx(
-        n * np.log(squares / n) + 2 * k + 2 * k * (k + 1) / (n - k - 1)
-    )
+    expected = n * np.log(squares / n) + 2 * k + 2 * k * (k + 1) / (n - k - 1)
+    assert shapes.aicc(np.array(squares), n, k) == pytest.approx(expected)
 
 
 def test_the_curves_of_every_training_are_judged_and_set_beside_the_paper():

@@ -8,16 +8,7 @@ from scipy.stats import t
 from statsmodels.stats.proportion import proportion_confint
 from worlds import trainings
 
-from lib.claims.statements import (
-    CONTRADICTED,
-    SUPPORTED,
-    Bounds,
-    above,
-    judge,
-    judge_all,
-    sureness,
-    verdict,
-)
+from lib.claims.statements import CONTRADICTED, SUPPORTED, Bounds, above, judge, judge_all, sureness, verdict
 from lib.paper import LEVELS, PAPER_NOISES
 from lib.statistics.contrasts import UNDECIDED, Estimate, Share, estimate
 from lib.statistics.curves import Trainings, area

@@ -3,15 +3,15 @@ import itertools
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
+import naive
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from conftest import run_python, start_python
 from pydantic import ValidationError
-from torch.nn import functional
 from tqdm import tqdm
 
 from lib import networks
@@ -27,13 +27,6 @@ from lib.training.fit import record_weights, train
 from lib.training.recipe import Recipe
 
 MODEL = "tiny:conv_net@quick"
-
-
-@pytest.fixture
-def outputs(trained, tmp_path):
-    """Results of one's own, with the tiny network's weights."""
-    shutil.copytree(trained / "weights", tmp_path / "weights")
-    return tmp_path
 
 
 @pytest.fixture(scope="module")
@@ -55,29 +48,22 @@ def plan(outputs, **change):
     return Plan(**{"model": MODEL, "levels": [0, 20, 100], "draws": 2, "images": 150, "outputs": outputs} | change)
 
 
-def naive_probabilities(outputs, images):
-    net = networks.load(MODEL, outputs=outputs)
-    with torch.inference_mode():
-        return functional.softmax(net(torch.from_numpy(images.copy()).unsqueeze(1).float() / 255), dim=1).numpy()
-
-
 def contents(folder):
-    return {
-        path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*.*")) if path.suffix != ".lock"
-    }
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*") if path.suffix != ".lock"}
 
 
 def test_a_sweep_records_what_the_network_answers(swept):
     images, labels = data.load().test_images[:150], data.load().test_labels[:150]
+    probabilities = partial(naive.probabilities, networks.load(MODEL, outputs=swept))
     for noise in USUAL_NOISES:
         for draw in range(2):
             recorded = Predictions.read(plan(swept).part(noise, draw).path)
             for row, attacks in enumerate([20, 100]):
-                found = naive_probabilities(swept, perturb(images, noise, attacks, seed=draw))
+                found = probabilities(perturb(images, noise, attacks, seed=draw))
                 np.testing.assert_array_equal(recorded.predicted[row], found.argmax(axis=1))
                 np.testing.assert_allclose(recorded.probability[row], found[np.arange(150), labels], atol=1e-3)
     clean = Predictions.read(plan(swept).part(CLEAN).path)
-    np.testing.assert_array_equal(clean.predicted[0], naive_probabilities(swept, images).argmax(axis=1))
+    np.testing.assert_array_equal(clean.predicted[0], probabilities(images).argmax(axis=1))
 
 
 def test_an_image_that_attacks_no_longer_alter_is_not_asked_again(outputs):
@@ -86,12 +72,12 @@ def test_an_image_that_attacks_no_longer_alter_is_not_asked_again(outputs):
     images[1, :10, :20] = 255
     once = plan(outputs, levels=[20, 50, 100], replacement=False, source="current")
     part, labels, asked = once.part("white_to_black"), np.zeros(3, int), []
+    evaluator = Evaluator(networks.load(MODEL, 0, outputs), {})
 
     def probabilities(block):
         asked.append(len(block))
-        return naive_probabilities(outputs, block)
+        return naive.probabilities(evaluator.net, block)
 
-    evaluator = Evaluator(networks.load(MODEL, 0, outputs), {})
     evaluator._fixed["frozen"] = probabilities
     part = replace(part, recipe=part.recipe | {"images": 3})
     with pytest.MonkeyPatch.context() as patch:
@@ -99,7 +85,7 @@ def test_an_image_that_attacks_no_longer_alter_is_not_asked_again(outputs):
         found = evaluator.predict(part, tqdm(disable=True))
     assert asked == [3, 2, 1]
     for row, noisy in enumerate(part.attack(images, np.arange(3), [20, 50, 100])[0]):
-        answers = naive_probabilities(outputs, noisy)
+        answers = naive.probabilities(evaluator.net, noisy)
         np.testing.assert_array_equal(found.predicted[row], answers.argmax(axis=1))
         np.testing.assert_allclose(found.probability[row], answers[:, 0], atol=1e-3)
 
@@ -115,26 +101,20 @@ def test_records_name_what_made_them(swept):
     assert recorded["openvino"] and recorded["numba"]
 
 
-def test_a_second_run_changes_nothing(swept):
+def test_a_second_run_changes_nothing_and_computes_what_is_missing_alone(swept):
     results.write_accuracy(swept)
     before = contents(swept)
     assert sweep(plan(swept)) == {"computed": 0, "reused": 9, "checked": 450}
     results.write_accuracy(swept)
     assert contents(swept) == before
-    small = plan(swept, noises=["white_to_black"], draws=1, recompute=True)
-    assert sweep(small) == {"computed": 2, "reused": 0, "checked": 0}
-
-
-def test_only_what_is_missing_is_computed(swept):
-    before = contents(swept / "predictions")
     gone = plan(swept).part("edge_to_altered", 1).path
     gone.unlink()
     assert sweep(plan(swept))["computed"] == 1
-    again = contents(swept / "predictions")
-    assert again.keys() == before.keys()
-    changed = {path.name for path in before if again[path] != before[path]}
-    assert changed <= {gone.name}
+    again = contents(swept)
+    assert again.keys() == before.keys() and {swept / path for path in before if again[path] != before[path]} <= {gone}
     assert sweep(plan(swept, draws=3))["computed"] == 4, "a further draw adds its own parts"
+    small = plan(swept, noises=["white_to_black"], draws=1, recompute=True)
+    assert sweep(small) == {"computed": 2, "reused": 0, "checked": 0}
 
 
 def test_other_parameters_have_results_of_their_own(outputs):
@@ -239,9 +219,7 @@ def test_another_data_set_is_asked_about_its_own_images(dressed):
     net = networks.load(MODEL, outputs=dressed, dataset="fashion-mnist")
     assert (net.mean, net.deviation, net.resize) == (0.2860, 0.3530, "bilinear")
     for row, attacks in enumerate((0, 20, 100)):
-        noisy = perturb(images, "black_to_white", attacks)
-        with torch.inference_mode():
-            found = net(torch.from_numpy(noisy.copy())[:, None].float() / 255).argmax(dim=1).numpy()
+        found = naive.probabilities(net, perturb(images, "black_to_white", attacks)).argmax(axis=1)
         part, place = (asked.part("none"), 0) if row == 0 else (asked.part("black_to_white"), row - 1)
         np.testing.assert_array_equal(Predictions.read(part.path).predicted[place], found)
         curve = results.curves(asked)
@@ -310,8 +288,7 @@ def test_a_part_that_another_process_is_at_comes_last(outputs):
 def test_a_dense_net_that_reads_28x28_at_once_answers_as_the_whole_does(normalize, resize):
     net = networks.build("fc", 1, normalize=normalize, resize=resize).eval()
     images = perturb(data.load().test_images[:130], "black_to_white", 40)
-    with torch.no_grad():
-        whole = net(torch.from_numpy(images[:, None] / np.float32(255))).softmax(dim=1)
+    whole = naive.probabilities(net, images)
     np.testing.assert_allclose(predictor(net)(images), whole, atol=1e-5)
     upscaled = networks.upscale(images, networks.SIZE, resize)  # rounded to whole brightnesses
     np.testing.assert_allclose(predictor(net, size=networks.SIZE)(upscaled), whole, atol=0.01)
@@ -340,6 +317,13 @@ def test_answers_do_not_depend_on_the_batch(trained, engine):
         ({"engine": "onnx"}, "unknown engine 'onnx'; choose from auto, openvino, torch"),
         ({"drawn": 1}, "Extra inputs are not permitted"),
         ({"draw": 1}, r"give draw=1 \(that one alone\) or draws=2 \(the first ones\), not both"),
+        ({"source": "later"}, "unknown source 'later'; choose from clean, "),
+        ({"white_above": -1}, "greater than or equal to 0"),
+        ({"statistics": "frosen"}, "unknown statistics 'frosen'; choose from frozen, batch"),
+        ({"statistics": "batch", "bfloat16": True}, "statistics='batch' is for engine='torch'"),
+        ({"adapted_to": "blur"}, "unknown adapted_to 'blur'; choose from same, mixture, "),
+        ({"statistics": "moments", "restored": "last"}, "unknown restored 'last'; choose from all, first"),
+        ({"adapted_on": 0}, "greater than or equal to 1"),
     ],
 )
 def test_a_wrong_plan_is_told(tmp_path, change, message):

@@ -121,7 +121,7 @@ def test_at_equal_pixels_an_image_counts_in_proportion():
 def recorded(tmp_path_factory):
     outputs = tmp_path_factory.mktemp("recorded")
     for model, steep in {"fc": 0.3, "resnet18": 0.8}.items():
-        pretend(outputs, model, lambda noise, x, s=steep: 0.98 - s * x / 200, images=60)
+        pretend(outputs, model, steep)
     return outputs
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import psutil
@@ -59,6 +60,17 @@ def snakemake(folder: Path, *arguments: str) -> str:
     return run.stdout + run.stderr
 
 
+def begun(folder: Path, *arguments: str, log: Any) -> subprocess.Popen:
+    """Snakemake in a session of its own, which can be killed."""
+    options: dict = {"cwd": folder, "env": environment(folder), "stdout": log, "stderr": log}
+    return subprocess.Popen([*SNAKEMAKE, *arguments], start_new_session=True, **options)
+
+
+def parts(folder: Path) -> dict[Path, int]:
+    """The recorded predictions, and which files they are."""
+    return {path: path.stat().st_ino for path in (folder / "outputs" / "predictions" / STEM).glob("*.npz")}
+
+
 def jobs(printed: str) -> dict[str, int]:
     """Rule -> number of jobs, from the table that Snakemake prints; empty where nothing was to do."""
     table = re.search(r"^job +count\n[- ]+\n((?:\w+ +\d+\n)+)", printed, re.M)
@@ -78,12 +90,8 @@ def measured(project) -> Path:
 
 @pytest.mark.evidence
 def test_killed_continued_and_then_nothing_is_left_to_do(project):
-    files = project / "outputs" / "predictions" / STEM
-    process = subprocess.Popen(
-        [*SNAKEMAKE, *RUN], cwd=project, env=environment(project), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )  # fmt: skip
-    while process.poll() is None and len(list(files.glob("*.npz"))) < 2:
+    process = begun(project, *RUN, log=subprocess.DEVNULL)
+    while process.poll() is None and len(parts(project)) < 2:
         time.sleep(0.2)
     assert process.poll() is None, "it was to be killed halfway"
     started = psutil.Process(process.pid).children(recursive=True)  # kernels lead sessions of their own
@@ -93,12 +101,10 @@ def test_killed_continued_and_then_nothing_is_left_to_do(project):
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()  # by its id, unless that is another process by now
     psutil.wait_procs(started)
-    before = {path: path.stat().st_ino for path in files.glob("*.npz")}
-
+    before = parts(project)
     snakemake(project, *RUN)
-    after = {path: path.stat().st_ino for path in files.glob("*.npz")}
-    assert len(after) == 5  # none, and four noises
-    assert before.items() <= after.items(), "finished parts stay the very files they were"
+    assert len(parts(project)) == 5  # none, and four noises
+    assert before.items() <= parts(project).items(), "finished parts stay the very files they were"
     assert jobs(snakemake(project, *RUN)) == {}
 
 
@@ -122,10 +128,10 @@ def test_after_a_clone_what_is_recorded_is_recognised(measured, tmp_path):
         os.utime(path, (1e9 + number, 1e9 + number))
     weights = clone / "outputs" / "weights" / f"{STEM}.safetensors"
     trained = weights.read_bytes()
-    parts = {path: path.read_bytes() for path in clone.glob("outputs/predictions/*/*.npz")}
+    predicted = {path: path.read_bytes() for path in clone.glob("outputs/predictions/*/*.npz")}
     assert "predict" not in jobs(snakemake(clone, *RUN))
     assert weights.read_bytes() == trained
-    assert all(path.read_bytes() == content for path, content in parts.items())
+    assert all(path.read_bytes() == content for path, content in predicted.items())
     assert jobs(snakemake(clone, *RUN)) == {}
 
 
@@ -154,13 +160,7 @@ def test_a_cluster_would_run_every_part_apart(project, profile, tmp_path):
 def test_a_graphics_card_is_a_resource_of_trainings_and_evaluations(project):
     printed = snakemake(project, "--profile", "workflow/gpu", "--dry-run", "--forceall")
     asking = {job.split(":")[0] for job in described(printed) if re.search(r"resources: .*gpu=1", job)}
-    assert asking == {
-        "rule train",
-        "rule predict",
-        "rule noise",
-        "rule confidence",
-        "rule experiment",
-    }
+    assert asking == {f"rule {name}" for name in ("train", "predict", "noise", "confidence", "experiment")}
 
 
 @pytest.fixture(scope="module")
@@ -179,9 +179,8 @@ def test_the_paper_asks_for_every_network_attack_and_reading(whole):
     assert found["predict"] == sum(1 + 4 * own.get("draws", 1) for own in networks.values())
     assert {rule for rule in found if rule.startswith("attacks_")} == {f"attacks_{number}" for number in range(4)}
     declared = sum(len(list(each.trainings())) for each in packaged().values())
-    assert 150 < sum(rule.startswith("experiment_") for rule in found) < declared, (
-        "what two experiments share comes once"
-    )
+    once = sum(rule.startswith("experiment_") for rule in found)
+    assert 150 < once < declared, "what two experiments share comes once"
     assert found["readings"] == 1
 
 
@@ -198,9 +197,8 @@ def described(printed: str) -> list[str]:
 
 @pytest.mark.slow
 def test_every_recorded_file_has_a_rule_and_comparisons_rest_on_all_predictions(whole):
-    recorded = {
-        path for kind in ("npz", "json", "csv", "ipynb", "html", "png", "svg") for path in OUTPUTS.rglob(f"*.{kind}")
-    }
+    kinds = (".npz", ".json", ".csv", ".ipynb", ".html", ".png", ".svg")
+    recorded = {path for path in OUTPUTS.rglob("*") if path.suffix in kinds}
     recorded |= set(OUTPUTS.glob("weights/*-seed0.safetensors"))
     recorded -= {path for path in recorded if "logs" in path.parts or path.name == "audit.csv"}
     twice = [part for own in packaged().values() for recipe in own.trainings() for part in own.parts(recipe)]
@@ -220,10 +218,8 @@ def test_from_nothing_the_whole_paper_in_small(tmp_path):
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-5000:]
     assert re.search(r"To be made: \d+ trainings, .* hours", run.stderr)
-    executed = {
-        path.stem if path.parent.name == "outputs" else path.parent.name for path in folder.glob("outputs/**/*.ipynb")
-    }
-    assert executed >= NOTEBOOKS
+    executed = list(folder.glob("outputs/**/*.ipynb"))  # of notebooks by their own names, or in folders of these
+    assert {path.stem for path in executed} | {path.parent.name for path in executed} >= NOTEBOOKS
     page = (folder / "outputs" / "paper.html").read_text()
     assert page.count("<table") > 10 and page.count("<img") > 3
     again = subprocess.run([*command, "--dry-run"], capture_output=True, text=True)
@@ -240,9 +236,8 @@ def test_differences_between_results_verdicts_first(tmp_path):
     }
     for folder, (points, verdict, correct) in values.items():
         (tmp_path / folder).mkdir()
-        cell = new_code_cell(
-            id="a", outputs=[new_output("execute_result", {"text/html": table.format(points, verdict)})]
-        )
+        shown = new_output("execute_result", {"text/html": table.format(points, verdict)})
+        cell = new_code_cell(id="a", outputs=[shown])
         nbformat.write(new_notebook(cells=[cell]), tmp_path / folder / "depth.ipynb")
         (tmp_path / folder / "accuracy.csv").write_text(rows.format(correct))
     command = [sys.executable, str(ROOT / "workflow" / "compare"), str(tmp_path / "old"), str(tmp_path / "new")]
@@ -273,10 +268,8 @@ def checkout(tmp_path) -> Path:
 
 
 def make(folder: Path, *arguments: str) -> str:
-    """What make would do, whatever another make that runs these tests was told."""
-    own = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES")}
-    run = subprocess.run(["make", "-n", *arguments], cwd=folder, env=own, check=True, capture_output=True, text=True)
-    return run.stdout
+    """What make would do."""
+    return subprocess.run(["make", "-n", *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
 def test_an_environment_made_in_another_folder_or_without_its_python_is_made_anew(checkout):
@@ -300,33 +293,26 @@ def test_an_environment_made_in_another_folder_or_without_its_python_is_made_ane
     assert "-m venv  .venv\n" in make(checkout, "lint")
 
 
-@pytest.mark.parametrize("target", ["lab", "explore", "app", "sweep", "train", "noise", "claims", "paper", "check"])
-def test_arguments_reach_the_program(checkout, target):
-    assert make(checkout, target, "ARGS=--of-ones-own 1").count("--of-ones-own 1") == 1
-
-
 def test_what_make_does_not_know_is_told(checkout):
-    refused = partial(subprocess.run, cwd=checkout, capture_output=True, text=True)
-    own = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES")}
-    for wrong in ("MODLE=resnet18", "seed=3"):
-        run = refused(["make", "-n", "sweep", wrong], env=own)
-        assert (
-            run.returncode
-            and f"unknown: {wrong.partition('=')[0]}; choose from PYTHON MODEL SEED EXPERIMENT ARGS WEIGHTS OLD NEW"
-            in run.stderr
-        )
-    for empty in ("MODEL=", "SEED= "):
-        run = refused(["make", "-n", "sweep", empty], env=own)
-        assert run.returncode and f"{empty.partition('=')[0]} must not be empty" in run.stderr
-    run = refused(["make", "swep"], env=own)
-    assert run.returncode and "unknown: swep; these there are:\nmake " in run.stderr
+    choices = "choose from PYTHON MODEL SEED EXPERIMENT ARGS WEIGHTS OLD NEW"
+    for arguments, told in {
+        ("sweep", "MODLE=resnet18"): f"unknown: MODLE; {choices}",
+        ("sweep", "seed=3"): f"unknown: seed; {choices}",
+        ("sweep", "MODEL="): "MODEL must not be empty",
+        ("sweep", "SEED= "): "SEED must not be empty",
+        ("swep",): "unknown: swep; these there are:\nmake ",
+    }.items():
+        run = subprocess.run(["make", *arguments], cwd=checkout, capture_output=True, text=True)
+        assert run.returncode and told in run.stderr
     assert "-p c=2" in make(checkout, "sweep", "ARGS=-p images 5 -p c=2", "MODEL=timm:a@b-=1"), "an = in a value"
 
 
 EXECUTED = sorted(NOTEBOOKS - {"paper", "explore"} | {"stills"})  # each by a target of its own
 
 
-def test_with_arguments_a_run_is_told_to_be_beside_what_is_recorded(checkout):
+def test_arguments_reach_the_program_and_a_run_with_them_is_told_to_be_beside_what_is_recorded(checkout):
+    others = ("lab", "explore", "app", "paper", "check")
+    assert make(checkout, *others, "ARGS=--of-ones-own 1").count("--of-ones-own 1") == len(others)
     assert " -- " not in make(checkout, *EXECUTED, "MODEL=resnet18")
     assert make(checkout, *EXECUTED, "ARGS=-p images 50").count(" -- -p images 50 ") == len(EXECUTED)
 
@@ -359,40 +345,41 @@ def test_a_wrong_option_is_told_without_a_traceback(tmp_path, options, message):
     assert str(told.value).count("\n") == 1 and not list(tmp_path.iterdir())
 
 
+def notebook(folder: Path, name: str, *cells: dict) -> list[str]:
+    """A notebook of one's own in `folder`, and what executes it."""
+    source = new_notebook(cells=[new_markdown_cell("# How long?"), *cells])
+    source.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    (folder / "notebooks").mkdir()
+    nbformat.write(source, folder / "notebooks" / f"{name}.ipynb")
+    return [sys.executable, str(ROOT / "workflow" / "execute"), name, "logs/fc.ipynb", f"{name}/fc.ipynb"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ["killed kernel", "SIGINT", "SIGTERM"])
 def test_a_run_that_does_not_finish_ends_in_one_line(tmp_path, end):
     code = "import os, time\nprint('begun', flush=True)\n"
-    code += "os.kill(os.getpid(), 9)" if end == "killed kernel" else "time.sleep(60)"
-    source = new_notebook(cells=[new_markdown_cell("# How long?"), new_code_cell(code)])
-    source.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    (tmp_path / "notebooks").mkdir()
-    nbformat.write(source, tmp_path / "notebooks" / "long.ipynb")
-    command = [sys.executable, str(ROOT / "workflow" / "execute"), "long", "logs/long.ipynb", "long.ipynb"]
+    code += "time.sleep(2)\nos.kill(os.getpid(), 9)" if end == "killed kernel" else "time.sleep(60)"
+    command = notebook(tmp_path, "long", new_code_cell(code))
     options: dict = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     heeding = partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
     run = subprocess.Popen(command, cwd=tmp_path, preexec_fn=heeding, **options)
-    while run.stdout and "begun" not in run.stdout.readline():
+    while run.stdout and (line := run.stdout.readline()) and "begun" not in line:
         pass
     if end != "killed kernel":
         run.send_signal(getattr(signal, end))
     (told,) = filter(None, run.communicate()[0].splitlines())
     assert "are kept" in told and "same command again" in told
-    assert run.returncode == (1 if end == "killed kernel" else 130) and not (tmp_path / "long.ipynb").exists()
+    assert run.returncode == (1 if end == "killed kernel" else 130) and not [*tmp_path.glob("long/*.ipynb")]
 
 
 @pytest.mark.slow
 def test_a_run_with_other_parameters_overwrites_nothing(tmp_path):
     """What make runs, on a notebook of two cells."""
     first = new_code_cell("images = 100", metadata={"tags": ["parameters"]})
-    source = new_notebook(cells=[new_markdown_cell("# How many?"), first, new_code_cell("print(images)")])
-    source.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    (tmp_path / "notebooks").mkdir()
-    nbformat.write(source, tmp_path / "notebooks" / "few.ipynb")
+    command = notebook(tmp_path, "few", first, new_code_cell("print(images)"))
 
     def execute(*options: str) -> str:
-        command = [sys.executable, str(ROOT / "workflow" / "execute"), "few", "logs/fc.ipynb", "few/fc.ipynb", *options]
-        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+        return subprocess.run([*command, *options], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
 
     assert "Executed notebook: few/fc.ipynb\n" in execute()
     recorded = {path: path.read_bytes() for path in tmp_path.rglob("fc.ipynb")}
@@ -404,14 +391,14 @@ def test_a_run_with_other_parameters_overwrites_nothing(tmp_path):
     assert texts(tmp_path / "few" / "fc.ipynb").strip() == "300", "the workflow's own parameters"
 
 
-@pytest.mark.parametrize("target", ["lab", "explore"])
-def test_root_is_told_how_to_open_jupyterlab(checkout, target):
+def test_root_is_told_how_to_open_jupyterlab(checkout):
     told = "ARGS=--allow-root"
-    assert told in make(checkout, target)
-    assert told not in make(checkout, target, told) and "--allow-root\n" in make(checkout, target, told)
-    if os.geteuid() == 0:
-        run = subprocess.run(["make", target], cwd=checkout, capture_output=True, text=True)
-        assert run.returncode != 0 and told in run.stderr
+    for target in ("lab", "explore"):
+        assert told in make(checkout, target)
+        assert told not in make(checkout, target, told) and "--allow-root\n" in make(checkout, target, told)
+        if os.geteuid() == 0:
+            run = subprocess.run(["make", target], cwd=checkout, capture_output=True, text=True)
+            assert run.returncode != 0 and told in run.stderr
 
 
 def test_a_folder_named_lib_where_one_works_hides_nothing(tmp_path):

@@ -1,15 +1,16 @@
 """Trainings whose accuracies are given, and recorded predictions of networks that do not exist."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from torch import nn
 
 from lib import networks
-from lib.evaluation.plan import CLEAN, Plan, SweepPart
+from lib.evaluation.plan import Plan, SweepPart
 from lib.evaluation.sweep import Predictions
 from lib.experiments.declaration import Experiment
 from lib.paper import LEVELS, PAPER_NOISES
@@ -17,8 +18,6 @@ from lib.statistics.curves import Trainings
 from lib.store import data
 from lib.store.files import file_hash
 from lib.training.recipe import Recipe
-
-Chance = Callable[[str, np.ndarray], np.ndarray]  # noise, attacks (levels,) -> chance of a right prediction (levels,)
 
 
 def trainings(
@@ -40,28 +39,25 @@ def flat(each: Mapping[str, Sequence[float]], families: Mapping[str, str] | None
     return trainings(accuracy, families=families)
 
 
-def pretend(
-    outputs: Path, model: str, chance: Chance, images: int, draws: int = 1, validation: float = 99.2, **recipe
-) -> None:
-    """Write a weights file with its record, and predictions for every noise; easy digits stay right the longest."""
+def pretend(outputs: Path, model: str, loss: float, images: int = 60) -> None:
+    """A weights file with its record, and predictions for every noise; easy digits stay right the longest.
+
+    The chance to be right falls by `loss` on the way to 200 attacks.
+    """
     path = networks.weights_path(model, 0, outputs)
-    history = {"recipe": Recipe(model=model, **recipe).model_dump(), "epochs": [{"epoch": 1, "accuracy": validation}]}
+    history = {"recipe": Recipe(model=model).model_dump(), "epochs": [{"epoch": 1, "accuracy": 99.2}]}
     networks.save_weights(networks.Net(nn.Linear(1, 1)), path, history)
-    labels = data.load().test_labels[:images]
-    digits = data.load().test_images[:images]
+    digits, labels = data.load().test_images[:images], data.load().test_labels[:images]
     made_by = {"model": model, "train_seed": 0, "weights": file_hash(path)}
     difficulty = np.random.default_rng(0).random(images)
-    for part in Plan(model=model, images=images, draws=draws, outputs=outputs).parts():
-        noise, levels = part.recipe["noise"], np.array(part.recipe["levels"])
-        _, _, altered = part.attack(digits, np.arange(images), levels.tolist())
-        own = np.random.default_rng([part.recipe.get("draw", 0), *model.encode()]).normal(0, 0.05, altered.shape)
-        right = difficulty + own < chance(noise if noise != CLEAN else "edge_to_altered", levels)[:, None]
-        _write(part, right, labels, made_by, altered)
+    for part in Plan(model=model, images=images, draws=1, outputs=outputs).parts():
+        levels = np.array(part.recipe["levels"])[:, None]
+        _, _, altered = part.attack(digits, np.arange(images), part.recipe["levels"])
+        own = np.random.default_rng([0, *model.encode()]).normal(0, 0.05, altered.shape)
+        _write(part, difficulty + own < 0.98 - loss * levels / 200, labels, made_by, altered)
 
 
-def _write(
-    part: SweepPart, right: np.ndarray, labels: np.ndarray, made_by: dict, altered: np.ndarray | int = 0
-) -> None:
+def _write(part: SweepPart, right: np.ndarray, labels: np.ndarray, made_by: dict, altered: Any = 0) -> None:
     """Predictions (levels, images), of which these are right."""
     predicted = np.where(right, labels, (labels + 1) % 10).astype(np.uint8)
     pixels = np.broadcast_to(altered, right.shape).astype(np.uint16)
@@ -71,7 +67,7 @@ def _write(
 def pretend_all(outputs: Path, models: Sequence[str]) -> None:
     """Sweeps of networks that do not exist."""
     for number, model in enumerate(models):
-        pretend(outputs, model, lambda noise, x, n=number: 0.98 - (0.4 + n / 20) * x / 200, images=60)
+        pretend(outputs, model, loss=0.4 + number / 20)
 
 
 def pretend_training(outputs: Path, recipe: Recipe, images: int, strength: float = 0.5, **reading) -> None:

@@ -27,11 +27,7 @@ ATTACKS: dict[str, Attack] = {
 
 
 def find(attack: str) -> Attack:
-    """The attack of this name.
-
-    Raises:
-        ValueError: if it is unknown; the message lists the names.
-    """
+    """The attack of this name; ValueError, which lists the names, if it is unknown."""
     if attack not in ATTACKS:
         raise ValueError(f"unknown attack {attack!r}; choose from {', '.join(ATTACKS)}")
     return ATTACKS[attack]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, field_validator
 from tqdm import tqdm
 
 from lib import networks
@@ -29,10 +30,8 @@ Attacks = Annotated[
 ]
 
 
-class AttackPlan(BaseModel):
+class AttackPlan(BaseModel, extra="forbid", frozen=True, validate_default=True):
     """Attacks on one network, on the first of the test images; the parameters of `attacks.ipynb`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     model: Known
     train_seed: int = Field(0, ge=0, le=LARGEST_SEED)
@@ -135,10 +134,8 @@ class Block(Part):
 def run(attack_plan: AttackPlan) -> dict[str, int]:
     """Run every attack on every block of images; in recorded blocks the classes and distances of some are checked.
 
-    Raises:
-        FileNotFoundError: if the network is not trained; the message names the command that trains it.
-        ValueError: if the record does not follow from the weights, or the network cannot be measured
-            (`networks.probed`).
+    Raises FileNotFoundError, which names the command, if the network is not trained, and ValueError if the record does
+    not follow from the weights or the network cannot be measured (`networks.probed`).
     """
     dataset = attack_plan.dataset
     net = networks.load(attack_plan.model, attack_plan.train_seed, ROOT / attack_plan.outputs, dataset)
@@ -153,17 +150,12 @@ def run(attack_plan: AttackPlan) -> dict[str, int]:
         bar.update(block.size)
 
     options = {"recompute": attack_plan.recompute, "title": f"{attack_plan.model} attacks"}
-    return parts.complete(
-        attack_plan.blocks(), record["weights"], make, lambda block: _check(block, net, digits), **options
-    )
+    check = partial(_check, net=net, digits=digits)
+    return parts.complete(attack_plan.blocks(), record["weights"], make, check, **options)
 
 
 def findings(attack_plan: AttackPlan) -> Iterator[tuple[Block, Found]]:
-    """Every block of the plan with what was found.
-
-    Raises:
-        FileNotFoundError: if a block is not recorded with the weights on disk.
-    """
+    """Every block of the plan with what was found; FileNotFoundError if one is not recorded with these weights."""
     weights = file_hash(attack_plan.weights)
     for block in attack_plan.blocks():
         if not block.holds(weights):

@@ -20,10 +20,7 @@ def as_printed(evidence: Evidence, samples: int = SAMPLES) -> Evidence:
     """Samples of as many trainings as ours, scattered as ours are, but about the accuracies of the paper's Table 1.
 
     Normal, with the covariance of all noises and levels that the trainings of a family have. Networks that the table
-    lacks are about our own means.
-
-    Returns:
-        the curves at the levels of Table 1, rows (model, seed, sample).
+    lacks are about our own means. The curves are at the levels of Table 1, rows (model, seed, sample).
     """
     paper, random = printed().trainings.curves.droplevel("seed"), np.random.default_rng(0)
     trainings, drawn = evidence.trainings, {}
@@ -64,9 +61,8 @@ def turning(evidence: Evidence) -> dict[int, list[tuple[str, int]]]:
             return UNDECIDED
 
     trainings, curves, margins = evidence.trainings, evidence.trainings.curves, pd.DataFrame(evidence.margins)
-    less = {
-        key: evidence._replace(trainings=replace(trainings, curves=curves.drop(index=[key]))) for key in curves.index
-    }
+    fewer = {key: replace(trainings, curves=curves.drop(index=[key])) for key in curves.index}
+    less = {key: evidence._replace(trainings=own) for key, own in fewer.items()}
     attacked = {(model, 0): evidence._replace(margins=margins.drop(model).to_dict()) for model in margins.index}
     changed = dict.fromkeys(ABOUT_NETWORKS, less) | {11: {}, 12: attacked}
     whole = {number: without(number, evidence) for number in changed}
@@ -76,13 +72,10 @@ def turning(evidence: Evidence) -> dict[int, list[tuple[str, int]]]:
 def checks(found: Mapping[int, list[Statement]], evidence: Evidence, far: Collection[str]) -> pd.DataFrame:
     """Each verdict beside what could take it away, by number of the claim.
 
-    Args:
-        far: networks that do not replicate (`replication.replication`).
-
-    Returns:
-        Columns: verdict; `simulated`, nan where Table 1 has no numbers; turned by (list); holm, whether it stands over
-        all claims together; without, the verdict without `far`, empty if nothing is left; holds, whether it is decided,
-        in at most 5 % of the samples contradicted, turned by no training, and stands in the last two.
+    Columns: verdict; `simulated`, nan where Table 1 has no numbers; turned by (list); holm, whether it stands over all
+    claims together; without, the verdict without `far` (networks that do not replicate, `table1.replication`), empty if
+    nothing is left; holds, whether it is decided, in at most 5 % of the samples contradicted, turned by no training,
+    and stands in the last two.
     """
     table = pd.DataFrame({"verdict": {number: verdict(own) for number, own in found.items()}})
     table = table.join(simulated(evidence))

@@ -51,8 +51,7 @@ class Evidence(NamedTuple):
 def margins(outputs: Path = OUTPUTS) -> dict[str, dict[str, float]]:
     """How much nearer each noise sits to Pointwise than to DeepFool or Boundary, for each network attacked (claim 12).
 
-    Raises:
-        FileNotFoundError: if none of `ATTACKED` is.
+    Raises FileNotFoundError if none of `ATTACKED` is.
     """
     found: dict[str, dict[str, float]] = {}
     for model in ATTACKED:
@@ -68,11 +67,7 @@ def margins(outputs: Path = OUTPUTS) -> dict[str, dict[str, float]]:
 
 
 def by_architecture(trainings: Trainings) -> Trainings:
-    """The same, each network by the name of its architecture, whatever the recipe (`@WORD`).
-
-    Raises:
-        ValueError: if there are two recipes of one.
-    """
+    """The same, each network named without its recipe (`@WORD`); ValueError if there are two recipes of one."""
     names = {model: model.partition("@")[0] for model in trainings.models}
     if len({*names.values()}) < len(names):
         raise ValueError(f"claims are about one recipe of each network, not {', '.join(names)}")
@@ -84,9 +79,8 @@ def by_architecture(trainings: Trainings) -> Trainings:
 
 def printed() -> Evidence:
     """The paper's own Tables 1 and 2: one training, fewer levels, and nan for what they do not print."""
-    curves = (
-        read_table_1().assign(seed=0).pivot(index=["model", "seed"], columns=["noise", "attacks"], values="accuracy")
-    )
+    table = read_table_1().assign(seed=0)
+    curves = table.pivot(index=["model", "seed"], columns=["noise", "attacks"], values="accuracy")
     curves = curves.reindex(pd.MultiIndex.from_product([NETWORKS, [0]], names=["model", "seed"]))
     trainings = Trainings(NETWORKS, curves[list(PAPER_NOISES)], 0)
     beside = robust_accuracy.paper_margins().query("terms == @GROUPS").set_index("method")["margin"]
@@ -135,9 +129,8 @@ def _efficientnet_is_low(evidence: Evidence) -> Iterator[Bounds]:
     trainings, own = evidence.trainings, "efficientnet_b1"
     for noise in (BTW, RPI):
         yield below(trainings, own, area(noise), on(noise), 0)
-    yield below(trainings, own, area(ETA), on(ETA), 0)._replace(
-        id=f"eta-{own}-near-bottom", says=f"{on(ETA)}: {title(own)} below 3 of 4", place=1
-    )
+    last, says = below(trainings, own, area(ETA), on(ETA), 0), f"{on(ETA)}: {title(own)} below 3 of 4"
+    yield last._replace(id=f"eta-{own}-near-bottom", says=says, place=1)
     for attacks in (100, 200):
         yield below(trainings, own, at(attacks, BTW), f"{on(BTW)} {attacks}", 20)
 
@@ -266,8 +259,7 @@ def asked(number: int, evidence: Evidence) -> list[Bounds]:
 def statements(number: int, evidence: Evidence) -> list[Statement]:
     """The statements of one claim, judged, with the same numbers by the paper's own tables where these have them.
 
-    Raises:
-        ValueError: if a network of the claim is not among the trainings.
+    Raises ValueError if a network of the claim is not among the trainings.
     """
     about_networks = CLAIMS[number].bounds is not _ends
     beside = asked(number, printed()._replace(left_out=evidence.left_out)) if about_networks else None

@@ -1,6 +1,7 @@
 """ResNets of growing depth (section 4.3, Figure 8): what each further step brings, and whether one is a threshold."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -19,11 +20,7 @@ STEP = ("resnet34", "resnet50")  # where the paper sees a threshold
 
 
 def layers(model: str) -> int:
-    """How deep a ResNet is.
-
-    Raises:
-        ValueError: for another network.
-    """
+    """How deep a ResNet is; ValueError for another network."""
     name = model.partition("@")[0]
     if name not in RESNET_LAYERS:
         raise ValueError(f"{model!r} is not a ResNet; choose from {', '.join(RESNET_LAYERS)}, with or without @WORD")
@@ -56,14 +53,13 @@ def without_threshold(trainings: Trainings) -> Iterator[Bounds]:
     yield Bounds(f"eta-{INITIAL}-less-of-a-threshold", "step to ResNet-50 less of one", (steeper,), 0, math.inf)
 
 
-def _gained(step: Pair) -> dict[str, float]:
+def _gained(step: Pair) -> dict[str, int]:
     """The weights of what a step gains: the deeper network minus the other."""
     return {step[1]: 1, step[0]: -1}
 
 
-def _more(step: Pair, other: Pair) -> dict[str, float]:
+def _more(step: Pair, other: Pair) -> dict[str, int]:
     """The weights of how much more the one step gains than the other; what they share counts for both."""
-    weights = _gained(step)
-    for model, weight in _gained(other).items():
-        weights[model] = weights.get(model, 0) - weight
+    weights = Counter(_gained(step))
+    weights.subtract(_gained(other))
     return weights

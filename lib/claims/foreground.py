@@ -22,6 +22,7 @@ from lib.store import data
 from lib.store.files import OUTPUTS
 
 WHITE, BLACK = "white_to_black", "black_to_white"
+MINUS = less(area(WHITE), area(BLACK))  # a score
 NEARLY_EQUAL = 5.0  # points of area; the paper's own curves for the networks it calls nearly equal differ by less
 
 
@@ -35,12 +36,9 @@ def pixels(images: int) -> dict[str, float]:
 def at_equal_pixels(black_right: np.ndarray, white_altered: np.ndarray, black_altered: np.ndarray) -> np.ndarray:
     """Black to White at as many pixels as White to Black altered: whether it is right there, (levels, images).
 
-    Between two levels the answer of an image counts in proportion: 0.3 of the upper level's and 0.7 of the lower's,
-    where White to Black altered three tenths of the pixels that Black to White altered from one to the next.
-
-    Args:
-        black_right: at each level of Black to White, (levels, images).
-        white_altered, black_altered: pixels really altered, (levels, images).
+    Of whether it is right at each level, and of the pixels really altered, (levels, images) each. Between two levels
+    the prediction for an image counts in proportion: 0.3 of the upper level's and 0.7 of the lower's, where White to
+    Black altered three tenths of the pixels that Black to White altered from one to the next.
     """
     rows = np.arange(len(black_altered))
     place = np.stack([np.interp(w, b, rows) for w, b in zip(white_altered.T, black_altered.T, strict=True)], axis=1)
@@ -53,8 +51,7 @@ def at_equal_pixels(black_right: np.ndarray, white_altered: np.ndarray, black_al
 def equal_pixels(trainings: Trainings, outputs: Path = OUTPUTS) -> tuple[Trainings, dict[str, float]]:
     """The same trainings, Black to White at as many pixels as White to Black altered, image by image.
 
-    Returns:
-        them; and how many pixels of the mean image were altered by most attacks of either: white, black.
+    And how many pixels of the mean image were altered by most attacks of either: white, black.
     """
     labels = data.load().test_labels[: trainings.images]
     curves, altered = trainings.curves.copy(), {}
@@ -74,22 +71,16 @@ def equal_pixels(trainings: Trainings, outputs: Path = OUTPUTS) -> tuple[Trainin
 def white_minus_black(measures: dict[str, Trainings]) -> pd.DataFrame:
     """Area under White to Black minus area under Black to White for every network, mean of its trainings.
 
-    Above 0: attacks on the background cost more. Columns: model, measure, trainings, each (training's difference, a
-    list), mean, low, high (points; nan of one training), verdict: higher or lower (by more than `NEARLY_EQUAL`), no
-    difference (the interval lies within it), or undecided.
-
-    Args:
-        measures: what is equal -> the trainings.
+    `measures`: what is equal -> the trainings. Above 0: attacks on the background cost more. Columns: model, measure,
+    trainings, each (training's difference, a list), mean, low, high (points; nan of one training), verdict: higher or
+    lower (by more than `NEARLY_EQUAL`), no difference (the interval lies within it), or undecided.
     """
-    score = less(area(WHITE), area(BLACK))
     rows = []
     for model in next(iter(measures.values())).models:
         for measure, trainings in measures.items():
-            found = estimate(trainings, score, {model: 1})
-            low, high = found.ends()
-            rows.append(
-                (model, measure, len(found.each), found.each.tolist(), found.value, low, high, leaning(low, high))
-            )
+            found = estimate(trainings, MINUS, {model: 1})
+            each, ends = found.each.tolist(), found.ends()
+            rows.append((model, measure, len(each), each, found.value, *ends, leaning(*ends)))
     return pd.DataFrame(rows, columns=["model", "measure", "trainings", "each", "mean", "low", "high", "verdict"])
 
 
@@ -104,10 +95,9 @@ def at_paper_levels(trainings: Trainings) -> pd.Series:
     """The mean difference in area at equal attacks as the paper has it: from its five levels alone (points)."""
     curves = trainings.curves.loc[list(trainings.models)]
     few = curves[[column for column in curves if column[1] in TABLE_1_LEVELS]]
-    return less(area(WHITE), area(BLACK))(few).groupby("model", sort=False).mean()
+    return MINUS(few).groupby("model", sort=False).mean()
 
 
 def paper() -> pd.Series:
     """The paper's own difference in area for each of its networks, from the five levels of Table 1 (points)."""
-    curves = read_table_1().pivot(index="model", columns=["noise", "attacks"], values="accuracy")
-    return less(area(WHITE), area(BLACK))(curves)
+    return MINUS(read_table_1().pivot(index="model", columns=["noise", "attacks"], values="accuracy"))

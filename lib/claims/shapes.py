@@ -8,6 +8,8 @@ x are the attacks, b >= 0, and m, where the curve bends the other way, lies with
 sigmoid is the sigmoid with its axes exchanged, so the two have the same number of parameters.
 """
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
@@ -42,15 +44,11 @@ def inverted_sigmoid(x: np.ndarray, m: np.ndarray, w: np.ndarray) -> np.ndarray:
 SHAPES = {"line": line, "sigmoid": sigmoid, "inverted sigmoid": inverted_sigmoid}
 PARAMETERS = {"line": 3, "sigmoid": 5, "inverted sigmoid": 5}  # fitted, with the deviation of the residuals
 
-INVERTED = ("resnet50", "resnetv2_50"), ("random_pixel_invert", "black_to_white")
-PAPER_SHAPES = {  # what section 4.1 says of a shape; of VGG-19 it says nothing
-    (model, noise): "line"
-    if model == "fc"
-    else "inverted sigmoid"
-    if model in INVERTED[0] and noise in INVERTED[1]
-    else "sigmoid"
-    for model in ("efficientnet_b1", "fc", "resnet50", "resnetv2_50")
-    for noise in PAPER_NOISES
+INVERTED = ("random_pixel_invert", "black_to_white")  # the noises on which the paper sees that shape
+PAPER_SHAPES = {  # what section 4.1 says of a network under a noise; of VGG-19 it says nothing
+    **dict.fromkeys(product(["fc"], PAPER_NOISES), "line"),
+    **dict.fromkeys(product(["efficientnet_b1", "resnet50", "resnetv2_50"], PAPER_NOISES), "sigmoid"),
+    **dict.fromkeys(product(["resnet50", "resnetv2_50"], INVERTED), "inverted sigmoid"),
 }
 
 
@@ -58,10 +56,8 @@ def fit(accuracy: np.ndarray, attacks: np.ndarray, shape: str) -> tuple[np.ndarr
     """Least squares of one shape to many curves: (curves, levels) percent.
 
     For each m and w the best a and b are a linear regression, which leaves (1 - r^2) of the variance. m and w are
-    sought on a grid over all their values, then on finer and finer ones around the best, so no start is needed.
-
-    Returns:
-        residual sums of squares, m (attacks), w (share of the range): (curves,) each.
+    sought on a grid over all their values, then on finer and finer ones around the best, so no start is needed. Returns
+    residual sums of squares, m (attacks), w (share of the range): (curves,) each.
     """
     x = _from_0_to_1(attacks)
     m, w = (grid.ravel() for grid in np.meshgrid(np.linspace(0, 1, COARSE[0]), np.geomspace(NARROW, 1, COARSE[1])))
@@ -120,9 +116,8 @@ def compare(trainings: Trainings) -> pd.DataFrame:
     shape (points), paper (the shape in section 4.1, or empty).
     """
     names, levels = list(SHAPES), len(trainings.attacks)
-    shown = trainings.curves.loc[list(trainings.models)].stack(
-        "noise", future_stack=True
-    )  # (model, seed, noise) x attacks
+    shown = trainings.curves.loc[list(trainings.models)]
+    shown = shown.stack("noise", future_stack=True)  # (model, seed, noise) x attacks
     keys = [(noise, model, seed) for model, seed, noise in shown.index]
     curves = shown[trainings.attacks].to_numpy()
     squares = np.array([fit(curves, trainings.attacks, name)[0] for name in names])  # (shapes, curves)

@@ -91,18 +91,11 @@ class Statement:
     @property
     def trainings(self) -> dict[str, int]:
         """How many of each network it rests on."""
-        found: dict[str, int] = {}
-        for number in self.bounds.numbers:
-            found |= dict(number.trainings)
-        return found
+        return {model: n for number in self.bounds.numbers for model, n in number.trainings.items()}
 
 
 def judge(bounds: Bounds, family: int, paper: float = math.nan) -> Statement:
-    """A statement of a claim that asks `family` numbers in all.
-
-    Raises:
-        ValueError: if its number is not measured.
-    """
+    """A statement of a claim that asks `family` numbers in all; ValueError if its number is not measured."""
     if math.isnan(bounds.value):
         raise ValueError(f"not measured: {bounds.says}")
     tail = ERROR / 2 / family

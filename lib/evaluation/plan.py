@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, field_validator, model_validator
 
 from lib import networks
 from lib.networks import ENGINES, RESTORED, STATISTICS_BATCH, Known
@@ -64,10 +64,8 @@ MOST_ATTACKS = 65_535  # counted in uint16
 MOST_DRAWS = 1_000
 
 
-class Plan(BaseModel):
+class Plan(BaseModel, extra="forbid", frozen=True, validate_default=True):
     """One network under some noises; the defaults are the paper's levels on all test images."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     model: Known
     train_seed: int = Field(0, ge=0, le=LARGEST_SEED)

@@ -1,18 +1,16 @@
 """How the paper's noises can be read, and the accuracies that were recorded under one reading."""
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from lib.evaluation.plan import CLEAN, USUAL_NOISES, Plan, Source, SweepPart
-from lib.evaluation.results import READING, about
+from lib.evaluation.results import about
 
 EDGES = "edge_to_altered"  # the noise for which the paper gives no c
 
 
-class Reading(BaseModel):
+class Reading(BaseModel, extra="forbid", frozen=True):
     """One reading of all four noises; the defaults are those of `Plan`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     replacement: bool = True  # whether a pixel may be drawn again
     source: Source = "clean"  # the image that says which pixels are eligible and how bright
@@ -38,11 +36,10 @@ class Reading(BaseModel):
         `draw` None: each training has a draw of the noise of its own, numbered by its seed.
         """
         parts = [self.part(noise, model="fc", **options) for noise in (CLEAN, *USUAL_NOISES)]
-        shared = ["dataset", *READING, "noise", "c"]
         keys = pd.DataFrame([about({"model": "fc", "train_seed": 0, "recipe": part.recipe}) for part in parts])
+        keys = keys.drop(columns=["model", "recipe", "seed", "draw"]).astype(object)
         wanted = (table["draw"] == (table["seed"] if draw is None else draw)) | (table["noise"] == CLEAN)
-        rows = table[wanted].astype(object).merge(keys[shared].astype(object), on=shared)
-        return rows.astype(table.dtypes)
+        return table[wanted].astype(object).merge(keys, on=[*keys]).astype(table.dtypes)
 
 
 DEFAULT = Reading()

@@ -19,17 +19,8 @@ from lib.store.files import OUTPUTS, lock, may_write, visible, write_derived
 from lib.store.parts import weights_hash
 
 COUNTS = (2_000, 10_000)  # the test images, counted from the first, of the accuracies that are published
-READING = [
-    "replacement",
-    "source",
-    "white_above",
-    "space",
-    "statistics",
-    "adapted_on",
-    "adapted_to",
-    "restored",
-    "bfloat16",
-]
+READING = ["replacement", "source", "white_above", "space"]
+READING += ["statistics", "adapted_on", "adapted_to", "restored", "bfloat16"]
 KEYS = ["model", "seed", "dataset", *READING, "noise", "c", "attacks", "draw", "images"]
 COLUMNS = ["model", "recipe", *KEYS[1:], "correct", "pixels_altered"]  # described in outputs/README.md
 
@@ -57,13 +48,9 @@ def accuracies(
     The accuracy without noise is listed once for each reading of the images, as noise "none" at 0 attacks. Readings of
     the noise under which a noise's pixels are the same are listed under one name.
 
-    Args:
-        images: numbers of test images, counted from the first; a file of more of them gives these accuracies too. By
-            default `COUNTS`, or as many as a file has.
-        models: only these networks; None: all.
-
-    Raises:
-        ValueError: if predictions were made by other weights than those on disk or in the record of the training.
+    `images` are numbers of test images, counted from the first; a file of more of them gives these accuracies too. By
+    default they are `COUNTS`, or as many as a file has. `models`: only these networks. Raises ValueError if predictions
+    were made by other weights than those on disk or in the record of the training.
     """
     rows, hashes = [], {}
     for path in _files(outputs, models):
@@ -188,9 +175,7 @@ def fooled(plan: Plan, noise: str, attacks: int) -> pd.DataFrame:
     """Test images that are right at 0 attacks and wrong at `attacks`, in draw 0, like the paper's Figure 1.
 
     Columns: image (its number in the test set), label, predicted (at `attacks`), probability (of the true class there).
-
-    Raises:
-        ValueError: if the plan has no such noise or level.
+    Raises ValueError if the plan has no such noise or level.
     """
     levels = plan.part(noise).recipe["levels"]
     if noise not in plan.noises or attacks not in levels:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,11 +39,7 @@ class Predictions:
 
     @classmethod
     def read(cls, path: Path) -> "Predictions":
-        """What such a file holds.
-
-        Raises:
-            ValueError: if it is damaged, or holds something else; it names the file.
-        """
+        """What such a file holds; ValueError, which names it, if it is damaged or holds something else."""
         record, arrays = read_arrays(path)
         wanted = {"predicted", "probability", "attacked"}
         if arrays.keys() - {"altered"} != wanted or not {"recipe", "model", "train_seed", "weights"} <= record.keys():
@@ -62,12 +59,9 @@ def sweep(plan: Plan) -> dict[str, int]:
     """Record what the network predicts for every part of the plan (section 3.4); what is recorded is checked and kept.
 
     In the counts (`parts.complete`), `checked` are cells, recomputed from the weights and found the same; none where
-    the weights are not kept.
-
-    Raises:
-        FileNotFoundError: if the network is not trained; it names the command that does.
-        ValueError: if recorded predictions do not follow from the weights, the network was trained on another data set
-            or that has fewer images, or it cannot be evaluated (`networks.probed`).
+    the weights are not kept. Raises FileNotFoundError, which names the command, if the network is not trained, and
+    ValueError if recorded predictions do not follow from the weights, the network was trained on another data set or
+    that has fewer images, or it cannot be evaluated (`networks.probed`).
     """
     if not plan.weights.is_file() and recorded(plan) and not plan.recompute:
         return {"computed": 0, "reused": len(plan.parts()), "checked": 0}
@@ -81,7 +75,7 @@ def sweep(plan: Plan) -> dict[str, int]:
     return parts.complete(
         plan.parts(),
         record["weights"],
-        make=lambda part, bar: evaluator.predict(part, bar).write(part.path),
+        make=evaluator.write,
         check=evaluator.check,
         recompute=plan.recompute,
         title=f"{plan.model} sweep",
@@ -143,9 +137,16 @@ class Evaluator:
         record = self.record | {"recipe": recipe}
         return Predictions(predicted, probability, attacked.astype(np.uint16), record, altered.astype(np.uint16))
 
+    def write(self, part: SweepPart, bar: tqdm) -> None:
+        """Record the predictions of a part."""
+        self.predict(part, bar).write(part.path)
+
+    def _frozen(self) -> networks.Predictor:
+        return networks.predictor(self.net, self.engine, self.bfloat16, self.space)
+
     def remember(self) -> None:
         """Compute no image twice under frozen statistics: readings of the noise share some of their noisy images."""
-        probabilities = networks.predictor(self.net, self.engine, self.bfloat16, self.space)
+        probabilities = self._frozen()
         known: dict[bytes, np.ndarray] = {}
 
         def found(images: np.ndarray) -> np.ndarray:
@@ -160,26 +161,21 @@ class Evaluator:
         """Level -> the predictor that has this part's statistics at this level."""
         if part.statistics in ("frozen", "batch"):
             if part.statistics not in self._fixed:
-                frozen = part.statistics == "frozen"
-                self._fixed[part.statistics] = (
-                    networks.predictor(self.net, self.engine, self.bfloat16, self.space)
-                    if frozen
-                    else networks.batch_predictor(self.net)
-                )
+                batch = part.statistics == "batch"
+                self._fixed[part.statistics] = networks.batch_predictor(self.net) if batch else self._frozen()
             return lambda level: self._fixed[part.statistics]
         engine = "torch" if self.engine == "auto" else self.engine  # OpenVINO's translation takes longer than it saves
         training = self._digits(part).split()[0]
         chosen = part.trained_on(len(training))
         clean = self._seen(training[chosen])
-        wanted = networks.moments(self.net, clean) if part.statistics == "moments" else None
+        fit = networks.adapt
+        if part.statistics == "moments":
+            wanted, restored = networks.moments(self.net, clean), (UNNAMED | part.recipe)["restored"]
+            fit = partial(networks.restore_moments, wanted=wanted, restored=restored)
 
         def at(level: int) -> networks.Predictor:
             noisy = part.adapting(clean, FIRST_TRAINING_IMAGE + chosen, level)
-            if wanted:
-                fitted = networks.restore_moments(self.net, noisy, wanted, (UNNAMED | part.recipe)["restored"])
-            else:
-                fitted = networks.adapt(self.net, noisy)
-            return networks.predictor(fitted, engine, self.bfloat16, self.space)
+            return networks.predictor(fit(self.net, noisy), engine, self.bfloat16, self.space)
 
         return at
 

@@ -38,14 +38,8 @@ from lib.training.fit import train
 from lib.training.recipe import Recipe
 
 AUDITS = "audit.csv"  # under outputs: the trainings made again so far
-MACHINE = (
-    "device",
-    "processor",
-    "instructions",
-    "threads",
-    "precision",
-    "torch",
-)  # on which the same bits are expected
+# What is the same where the same bits are expected.
+MACHINE = ("device", "processor", "instructions", "threads", "precision", "torch")
 UNLIKELY = 0.001  # the probability with which another training of the same network would be as far away
 FIRST = 0.05  # of the first loss, by which machines and precisions differ
 FASTEST = 5e11  # floating-point operations a second of one thread; more are a graphics card's
@@ -136,12 +130,11 @@ def again(recipe: Recipe) -> tuple[dict, Evaluator]:
 def compared(experiment: Experiment, recipe: Recipe, made: dict, evaluator: Evaluator) -> dict:
     """A recorded training beside the same one made again (`again`): a row of `AUDITS`.
 
-    Returns:
-        training, machine. bits: whether all losses and classes, and the weights where their hash is recorded, are the
-        same. losses: percent of the losses that are the same to four decimals. differ: percent of the classes that are
-        not. recorded, again: areas over `TABLE_1_LEVELS`, the mean of the noises, percent. far: how far apart two
-        trainings of this network are once in 1 / `UNLIKELY` times, points. fits: the bits are the same or, unless the
-        record names this kind of machine, the areas are not far apart and the first losses, before training, agree.
+    training, machine. bits: whether all losses and classes, and the weights where their hash is recorded, are the same.
+    losses: percent of the losses that are the same to four decimals. differ: percent of the classes that are not.
+    recorded, again: areas over `TABLE_1_LEVELS`, the mean of the noises, percent. far: how far apart two trainings of
+    this network are once in 1 / `UNLIKELY` times, points. fits: the bits are the same or, unless the record names this
+    kind of machine, the areas are not far apart and the first losses, before training, agree.
     """
     record = kept_record(recipe.weights) or {}
     pairs = [_classes(each, evaluator) for each in _first_reading(experiment, recipe)]
@@ -258,9 +251,8 @@ def audit(number: int | None = None, cheapest: int | None = None, outputs: Path 
 def main() -> None:
     """The command line; the exit status is 1 if a training does not fit its record."""
     options = argparse.ArgumentParser(prog="make audit", description=__doc__)
-    options.add_argument(
-        "number", nargs="?", default="2", help="of the trainings that the commit draws, all, or 0: the page alone"
-    )
+    number = "of the trainings that the commit draws, all, or 0: the page alone"
+    options.add_argument("number", nargs="?", default="2", help=number)
     options.add_argument("--cheapest", type=int, help="only so many of these, the cheapest")
     asked = options.parse_args()
     found = audit(None if asked.number == "all" else int(asked.number), asked.cheapest)

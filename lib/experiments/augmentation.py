@@ -142,14 +142,11 @@ def predictions(net: nn.Module, recipe: dict) -> np.ndarray:
 
 
 def compared(tested: list[Augmented], attacks: int) -> pd.DataFrame:
-    """Accuracy of each training on clean images and at one level of each noise.
+    """Accuracy of each training on clean images and at one level of each noise; ValueError if it was not tested.
 
     Columns: trained, noise (of the training and of the test, or `CLEAN`), accuracy, low, high (percent, 95 % interval
     over images), gain, gain_low, gain_high (points above the training without noise, paired over images; all intervals
     hold together with 95 %), verdict (of the gain; empty for the training without noise).
-
-    Raises:
-        ValueError: if the level was not tested.
     """
     recipe = tested[0].recipe
     if attacks not in recipe["levels"][1:]:

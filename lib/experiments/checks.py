@@ -283,11 +283,8 @@ def _weights(content: bytes) -> str:
     with tempfile.NamedTemporaryFile(suffix=".npz") as file:
         file.write(content)
         file.flush()
-        text = (
-            json.dumps(read_arrays(Path(file.name))[0])
-            if content.startswith(b"PK")
-            else content.decode(errors="replace")
-        )
+        packed = content.startswith(b"PK")
+        text = json.dumps(read_arrays(Path(file.name))[0]) if packed else content.decode(errors="replace")
     found = re.search(r'"weights": "([0-9a-f]{16})"', text)
     return found[1] if found else ""
 

@@ -55,21 +55,16 @@ def write(result: Result, found: pd.DataFrame, ranked: pd.DataFrame, outputs: Pa
     content = {
         "experiment": result.experiment.model_dump(mode="json", exclude_defaults=True),
         "images": result.trainings.images,
-        "trainings": result.scores().join(result.reached.drop(columns="short")).reset_index().to_dict("records"),
-        "means": means(result.trainings, on_each()).to_dict("records"),
-        "contrasts": found.to_dict("records"),
-        "ranks": ranked.to_dict("records"),
+        "trainings": _rows(result.scores().join(result.reached.drop(columns="short")).reset_index()),
+        "means": _rows(means(result.trainings, on_each())),
+        "contrasts": _rows(found),
+        "ranks": _rows(ranked),
     }
-    text = json.dumps(_plain(content), indent=1, allow_nan=False) + "\n"
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
     write_derived(path, lambda file: file.write(text.encode()))
     return path
 
 
-def _plain(value):
+def _rows(table: pd.DataFrame) -> list[dict]:
     """What JSON can hold: no NumPy numbers, null for what is not known."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+    return table.astype(object).where(table.notna(), None).to_dict("records")

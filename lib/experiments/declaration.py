@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from lib.evaluation.plan import CLEAN, SAME, USUAL_NOISES, AdaptedTo, Restored, Statistics, SweepPart
@@ -33,10 +33,8 @@ Families = Annotated[
 ]
 
 
-class Term(BaseModel):
+class Term(BaseModel, extra="forbid", frozen=True):
     """A weighted sum of networks' means, given in one of five ways."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     plus: list[Known] = []  # the mean of these networks ...
     minus: list[Known] = []  # ... minus the mean of these
@@ -87,10 +85,8 @@ class Question(Term):
         return self
 
 
-class Activations(BaseModel):
+class Activations(BaseModel, extra="forbid", frozen=True):
     """Which statistics of activations a network is evaluated with, as in `Plan`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     statistics: Statistics = "frozen"
     adapted_on: int = Field(1_000, ge=1, le=5_000)
@@ -103,10 +99,8 @@ class Activations(BaseModel):
         return {"statistics": value} if isinstance(value, str) else value
 
 
-class Experiment(BaseModel):
+class Experiment(BaseModel, extra="forbid", frozen=True):
     """Which networks are trained, from which seeds, what they are evaluated on, and which contrasts are questions."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = ""  # of the file, without .yaml
     title: str = ""
@@ -157,11 +151,7 @@ class Experiment(BaseModel):
         return outputs / self.folder
 
     def training(self, model: str, seed: int, outputs: Path = OUTPUTS) -> Recipe:
-        """How a network is trained.
-
-        Raises:
-            ValueError: if the word of MODEL@WORD is not among the recipes.
-        """
+        """How a network is trained; ValueError if the word of MODEL@WORD is not among the recipes."""
         word = model.partition("@")[2]
         if word and word not in self.recipes:
             of_others = [each for each in packaged().values() if each is not self and model in each.models]
@@ -202,8 +192,7 @@ class Experiment(BaseModel):
 def load(name: str | Path) -> Experiment:
     """The experiment of this name in `params/experiments`, or in one's own YAML file.
 
-    Raises:
-        ValueError: if there is no such experiment or file, or it cannot be understood; it says what is allowed.
+    Raises ValueError, which says what is allowed, if there is no such file or it cannot be understood.
     """
     path = ROOT / name if str(name).endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not path.is_file():
@@ -247,10 +236,8 @@ def families() -> dict[str, str]:
     return {model: family for each in reversed(packaged().values()) for model, family in each.families.items()}
 
 
-class Asked(BaseModel):
+class Asked(BaseModel, extra="forbid", frozen=True):
     """The parameters of `experiment.ipynb`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     experiment: str = Field("resolution", min_length=1)  # a name in params/experiments, or a .yaml file
     train: bool = True

@@ -54,11 +54,10 @@ def record(recipe: Recipe) -> None:
 def drift(net: "nn.Module", clean: np.ndarray, noisy: np.ndarray) -> dict[str, float]:
     """How far the noise on the same images (n, H, W) moves the pre-activations of each unit, and the margin.
 
-    Returns:
-        shift: root mean square over a layer's units of the change of the mean, in deviations on `clean`; scale: the
-        same of the natural logarithm of the ratio of deviations; both the mean over the layers but the last. margin:
-        the mean gap, on `noisy`, between the logit of the class predicted on `clean` and the largest other one, divided
-        by that gap on `clean`; it is negative where most predictions change.
+    shift: root mean square over a layer's units of the change of the mean, in deviations on `clean`; scale: the same of
+    the natural logarithm of the ratio of deviations; both the mean over the layers but the last. margin: the mean gap,
+    on `noisy`, between the logit of the class predicted on `clean` and the largest other one, divided by that gap on
+    `clean`; it is negative where most predictions change.
     """
     import torch
     from torch.nn import functional

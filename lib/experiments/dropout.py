@@ -40,10 +40,8 @@ class Cut:
     def of(cls, net: networks.Net, model: str, compiled: bool = False) -> "Cut":
         """Cut a network in eval mode; `net` itself does not change.
 
-        `compiled`: OpenVINO computes the features, three times as fast as torch, after seconds of compiling.
-
-        Raises:
-            ValueError: if its logits are not the output of its last linear layer or convolution.
+        `compiled`: OpenVINO computes the features, three times as fast as torch, after seconds of compiling. Raises
+        ValueError if its logits are not the output of its last linear layer or convolution.
         """
         net = networks.folded(copy.deepcopy(net)).to(memory_format=networks.memory_format(net))
         digits = torch.from_numpy(networks.probe_digits())[:, None] / 255
@@ -51,11 +49,8 @@ class Cut:
             logits, (name, shape) = net(digits.clone()), _last_layer(net, digits.clone())  # in-place operations
             layer = net.get_submodule(name)
             net.set_submodule(name, nn.Identity())
-            if compiled:
-                forward = networks.compiled(net, digits.shape[-1])
-                found = cls(lambda pixels: torch.from_numpy(forward(pixels.numpy())), layer, shape)
-            else:
-                found = cls(net, layer, shape)
+            forward = networks.compiled(net, digits.shape[-1]) if compiled else None
+            found = cls((lambda pixels: torch.from_numpy(forward(pixels.numpy()))) if forward else net, layer, shape)
             try:
                 same = torch.allclose(found.logits(found.features(digits.clone())), logits, atol=ROUNDING)
             except Exception:  # of a user's own network, which needs that layer or its shapes
@@ -92,18 +87,18 @@ def _masks(shape: tuple[int, ...]) -> np.ndarray:
 
 def _last_layer(net: nn.Module, images: Tensor) -> tuple[str, tuple[int, ...]]:
     """The last linear layer or convolution that is called: its name, and the shape of its input for one image."""
-    called = [("body", ())]
-    hooks = [
-        module.register_forward_pre_hook(
-            lambda _, given, name=name: called.append((name, given[0].shape[1:] if given else ()))
-        )
-        for name, module in net.named_modules()
-        if isinstance(module, nn.Linear | _ConvNd)
-    ]
+    last = ("body", ())
+    names = {module: name for name, module in net.named_modules() if isinstance(module, nn.Linear | _ConvNd)}
+
+    def note(module: nn.Module, given: tuple[Tensor, ...]) -> None:
+        nonlocal last
+        last = names[module], given[0].shape[1:] if given else ()
+
+    hooks = [module.register_forward_pre_hook(note) for module in names]
     net(images)
     for hook in hooks:
         hook.remove()
-    return called[-1]
+    return last
 
 
 def doubts(plain: np.ndarray, passes: np.ndarray) -> dict[str, np.ndarray]:
@@ -126,17 +121,11 @@ def doubts(plain: np.ndarray, passes: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _entropy(probabilities: np.ndarray) -> np.ndarray:
-    logarithms = np.log(probabilities, out=np.zeros_like(probabilities), where=probabilities > 0)
-    return -(probabilities * logarithms).sum(axis=-1)
-
-
 def record(model: str, outputs: Path = OUTPUTS, images: int = 2_000, recompute: bool = False) -> dict[str, int]:
     """Evaluate a trained network, or recompute a sample of what is recorded already (`parts.complete`).
 
-    Raises:
-        FileNotFoundError: if the network is not trained; the message names the command that trains it.
-        ValueError: if the record does not follow from the weights, or the network cannot be cut (`Cut.of`).
+    Raises FileNotFoundError, which names the command, if the network is not trained, and ValueError if the record does
+    not follow from the weights or the network cannot be cut (`Cut.of`).
     """
     wanted = doubts_of(model, outputs, images)
     compiled = recompute or not wanted.path.is_file()  # not worth it for a sample

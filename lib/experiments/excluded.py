@@ -54,16 +54,19 @@ def accumulated(found: pd.DataFrame) -> tuple[float, float]:
     return distance(at_40), distance(at_40.assign(accuracy=mean.loc[pd.MultiIndex.from_frame(at_40[by])].to_numpy()))
 
 
-def unscaled(outputs: Path = OUTPUTS, model: str = "fc", noise: str = BLACK, attacks: int = 10) -> float:
-    """If attacked pixels were 0 to 255 in images of 0 to 1: the accuracy on the first `IMAGES` test images, percent."""
+def unscaled(outputs: Path = OUTPUTS) -> float:
+    """If attacked pixels were 0 to 255 in images of 0 to 1: accuracy of FC at 10 attacks of Black to White, percent.
+
+    On the first `IMAGES` test images.
+    """
     import torch
 
     digits = data.load()
     images, labels = digits.test_images[:IMAGES], digits.test_labels[:IMAGES]
-    noisy = perturb(images, noise, attacks).astype(np.float32)
+    noisy = perturb(images, BLACK, 10).astype(np.float32)
     pixels = torch.from_numpy(np.where(noisy == images, noisy / 255, noisy))[:, None]
     with torch.inference_mode():
-        predicted = networks.load(model, outputs=outputs)(pixels).argmax(dim=1).numpy()
+        predicted = networks.load("fc", outputs=outputs)(pixels).argmax(dim=1).numpy()
     return 100 * float((predicted == labels).mean())
 
 
@@ -72,10 +75,8 @@ def explanations(
 ) -> pd.DataFrame:
     """A row for each explanation: what is compared, the number as it is here, as it would be if so, and the paper's.
 
-    Args:
-        found: `table1.entries` under the default reading, on this number of test images.
-        without: the same under a reading without replacement.
-        whole: the same as `found` at the levels `REPEATED`, on all test images.
+    Of `table1.entries` under the default reading, on this number of test images (`found`) and, at the levels
+    `REPEATED`, on all of them (`whole`); and under a reading without replacement (`without`).
     """
     mean = found.groupby(["noise", "attacks"])[["accuracy", "paper"]].mean()
     fc = found.query("model == 'fc' and noise == @BLACK and attacks == 10").iloc[0]

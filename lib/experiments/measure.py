@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 from scipy.stats import t
 from statsmodels.stats.multitest import multipletests
 
@@ -29,10 +29,8 @@ MEAN = "mean"  # of the four noises
 SCORES = {"area": area, "relative": relative, "initial": lambda *noises: at(INITIAL, *noises)}
 
 
-class Measured(BaseModel):
+class Measured(BaseModel, extra="forbid", frozen=True):
     """What a comparison rests on; all parameters of `paper.ipynb`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     images: int = Field(2_000, ge=2, le=WHOLE)  # the first of the test images
     outputs: Path = Path("outputs")  # from the repository's root
@@ -64,8 +62,7 @@ def trainings(
 ) -> Trainings:
     """Every training of these networks that is recorded at all levels of the paper on these images, in draw 0.
 
-    Raises:
-        FileNotFoundError: if no training of a network is recorded; it names the command that records it.
+    Raises FileNotFoundError, which names the command, if no training of a network is recorded.
     """
     found = recorded(models, outputs, images, reading)
     if missing := [model for model in models if model not in found.models]:
@@ -132,9 +129,8 @@ class Result:
 
     def scores(self, score: str = "area") -> pd.DataFrame:
         """Each training's score on the mean of the noises and on each, and whether it is short: rows (model, seed)."""
-        return pd.DataFrame(
-            {name: each(self.every) for name, each in on_each(score).items()} | {"short": self.reached["short"]}
-        )
+        found = {name: each(self.every) for name, each in on_each(score).items()}
+        return pd.DataFrame(found | {"short": self.reached["short"]})
 
     def contrasts(self, score: str | None = None) -> pd.DataFrame:
         """Every question, on the mean of the four noises and on each of them, by its own score unless one is given.
@@ -164,9 +160,8 @@ def on_each(score: str = "area") -> dict[str, Score]:
 def measure(experiment: Experiment, outputs: Path = OUTPUTS, images: int | None = None) -> Result:
     """What is recorded of an experiment, under its first reading, on these images or as many as it says.
 
-    Raises:
-        FileNotFoundError: if nothing is recorded; it names the command that records it.
-        ValueError: if a network was trained by another recipe than is declared.
+    Raises FileNotFoundError, which names the command, if nothing is, and ValueError if a network was trained by another
+    recipe than is declared.
     """
     folder, count = experiment.outputs(outputs), images or experiment.images
     declared = {(recipe.model, recipe.seed): recipe for recipe in experiment.trainings(outputs)}
@@ -203,10 +198,8 @@ def predictions(model: str, seed: int, images: int, outputs: Path = OUTPUTS) -> 
 def by_statistics(experiment: Experiment, outputs: Path = OUTPUTS, images: int | None = None) -> pd.DataFrame:
     """The accuracies of an experiment's trainings by each of its statistics of activations, and by frozen ones.
 
-    Under its first reading of the noise, at its levels, of all seeds that are declared.
-
-    Returns:
-        Rows of `results.accuracies`, with accuracy (percent).
+    Under its first reading of the noise, at its levels, of all seeds that are declared: rows of `results.accuracies`,
+    with accuracy (percent).
     """
     count = images or experiment.images
     table = accuracies(experiment.outputs(outputs), [count], experiment.models)

@@ -9,7 +9,6 @@ from collections.abc import Collection
 from pathlib import Path
 
 from filelock import Timeout
-from tqdm import tqdm
 
 from lib import networks
 from lib.evaluation import bundle, results
@@ -32,15 +31,11 @@ def run(
 ) -> int:
     """Train and evaluate what is not recorded yet, and return how many trainings that were.
 
-    Several processes may work on one experiment: a training that another one is at is left to the end.
-
-    Args:
-        seeds, models: of the trainings; None: all that are declared.
-        recompute: train again where predictions are missing and the weights are not kept. If that gives the recorded
-            weights, what is recorded stays; if not (on another kind of machine), the training is replaced as a whole.
-
-    Raises:
-        ValueError: if the network was trained by another recipe, or cannot be trained or evaluated.
+    Several processes may work on one experiment: a training that another one is at is left to the end. `seeds` and
+    `models` are those of the trainings; None: all that are declared. With `recompute`, a network is trained again where
+    predictions are missing and its weights are not kept. If that gives the recorded weights, what is recorded stays; if
+    not (on another kind of machine), the training is replaced as a whole. Raises ValueError if a network was trained by
+    another recipe, or cannot be trained or evaluated.
     """
     todo = [recipe for recipe in experiment.trainings(outputs) if seeds is None or recipe.seed in seeds]
     todo = [recipe for recipe in todo if models is None or recipe.model in models]
@@ -54,12 +49,9 @@ def run(
 
 
 def missing(experiment: Experiment, recipe: Recipe) -> list[SweepPart]:
-    """What a training is still to be evaluated on.
+    """What a training is still to be evaluated on; a part counts as recorded if a file of all test images holds it.
 
-    A part counts as recorded if a file of all test images holds it too.
-
-    Raises:
-        ValueError: if what is recorded was made by another recipe of training.
+    Raises ValueError if what is recorded was made by another recipe of training.
     """
     record = kept_record(recipe.weights)
     if record and (made := Recipe.of(record).recorded) != recipe.recorded:
@@ -118,15 +110,11 @@ def _evaluate(experiment: Experiment, recipe: Recipe, todo: list[SweepPart]) -> 
     net = networks.load(recipe.model, recipe.seed, recipe.outputs, recipe.dataset)
     origin = parts.origin(recipe.model, recipe.seed, recipe.weights)
     evaluator, title = Evaluator(net, origin), f"{recipe.weights.stem} evaluated"
-
-    def make(part: SweepPart, bar: tqdm) -> None:
-        evaluator.predict(part, bar).write(part.path)
-
     if path := experiment.bundle_path(recipe):
         evaluator.remember()
         bundle.complete(path, todo, origin["weights"], evaluator.predict, title)
     else:
-        parts.complete(todo, origin["weights"], make, check=lambda _: 0, recompute=False, title=title)
+        parts.complete(todo, origin["weights"], evaluator.write, check=lambda _: 0, recompute=False, title=title)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ our accuracies minus the paper's over the 80 noisy entries of Table 1 (five netw
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,9 @@ def entries(
 ) -> pd.DataFrame:
     """Our accuracies beside those of Table 1, of every training that is recorded at all these noises and levels.
 
-    Args:
-        table: rows of `results.accuracies`.
-        draw: of the noise; None: each training has a draw of its own, numbered by its seed.
-
-    Returns:
-        Columns: `TRAINING`, noise, attacks (0 for each noise, as in Table 1), accuracy, paper (percent; nan where the
-        paper has no such entry), pixels_altered (mean of the images).
+    Of rows of `results.accuracies`, in this `draw` of the noise; None: each training has a draw of its own, numbered by
+    its seed. Columns: `TRAINING`, noise, attacks (0 for each noise, as in Table 1), accuracy, paper (percent; nan where
+    the paper has no such entry), pixels_altered (mean of the images).
     """
     rows = table[(table["images"] == images) & (table["statistics"] == statistics)].assign(statistics="frozen")
     key, found = ["model", "seed", "noise", "attacks"], []
@@ -138,9 +135,8 @@ def nearest_shares(experiment: Experiment, outputs: Path = OUTPUTS, images: int 
 def correct(experiment: Experiment, outputs: Path = OUTPUTS, images: int | None = None) -> np.ndarray:
     """Whether each image is classified correctly: (readings, networks, noises, noisy levels, images) bool.
 
-    Raises:
-        ValueError: if fewer images are recorded.
-        FileNotFoundError: if a network is not evaluated under every reading; it names the command that does it.
+    Raises ValueError if fewer images are recorded, and FileNotFoundError, which names the command, if a network is not
+    evaluated under every reading.
     """
     if images and images > experiment.images:
         raise ValueError(f"readings are recorded on the first {experiment.images:,} test images, not on {images:,}")
@@ -149,17 +145,17 @@ def correct(experiment: Experiment, outputs: Path = OUTPUTS, images: int | None 
         recipe = experiment.training(model, experiment.seeds[0], outputs)
         bundle = Bundle.read(experiment.bundle_path(recipe) or outputs)
         options: dict[str, Any] = {"train_seed": recipe.seed, "levels": experiment.levels, "images": experiment.images}
-        parts = [
-            [reading.part(n, True, model=model, **options) for n in PAPER_NOISES] for reading in experiment.readings
-        ]
+        each = product(experiment.readings, PAPER_NOISES)
+        parts = [reading.part(noise, True, model=model, **options) for reading, noise in each]
         try:
-            found.append([[bundle.errors[part.path.stem][:, :images] == 0 for part in own] for own in parts])
+            found.append([bundle.errors[part.path.stem][:, :images] == 0 for part in parts])
         except KeyError:
             raise FileNotFoundError(
                 f"{model} is not evaluated under every reading on the first {experiment.images:,} test images under "
                 f"{outputs}; python -m lib.experiments.run {experiment.name} does it"
             ) from None
-    return np.array(found).swapaxes(0, 1)
+    shape = len(found), len(experiment.readings), len(PAPER_NOISES)
+    return np.reshape(found, (*shape, *np.shape(found)[2:])).swapaxes(0, 1)
 
 
 def losses(found: pd.DataFrame, column: str = "accuracy") -> pd.DataFrame:
@@ -206,9 +202,8 @@ def on_all_images(trainings: Trainings, outputs: Path = OUTPUTS) -> Trainings:
     moved = (whole - trainings.curves.reindex(whole.index)).groupby(level="model").mean()
     curves = trainings.curves[trainings.curves.index.isin(moved.index, level="model")]
     curves = curves + moved.reindex(curves.index, level="model")
-    return replace(
-        trainings, models=tuple(m for m in trainings.models if m in moved.index), curves=curves, images=WHOLE
-    )
+    shown = trainings.only(model for model in trainings.models if model in moved.index)
+    return replace(shown, curves=curves, images=WHOLE)
 
 
 def replication(trainings: Trainings) -> pd.DataFrame:

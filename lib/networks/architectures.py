@@ -102,18 +102,11 @@ def from_timm(name: str) -> nn.Module:
     return timm.create_model(name, pretrained=False, in_chans=1, num_classes=CLASSES, **size)
 
 
-def residual(variant: Variant) -> nn.Module:
-    """A ResNet of `variants.py`."""
-    from lib.networks.residual import resnet
-
-    return resnet(variant)
-
-
-def keras_resnet50v2(**options: float) -> nn.Module:
-    """ResNet-50V2 by Keras' definition (`residual.keras_resnet50v2`)."""
+def residual(function: str, *given: Variant, **options: float) -> nn.Module:
+    """A ResNet by this function of `residual.py`, which is imported when it is called."""
     from lib.networks import residual
 
-    return residual.keras_resnet50v2(**options)
+    return getattr(residual, function)(*given, **options)
 
 
 # name -> its title, and a function that returns a network for 1x56x56 with fresh weights.
@@ -126,16 +119,15 @@ _KNOWN: dict[str, tuple[str, Callable[[], nn.Module]]] = {
     "cnn": ("small CNN", small_cnn),
     "fc_rgb": ("FC, three channels", fully_connected_rgb),
     "resnetv2_50_stem": ("ResNet-50V2, stem as described", resnetv2_50_stem),
-    "resnetv2_50_keras": ("ResNet-50V2, Keras", keras_resnet50v2),
-    "resnetv2_50_keras_m": ("ResNet-50V2, Keras, torch's momentum", partial(keras_resnet50v2, momentum=0.1)),
+    "resnetv2_50_keras": ("ResNet-50V2, Keras", partial(residual, "keras_resnet50v2")),
+    "resnetv2_50_keras_m": (
+        "ResNet-50V2, Keras, torch's momentum",
+        partial(residual, "keras_resnet50v2", momentum=0.1),
+    ),
     "vgg19_bn": ("VGG-19, batch norm", partial(from_torchvision, "vgg19_bn")),
-    **{name: (variant.title, partial(residual, variant)) for name, variant in (FAMILY | NORMALISED).items()},
+    **{name: (variant.title, partial(residual, "resnet", variant)) for name, variant in (FAMILY | NORMALISED).items()},
     **{name: (dense.title, partial(fully_connected, **vars(dense))) for name, dense in DENSE.items()},
-    **{
-        name: (f"FC, {hidden:,} hidden units", partial(fully_connected, hidden))
-        for name, hidden in HIDDEN.items()
-        if name != "fc"
-    },
+    **{f"fc{n}": (f"FC, {n:,} hidden units", partial(fully_connected, n)) for n in HIDDEN.values() if n != PIXELS},
 }
 NETS = {name: make for name, (_, make) in _KNOWN.items()}
 TITLES = {name: printed for name, (printed, _) in _KNOWN.items()}

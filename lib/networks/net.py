@@ -161,9 +161,7 @@ def folded(net: Net) -> Net:
 
 
 def repeats_of(net: Net) -> int:
-    """How often VGG's pooling repeats each feature: 49 times the 1x1 map of 56x56. Only the sum of their weights
-    matters.
-    """
+    """How often VGG's pooling repeats each feature, 49 times for images of 56x56; only their weights' sum matters."""
     body = net.body
     if type(body) is not tv.VGG or not isinstance(body.avgpool, nn.AdaptiveAvgPool2d):
         return 0

@@ -155,8 +155,8 @@ def tabulated(noise: Noise, c: float) -> Tables:
     altered = _values(noise, "alter", [(b, c, *u) for u in draws for b in range(256)])
     for number, value in enumerate(altered):
         if not _is_real(value) or math.isnan(value):
-            made = f"{value!r} of brightness {number % 256}"
-            raise ValueError(f"{noise.name} with c = {c:g} makes {made}, which is not a number")
+            made = f"{noise.name} with c = {c:g} makes {value!r} of brightness {number % 256}"
+            raise ValueError(f"{made}, which is not a number")
     table = np.array([int(min(max(value, 0), 255)) for value in altered], np.uint8).reshape(-1, 256)
     eligible = np.array(_values(noise, "eligible", [(b,) for b in range(256)]), bool)
     if noise.beside is None:

@@ -29,9 +29,7 @@ CLAIMED = {"color": "#CFE8DF", "linewidth": 0}
 def sizes(found: Mapping[int, list[Statement]], what: str) -> Figure:
     """A row for each statement, under the claim it belongs to; percentages have an axis of their own.
 
-    Args:
-        found: claim -> its statements.
-        what: above the figure.
+    `found`: claim -> its statements; `what` stands above the figure.
     """
     panels = [[n for n in found if n not in PERCENT], [n for n in found if n in PERCENT]]
     heights = [sum(1.7 + len(found[number]) for number in numbers) for numbers in panels]

@@ -41,11 +41,9 @@ def against(
 ) -> Figure:
     """The `Result.scores` against a value of the networks, a large panel for the mean of the noises, one for each.
 
-    Each training is a thin tick, the mean at one value a marker. A short training is a cross, and in no mean.
-
-    Args:
-        values: kind, as its line is labelled -> network -> its value, on a logarithmic axis; three kinds at most.
-        what, axis: above the figure, and below its panels.
+    Each training is a thin tick, the mean at one value a marker. A short training is a cross, and in no mean. `values`:
+    kind, as its line is labelled -> network -> its value, on a logarithmic axis; three kinds at most. `what` stands
+    above the figure, `axis` below its panels.
     """
     figure = Figure(figsize=(10, 5), layout="constrained")
     order = (MEAN, *PAPER_NOISES)

@@ -234,10 +234,8 @@ def noise_curves(
 ) -> Figure:
     """The `results.curves` of one network, a labelled line for each noise with its 95 % band.
 
-    Args:
-        paper: rows of `paper.read_table_1`, shown by the noise's own marker, open and black.
-        against: the column along the axis: attacks, or pixels_altered.
-        model: the network, whose colour the lines have.
+    `paper`: rows of `paper.read_table_1`, shown by the noise's own marker, open and black. `against`: the column along
+    the axis, attacks or pixels_altered. The lines have the colour of the network, `model`.
     """
     figure = Figure(figsize=(7.6, 4.4), layout="constrained")
     axes = figure.subplots()

@@ -36,11 +36,9 @@ def statistics_at(
     Rows (model, seed), the highest frozen accuracy first: the trainings evaluated with frozen statistics and at least
     one of the others. Columns frozen, adapted, moments; nan where it is not recorded.
     """
-    table, found = accuracies(outputs, [images], models), {}
-    for statistics in ("frozen", "adapted", "moments"):
-        curves = wide(DEFAULT.select(table, statistics=statistics, dataset="mnist"), levels=[attacks])
-        found[statistics] = at(attacks)(curves)
-    scores = pd.DataFrame(found)
+    table = accuracies(outputs, [images], models)
+    rows = {kind: DEFAULT.select(table, statistics=kind, dataset="mnist") for kind in ("frozen", "adapted", "moments")}
+    scores = pd.DataFrame({kind: at(attacks)(wide(own, levels=[attacks])) for kind, own in rows.items()})
     return scores[scores["frozen"].notna() & scores.count(axis=1).gt(1)].sort_values("frozen", ascending=False)
 
 
@@ -82,13 +80,9 @@ def front(
 ) -> Figure:
     """A digit with and without noise, what each part of a network changes, and what adapted statistics give back.
 
-    Args:
-        digits: `misread`.
-        effects: `Result.contrasts`, rows of one noise or of the mean.
-        names: question -> the name of its bar, from above to below.
-        scores: `statistics_at`, of which the first training of each network is shown.
-        images: the number of test images.
-        narrow: one column, for a phone.
+    Of `misread`, of the rows of `Result.contrasts` for one noise or for the mean (`names`: question -> its bar, from
+    above to below), and of `statistics_at`, of which the first training of each network is shown. `narrow`: one column,
+    for a phone.
     """
     figure = Figure(figsize=(4.2, 10.2) if narrow else (9.6, 4.5), layout="constrained")
     across = [["clean", "parts", "networks"], ["noisy", "parts", "networks"]]
@@ -137,17 +131,16 @@ def _networks(axes: Axes, scores: pd.DataFrame) -> None:
     axes.set_yticks(places, [networks.title(model) for model in scores.index], fontsize=9)
     axes.set(ylim=(-len(scores) + 0.4, 0.6))
     axes.grid(axis="y", visible=False)
-    axes.legend(
-        loc="upper center", bbox_to_anchor=(0.4, -0.12), ncols=3, fontsize=8, handletextpad=0.1, columnspacing=0.8
-    )
+    spaced = {"ncols": 3, "fontsize": 8, "handletextpad": 0.1, "columnspacing": 0.8}
+    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.12), **spaced)
 
 
 def overview(outputs: Path = OUTPUTS, images: int = 2_000) -> pd.DataFrame:
     """Every network that is recorded on MNIST, the largest area under the curve first; all numbers in percent.
 
     Columns: trainings; the mean area with its interval over trainings, and the area on each noise; millions of
-    parameters; the accuracy without noise, and that of the first training after
-    200 attacks with frozen and with adapted statistics.
+    parameters; the accuracy without noise, and that of the first training after 200 attacks with frozen and with
+    adapted statistics.
     """
     found = recorded(tuple(pd.read_csv(outputs / "accuracy.csv")["model"].unique()), outputs, images)
     table = means(found, on_each() | {"clean": at(0)}).pivot(index="model", columns="score")

@@ -16,8 +16,7 @@ LOOKS = {
 def recovery(curves: pd.DataFrame, models: list[str], what: str) -> Figure:
     """Accuracy against attacks before and after the moments are restored, a panel for each network and for their mean.
 
-    Args:
-        curves: rows (model, statistics), columns attacks; percent.
+    `curves`: rows (model, statistics), columns attacks; percent.
     """
     panels = {network_look(model)["label"]: curves.loc[model] for model in models}
     panels["their mean"] = curves.loc[models].groupby(level="statistics").mean()

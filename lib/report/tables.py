@@ -242,8 +242,7 @@ def claims(
 ) -> pd.DataFrame:
     """A row for each claim: its verdict, the statements that decide it, and what could take the verdict away.
 
-    Args:
-        checks: `checks.checks`, without the networks `far`; None: these columns are left out.
+    The last columns are of `checks.checks`, without the networks `far`, and are left out without it.
     """
     rows = {}
     for number, own in found.items():

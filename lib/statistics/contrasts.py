@@ -99,9 +99,7 @@ class Spread:
         trainings = np.array([len(values[model]) for model in models])
         freedom = np.bincount(family, trainings - 1, len(order))
         means = np.stack([np.mean(values[model], axis=0) for model in models])
-        squares = np.stack(
-            [((values[model] - mean) ** 2).sum(axis=0) for model, mean in zip(models, means, strict=True)]
-        )
+        squares = np.stack([((values[m] - mean) ** 2).sum(axis=0) for m, mean in zip(models, means, strict=True)])
         of_family = np.stack([squares[family == number].sum(axis=0) for number in range(len(order))])
         shape = (-1,) + (1,) * (means.ndim - 1)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -145,8 +143,7 @@ def spread(trainings: Trainings, score: Score) -> tuple[Spread, dict[str, np.nda
 def estimate(trainings: Trainings, score: Score, weights: Weights) -> Estimate:
     """A contrast of networks' mean scores; `each` has each training of the first network in place of its mean.
 
-    Raises:
-        ValueError: if a network of the contrast is not shown.
+    Raises ValueError if a network of the contrast is not shown.
     """
     need(trainings, weights)
     found, values = spread(trainings, score)
@@ -204,8 +201,7 @@ def means(trainings: Trainings, scores: Mapping[str, Score]) -> pd.DataFrame:
 def mean_curves(trainings: Trainings, further: float = math.inf) -> pd.DataFrame:
     """The mean curve of each network: noise, model, attacks, trainings, mean, low, high (percent, cut at 0 and 100).
 
-    Args:
-        further: the interval is that in which the mean of so many further trainings lies; infinite: of the mean itself.
+    The interval is that in which the mean of so many `further` trainings lies; infinite: of the mean itself.
     """
     found, _ = spread(trainings, lambda curves: curves)
     tables = []

@@ -52,13 +52,9 @@ class Trainings:
 def wide(table: pd.DataFrame, noises: Iterable[str] = PAPER_NOISES, levels: Iterable[int] = LEVELS) -> pd.DataFrame:
     """The curves of the trainings for which all these noises and levels are recorded, percent.
 
-    Rows (model, seed), columns (noise, attacks); the accuracy without noise is level 0 of every noise.
-
-    Args:
-        table: rows of `results.accuracies`, one for each training, noise and level (`Reading.select`).
-
-    Raises:
-        ValueError: if a training has two rows for one noise and level.
+    Of rows of `results.accuracies`, one for each training, noise and level (`Reading.select`): rows (model, seed),
+    columns (noise, attacks); the accuracy without noise is level 0 of every noise. Raises ValueError if a training has
+    two rows for one noise and level.
     """
     percent = table.assign(accuracy=100 * table["correct"] / table["images"])
     found = percent.pivot(index=["model", "seed"], columns=["noise", "attacks"], values="accuracy")
@@ -77,9 +73,7 @@ def area(*noises: str) -> Score:
 
 def at(attacks: int, *noises: str) -> Score:
     """The accuracy in percent at a number of attacks, the mean of these noises; nan where it was not measured."""
-    noises = noises or PAPER_NOISES
-
-    columns = [(noise, attacks) for noise in noises]
+    columns = [(noise, attacks) for noise in noises or PAPER_NOISES]
     return lambda curves: _mean([each for _, each in curves.reindex(columns=columns).items()])
 
 
@@ -100,10 +94,7 @@ def _mean(values: list[pd.Series]) -> pd.Series:
 def area_under_curve(accuracy: np.ndarray, attacks: np.ndarray) -> np.ndarray:
     """Mean accuracy over the noise levels by the trapezium rule: (..., levels), attacks (levels,) -> (...), percent.
 
-    Paper: none; a one-number summary of one curve of Figure 7.
-
-    Raises:
-        ValueError: if `attacks` is not strictly increasing.
+    Paper: none; a one-number summary of one curve of Figure 7. Raises ValueError unless `attacks` strictly increase.
     """
     attacks = np.asarray(attacks, float)
     if len(attacks) < 2 or (np.diff(attacks) <= 0).any():

@@ -148,9 +148,8 @@ def _fit(recipe: Recipe, checkpoint: Path) -> tuple[networks.Net, dict]:
             net.load_state_dict(saved.pop("net"))
             learner.opt.load_state_dict(saved.pop("optimizer"))
         except Exception as error:  # from bytes in memory: whatever it is, they are not what was written
-            raise ValueError(
-                f"damaged checkpoint {checkpoint} ({type(error).__name__}); delete it, and the training begins anew"
-            ) from None
+            damaged = f"damaged checkpoint {checkpoint} ({type(error).__name__})"
+            raise ValueError(f"{damaged}; delete it, and the training begins anew") from None
         state = saved
     if not recipe.is_finished(state["epochs"]):
         with learner.no_logging():

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from lib import networks
 from lib.networks import Known, Normalize
@@ -14,10 +14,8 @@ from lib.store.files import ROOT
 from lib.store.parameters import LARGEST_SEED
 
 
-class Recipe(BaseModel):
+class Recipe(BaseModel, extra="forbid", frozen=True):
     """All that decides the weights of one network. The defaults are the paper's rule; others are named `MODEL@WORD`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     VERSION: ClassVar[int] = 2  # of the defaults that `recorded` leaves out. 1: records that hold every field
 
