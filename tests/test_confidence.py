@@ -38,7 +38,7 @@ LAST = {  # network -> the name of its last layer
 }
 
 SOME = [0, 7, 29]  # of the thirty passes
-NOT_CUT = {"log_softmax", "one_by_one", "scripted", "cosine", "prototypes"}  # of `strange.FIT`: refused
+NOT_CUT = {"complex", "log_softmax", "one_by_one", "scripted", "cosine", "prototypes"}  # of `strange.FIT`: refused
 
 
 def some_images(number: int) -> np.ndarray:
