@@ -47,7 +47,7 @@ def law(table: pd.DataFrame, measure: str, line: np.poly1d, what: str) -> Figure
     axes = figure.subplots()
     axes.plot(table[measure], table["area"], "o", color="0.2")
     for title, row in table.iterrows():
-        axes.annotate(title, (row[measure], row["area"]), xytext=(6, 4), textcoords="offset points", fontsize=8)
+        axes.annotate(title, (row[measure], row["area"]), xytext=(7, -9), textcoords="offset points", fontsize=8)
     ends = np.array([table[measure].min(), table[measure].max()])
     axes.plot(ends, line(ends), color="0.6", linewidth=1, zorder=0)
     axes.set(xlabel=measure, ylabel="area under the curve (%)", title=what)
