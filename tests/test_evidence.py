@@ -316,6 +316,7 @@ def test_a_forged_drawing_or_table_is_found_and_rounding_is_not(suffix, old, new
 
 def test_the_page_is_made_of_the_executed_notebook(tmp_path):
     shutil.copy(OUTPUTS / "paper.ipynb", tmp_path)
+    (tmp_path / "figures").symlink_to(OUTPUTS / "figures")  # for their narrow variants
     own = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     subprocess.run([ROOT / "workflow" / "page", tmp_path / "paper.ipynb"], cwd=ROOT, env=own, check=True)
     assert (tmp_path / "paper.html").read_bytes() == (OUTPUTS / "paper.html").read_bytes()
