@@ -160,7 +160,9 @@ def test_a_cluster_would_run_every_part_apart(project, profile, tmp_path):
 def test_a_graphics_card_is_a_resource_of_trainings_and_evaluations(project):
     printed = snakemake(project, "--profile", "workflow/gpu", "--dry-run", "--forceall")
     asking = {job.split(":")[0] for job in described(printed) if re.search(r"resources: .*gpu=1", job)}
-    assert asking == {f"rule {name}" for name in ("train", "predict", "noise", "confidence", "experiment")}
+    assert asking == {
+        f"rule {name}" for name in ("train", "predict", "noise", "confidence", "normalisation", "experiment")
+    }
 
 
 @pytest.fixture(scope="module")
