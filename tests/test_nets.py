@@ -1,5 +1,6 @@
 import json
 import shlex
+from concurrent.futures import ThreadPoolExecutor
 
 import naive
 import numpy as np
@@ -10,6 +11,7 @@ from torch import nn
 
 from lib import networks
 from lib.networks import inference
+from lib.store import data
 from lib.store.files import file_hash
 from lib.training.recipe import Recipe
 
@@ -180,6 +182,16 @@ def test_vgg_folds_for_storage_and_for_speed_and_gives_the_same_logits(resize):
     assert all(torch.equal(again[name], stored[name]) for name in stored)
     other = networks.build("cnn")
     assert networks.folded(other) is other
+
+
+def test_threads_do_not_take_each_others_predictions():
+    """As a viewer's steps do, beside the notebook's own cells."""
+    predict = networks.predictor(networks.build("cnn").eval(), engine="openvino")
+    some, more = (data.load().test_images[first : first + n] for first, n in ((0, 10), (50, 25)))
+    expected = [predict(some), predict(more)]
+    with ThreadPoolExecutor(4) as pool:
+        for number, found in enumerate(pool.map(predict, 100 * [some, more])):
+            np.testing.assert_array_equal(found, expected[number % 2])
 
 
 @pytest.mark.parametrize(("capability", "efficientnet"), [("AVX2", "contiguous_format"), ("AVX512", "channels_last")])

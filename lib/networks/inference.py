@@ -4,6 +4,7 @@ import copy
 import logging
 import warnings
 from collections.abc import Callable
+from threading import Lock
 
 import numpy as np
 import torch
@@ -122,8 +123,13 @@ def compiled(net: nn.Module, size: int) -> Forward:
     finally:
         logging.root.setLevel(level)  # it is ERROR after a network that OpenVINO cannot convert
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}  # else bfloat16 on some processors
-    forward = openvino.Core().compile_model(graph, "CPU", settings)
-    return lambda images: forward(images)[0].copy()
+    forward, one_at_a_time = openvino.Core().compile_model(graph, "CPU", settings), Lock()
+
+    def probabilities(images: np.ndarray) -> np.ndarray:
+        with one_at_a_time:  # a second thread would take the first one's result
+            return forward(images)[0].copy()
+
+    return probabilities
 
 
 def _torch(net: nn.Module, bfloat16: bool = False) -> Forward:
