@@ -12,7 +12,7 @@ from traitlets import TraitError
 
 from lib import networks
 from lib.explorer import one_digit
-from lib.explorer.one_digit import LARGEST, STOPS, State
+from lib.explorer.one_digit import ADAPTED_ON, LARGEST, STATISTICS, STOPS, State
 from lib.explorer.panels import Fail, reported
 from lib.noise import NOISES, default_c
 from lib.report import figures
@@ -96,11 +96,7 @@ CHOICES: dict[str, Callable[[State], list]] = {
     "model": lambda state: [(networks.title(model), model) for model in one_digit.choices(state)],
     "noise": lambda _: [(figures.title(noise), noise) for noise in NOISES],
     "source": lambda state: [(f"the {source} image", source) for source in dict.fromkeys([*OFFERED, state.source])],
-    "statistics": lambda _: [
-        ("of the training (frozen)", "frozen"),
-        ("of noisy images (adapted)", "adapted"),
-        ("moments put back", "moments"),
-    ],
+    "statistics": lambda _: [(name, kind) for kind, name in STATISTICS.items()],
     "c": lambda state: [(repr(c).removesuffix(".0"), c) for c in sorted({*STOPS, default_c(state.noise, state.c)})],
 }
 # The widget of each knob, by the name of the state's field, with its name for the reader and what it does.
@@ -113,7 +109,8 @@ KNOBS: dict[str, tuple[type[widgets.ValueWidget], str, str]] = {
     "statistics": (
         widgets.Dropdown,
         "Statistics",
-        "Where the mean and variance of activations come from: training images without noise, or 128 with this noise",
+        "Where the mean and variance of activations come from: training images without noise, "
+        f"or {ADAPTED_ON} with this noise",
     ),
     "draw": (widgets.BoundedIntText, "Draw", "Another draw attacks other pixels at random"),
     "replacement": (widgets.Checkbox, "a pixel may be drawn again", "Off: each pixel is drawn at most once"),

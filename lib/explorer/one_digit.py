@@ -30,7 +30,11 @@ SMALLEST_C, LARGEST_C = 0.1, 10.0
 LARGEST = {"number": 9_999, "attacks": MOST_ATTACKS, "draw": 2**31, "train_seed": 2**31}
 # The stops of c's knob, denser where c matters more; the default c of each noise is among them.
 STOPS = [*(n / 20 for n in range(2, 40)), *(n / 4 for n in range(8, 20)), *(n / 2 for n in range(10, 21))]
-STATISTICS = ("frozen", "adapted", "moments")  # of activations, as in `Plan`
+STATISTICS = {  # of activations, as in `Plan`, by their names for the reader
+    "frozen": "of the training (frozen)",
+    "adapted": "of noisy images (adapted)",
+    "moments": "moments put back",
+}
 ADAPTED_ON, SHARED_BY = 128, 20  # noisy training images that they come from, and levels that share them, for speed
 IMAGES_A_STEP = 25  # images in one step of work: few, so that a newer state or a cancel is handled soon
 LEVELS_A_STEP = 10  # levels in one step of a strip: fewer still, because a turning knob interrupts it

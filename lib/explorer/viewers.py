@@ -14,7 +14,7 @@ from lib.explorer.panels import Drawing, Line, Upload, Viewer, button, guarded, 
 LOOKING = "Looking for the level where it is lost"
 CANVAS, PEN = 280, 24  # the side of the canvas and the width of the pen, in its units
 SEVEN = [[(70.0, 70.0), (205.0, 70.0), (125.0, 225.0)]]  # what the canvas opens with
-STATISTICS = {"adapted": "adapted statistics", "moments": "restored moments"}
+IN_WORDS = {"adapted": "adapted statistics", "moments": "restored moments"}
 LAST = ("statistics", "draw", "replacement", "source")  # knobs
 
 
@@ -97,7 +97,7 @@ def in_words(look: Look) -> str:
     text += f"and after {pictures.counted(look.attacked)} as {reading(1)}"
     if look.state.statistics != "frozen":
         frozen = int(look.frozen.argmax())
-        text += f" by {STATISTICS[look.state.statistics]}, and as {look.state.called(frozen)} by frozen statistics"
+        text += f" by {IN_WORDS[look.state.statistics]}, and as {look.state.called(frozen)} by frozen statistics"
     text += f"; it is a {look.state.called(look.state.label)}." if look.state.label is not None else "."
     if look.altered < look.attacked:
         text += f" They altered {look.altered} pixels."
