@@ -181,6 +181,11 @@ def as_kind(kind: str) -> dict:
     return {name: weights.to(getattr(torch, kind)) for name, weights in tiny.conv_net().state_dict().items()}
 
 
+def holds_itself() -> dict:
+    content: dict = {}
+    return content | {"state": content, "again": content.setdefault("self", content)}
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -188,6 +193,8 @@ def as_kind(kind: str) -> dict:
         (lambda file: file.write_bytes(b"nothing"), "no weights in"),
         (lambda file: torch.save([1, 2], file), "holds a list; allowed is a state_dict"),
         (lambda file: torch.save({"epoch": 1}, file), "it holds no tensors"),
+        (lambda file: torch.save(holds_itself(), file), "it holds no tensors"),
+        (lambda file: torch.save({"a." * 2000 + "b": torch.zeros(1)}, file), "not those of this network"),
         (lambda file: torch.save({"0.weight": torch.zeros(8, 3, 8, 8)}, file), r"not those of this network: \d"),
         (lambda file: file.write_bytes(save(tiny.conv_net().state_dict())[:-9]), r"no weights in .*SafetensorError"),
         (lambda file: save_file(as_kind("int32"), file), r"\(8,\) integers, not \(8,\) floats"),

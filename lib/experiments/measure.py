@@ -7,8 +7,6 @@ from typing import Annotated, Literal
 
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, Field
-from scipy.stats import t
-from statsmodels.stats.multitest import multipletests
 
 from lib import networks
 from lib.evaluation.plan import CLEAN, Plan
@@ -144,12 +142,6 @@ class Result:
             for name, question in self.experiment.questions.items()
         ]
         return pd.concat(tables, ignore_index=True).rename(columns={"score": "noise"})
-
-    def standing(self, found: pd.DataFrame) -> list[str]:
-        """The questions among `contrasts` that stand over all of them, on the mean of the noises: Holm's procedure."""
-        known = found[(found["noise"] == MEAN) & (found["freedom"] > 0)]
-        p = 2 * t.sf(known["estimate"].abs() / known["error"], known["freedom"])
-        return known["question"][multipletests(p, method="holm")[0]].tolist()
 
 
 def on_each(score: str = "area") -> dict[str, Score]:

@@ -38,16 +38,17 @@ def recovery(curves: pd.DataFrame, models: list[str], what: str) -> Figure:
 
 @in_style
 def law(table: pd.DataFrame, measure: str, line: np.poly1d, what: str) -> Figure:
-    """Area under the curve against one measure of a network, with the line that was fitted.
+    """Area under the curve against one measure of a network, with the line that was fitted to the filled points.
 
     Args:
-        table: rows titles of networks, columns `measure` and area (percent).
+        table: rows titles of networks, columns `measure`, area (percent) and fitted.
     """
     figure = Figure(figsize=(7, 4.6), layout="constrained")
     axes = figure.subplots()
-    axes.plot(table[measure], table["area"], "o", color="0.2")
     for title, row in table.iterrows():
-        axes.annotate(title, (row[measure], row["area"]), xytext=(7, -9), textcoords="offset points", fontsize=8)
+        place = row[measure], row["area"]
+        axes.plot(*place, "o", color="0.2", markerfacecolor="0.2" if row["fitted"] else "white")
+        axes.annotate(title, place, xytext=(7, -9), textcoords="offset points", fontsize=8)
     ends = np.array([table[measure].min(), table[measure].max()])
     axes.plot(ends, line(ends), color="0.6", linewidth=1, zorder=0)
     axes.set(xlabel=measure, ylabel="area under the curve (%)", title=what)

@@ -36,8 +36,11 @@ def read_weights(file: Path) -> dict:
     return content
 
 
-def _candidates(content: dict) -> Iterator[dict[str, Tensor]]:
-    """The state_dicts in a checkpoint, and of each the parts whose names begin alike, without that, as `module.`."""
+def _candidates(content: dict, depth: int = 8) -> Iterator[dict[str, Tensor]]:
+    """The state_dicts in a checkpoint, and of each the parts whose names begin alike, without that, as `module.`.
+
+    Dictionaries and names are followed to this depth: a dictionary may hold itself.
+    """
     names = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
     if names:
         yield names
@@ -47,8 +50,8 @@ def _candidates(content: dict) -> Iterator[dict[str, Tensor]]:
         if dot:
             parts.setdefault(first, {})[rest] = value
     for part in (*parts.values(), *content.values()):
-        if isinstance(part, dict):
-            yield from _candidates(part)
+        if depth and isinstance(part, dict):
+            yield from _candidates(part, depth - 1)
 
 
 def _kind(value: Tensor) -> str:
