@@ -16,11 +16,12 @@ from lib.evaluation.readings import DEFAULT
 from lib.evaluation.results import accuracies
 from lib.evaluation.sweep import Predictions
 from lib.experiments import comparison
-from lib.experiments.declaration import Experiment, families, load, packaged
+from lib.experiments.declaration import Asked, Experiment, families, load, packaged
 from lib.experiments.measure import MEAN, measure, on_each
 from lib.experiments.run import missing, run
 from lib.experiments.table1 import correct
 from lib.paper import NETWORKS, PAPER_NOISES
+from lib.report import comparison_figures, tables
 from lib.statistics.contrasts import UNDECIDED
 from lib.statistics.curves import wide
 from lib.store import data
@@ -86,7 +87,6 @@ def test_contrasts_are_what_they_are_called():
         ({"networks": ["resnt18"]}, r"networks.*'resnt18'; choose from fc"),
         ({"networks": ["fc", "fc"]}, "each once"),
         ({"networks": ["fc@gone"]}, "no recipe 'gone'"),
-        ({"networks": ["fc@few"], "recipes": {"few": {"epochs": 3}}}, "epochs"),
         ({"seeds": [0, 0]}, "each once"),
         ({"seeds": []}, "seeds"),
         ({"images": 20_000}, "images.*10000"),
@@ -98,7 +98,19 @@ def test_contrasts_are_what_they_are_called():
         ({"questions": {"q": {"plus": ["fc"], "minus": ["vgg19"]}}}, "vgg19.*not among the networks"),
         ({"questions": {"q": {"weights": {"fc": 1}}}}, "add up to 0"),
         ({"questions": {"q": {"doubling": {"fc": 2}}}}, "two or more different values"),
-        ({"more_seeds": {"vgg19": [1]}}, "more_seeds needs vgg19"),
+        ({"more_seeds": {"vgg19": [1]}}, "more_seeds needs vgg19.*choose from fc, resnet18"),
+        ({"networks": []}, "must be a list of networks"),
+        ({"networks": {"small": []}}, "must be a list of networks"),
+        ({"networks": "fc"}, "must be a list of networks.*'fc'"),
+        ({"name": "../other"}, "unknown 'name'; choose from title"),
+        ({"folder": "../other"}, "folder: .*pattern"),
+        ({"levels": [10, 0]}, "levels must ascend"),
+        ({"noises": ["white"]}, "noises.*'white'"),
+        ({"draw": -1}, "draw.*greater than or equal to 0"),
+        ({"recipes": {"few": {"max_epochs": 1}}}, "recipe 'few' is of no network"),
+        ({"networks": ["fc@few"], "recipes": {"few": {"epochs": 3}}}, "epochs: unknown; did you mean 'max_epochs'"),
+        ({"questions": {"q": {"pluss": ["fc"]}}}, "q: pluss: unknown; did you mean 'plus'"),
+        ({"questions": {"q": {"plus": ["fc"], "minus": ["fc"]}}}, "must compare different networks"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_line(change, told, tmp_path):
@@ -115,6 +127,7 @@ def test_what_cannot_be_is_said_in_a_line(change, told, tmp_path):
         ("mine.yaml", "networks: [fc", "not YAML"),
         ("mine.yaml", "- fc", "must hold names"),
         ("mine.yaml", "", "must hold"),
+        ("mine.yaml", "networks: [fc]\nseeds: [0]\nseeds: [1]", "'seeds' comes twice"),
         ("gone.yaml", "", r"choose from .*components.*paper"),
     ],
 )
@@ -130,6 +143,16 @@ def test_ones_own_networks_may_stand_beside_recorded_ones():
     own = Experiment(name="mine", networks=["timm:resnet10t", "efficientnet_b1@slow", "fc"])
     assert own.training("efficientnet_b1@slow", 1).max_epochs == 8, "the recipe of the paper's experiment"
     assert families()["fc"] == "dense" and "timm:resnet10t" not in families()
+
+
+@pytest.mark.parametrize(
+    "change", [{"noises": ["white_to_black"]}, {"levels": [10, 50]}, {"levels": [0]}, {"statistics": ["adapted"]}]
+)
+def test_what_the_page_cannot_compare_is_refused_before_it_is_trained(change, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"networks": ["fc"]} | change))
+    with pytest.raises(ValueError, match="a comparison needs"):
+        Asked(experiment=str(path))
 
 
 # What a run makes
@@ -270,6 +293,24 @@ def test_a_training_below_its_target_is_short_and_in_no_contrast(accuracy, tmp_p
     assert len(result.trainings.curves) == 10 - short
     fewest = result.contrasts().groupby("question")["trainings"].min()
     assert fewest["size"] == 2 - short and fewest["bilinear, 56"] == 2
+
+
+@pytest.mark.parametrize("short", [(0, 1), ()])
+def test_a_page_without_questions_compares_what_is_not_short(short, tmp_path):
+    own = {"networks": ["fc98@few", "fc392@few"], "recipes": {"few": {"target": 99}}, "seeds": [0, 1]}
+    experiment = Experiment(name="mine", leave_out_short=True, **own)
+    pretend_experiment(tmp_path, experiment, FEW)
+    pretend_training(tmp_path, experiment.training("fc98@few", 7, tmp_path), FEW, 0.9)  # not declared
+    for seed in short:
+        path = experiment.training("fc98@few", seed, tmp_path).weights.with_suffix(".json")
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"epochs": [{"epoch": 1, "accuracy": 90}]}))
+    result = measure(experiment, tmp_path, FEW)
+    assert len(result.every) == 4 and result.contrasts().empty and "noise" in result.contrasts()
+    assert result.trainings.models == experiment.models[bool(short) :]
+    assert all(len(own) == 2 for own in result.trainings.seeds.values()), "seed 7 is not declared"
+    ranked = comparison.among_the_paper(result, tmp_path)
+    assert len(tables.experiment(result, tmp_path)) == 2 and len(ranked[ranked["own"]]) == 2 - bool(short)
+    comparison_figures.panels(result.trainings, "mine")
 
 
 def test_questions_are_contrasts_of_the_declared_scores(tmp_path):

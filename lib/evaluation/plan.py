@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
 from lib import networks
 from lib.networks import ENGINES, RESTORED, STATISTICS_BATCH, Known
@@ -64,13 +64,24 @@ MOST_ATTACKS = 65_535  # counted in uint16
 MOST_DRAWS = 1_000
 
 
+def _ascending(levels: list[int]) -> list[int]:
+    if levels[0] < 0 or any(a >= b for a, b in pairwise(levels)):
+        raise ValueError(f"levels must ascend from 0 or more, not {levels}")
+    if levels[-1] > MOST_ATTACKS:
+        raise ValueError(f"levels must be {MOST_ATTACKS:,} or less, not {levels}")
+    return levels
+
+
+Levels = Annotated[list[int], Field(min_length=1), AfterValidator(_ascending)]
+
+
 class Plan(BaseModel, extra="forbid", frozen=True, validate_default=True):
     """One network under some noises; the defaults are the paper's levels on all test images."""
 
     model: Known
     train_seed: int = Field(0, ge=0, le=LARGEST_SEED)
     noises: Noises = Field(None, min_length=1)  # None: the paper's four  # ty: ignore[invalid-assignment]
-    levels: list[int] = Field(list(LEVELS), min_length=1)  # pixels attacked
+    levels: Levels = list(LEVELS)  # pixels attacked
     draws: int | None = Field(None, ge=1, le=MOST_DRAWS)  # None: those recorded, at least one
     draw: int | None = Field(None, ge=0, le=LARGEST_SEED)  # this draw alone, counted from 0; None: the first `draws`
     dataset: KnownSet = "mnist"  # that on which the network was trained
@@ -88,15 +99,6 @@ class Plan(BaseModel, extra="forbid", frozen=True, validate_default=True):
     bfloat16: bool = False
     outputs: Path = Path("outputs")  # from the repository's root
     recompute: bool = False
-
-    @field_validator("levels")
-    @classmethod
-    def _ascending_levels(cls, levels: list[int]) -> list[int]:
-        if levels[0] < 0 or any(a >= b for a, b in pairwise(levels)):
-            raise ValueError(f"levels must ascend from 0 or more, not {levels}")
-        if levels[-1] > MOST_ATTACKS:
-            raise ValueError(f"levels must be {MOST_ATTACKS:,} or less, not {levels}")
-        return levels
 
     @model_validator(mode="after")
     def _consistent(self) -> "Plan":

@@ -3,7 +3,6 @@
 This is the only place where `lib` reads `params/`.
 """
 
-import difflib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import product
@@ -13,14 +12,23 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
-from lib.evaluation.plan import CLEAN, SAME, USUAL_NOISES, AdaptedTo, Restored, Statistics, SweepPart
+from lib.evaluation.plan import (
+    CLEAN,
+    SAME,
+    USUAL_NOISES,
+    AdaptedTo,
+    Levels,
+    Noises,
+    Restored,
+    Statistics,
+    SweepPart,
+)
 from lib.evaluation.readings import Reading
 from lib.networks import Known
 from lib.paper import LEVELS
 from lib.store.files import OUTPUTS, ROOT
-from lib.store.parameters import LARGEST_SEED, each_once
+from lib.store.parameters import LARGEST_SEED, each_once, hint, in_a_line
 from lib.training.recipe import Recipe
 
 FOLDER = ROOT / "params" / "experiments"
@@ -28,9 +36,17 @@ WHOLE = 10_000  # test images of a sweep of all of them
 Weights = Mapping[str, float]  # network -> its weight in a contrast
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(each_once)]
-Families = Annotated[
-    dict[str, list[Known]], BeforeValidator(lambda given: {"": given} if isinstance(given, list) else given)
-]
+
+
+def _by_family(given: Any) -> Any:
+    families = {"": given} if isinstance(given, list) else given
+    if not isinstance(families, dict) or not families or not all(families.values()):
+        raise ValueError(f"must be a list of networks, or such a list for each family, not {given!r}")
+    return families
+
+
+Families = Annotated[dict[str, list[Known]], BeforeValidator(_by_family)]
+Inside = Annotated[str, Field(pattern=r"^(\w[\w.@-]*(/\w[\w.@-]*)*)?$")]  # a path that does not leave its folder
 
 
 class Term(BaseModel, extra="forbid", frozen=True):
@@ -82,6 +98,8 @@ class Question(Term):
     def _adds_up(self) -> "Question":
         if abs(total := sum(self.contrast.values())) > 1e-9:
             raise ValueError(f"the weights of a contrast must add up to 0, not {total:g}")
+        if not any(abs(weight) > 1e-9 for weight in self.contrast.values()):
+            raise ValueError(f"a contrast must compare different networks, not {', '.join(self.contrast)} with itself")
         return self
 
 
@@ -104,7 +122,8 @@ class Experiment(BaseModel, extra="forbid", frozen=True):
 
     name: str = ""  # of the file, without .yaml
     title: str = ""
-    networks: Families  # by family, whose trainings vary alike; a list in its place is one family
+    # By family, whose trainings vary alike; a list is one family. `families` names those of this repository's networks.
+    networks: Families
     recipes: dict[str, dict[str, Any]] = {}  # WORD of MODEL@WORD -> in what it differs from the paper's rule
     labels: dict[Known, str] = {}  # network -> what tables and figures call it
     seeds: Seeds = [0, 1, 2]  # of the trainings of every network
@@ -112,14 +131,16 @@ class Experiment(BaseModel, extra="forbid", frozen=True):
     images: int = Field(2_000, ge=2, le=WHOLE)  # the first of the test images
     all_images: list[int] = []  # the seeds that are evaluated on all test images under the first reading
     readings: list[Reading] = Field([Reading()], min_length=1)  # of the noise
-    levels: list[int] = Field(list(LEVELS), min_length=2)  # attacks
-    noises: list[str] = list(USUAL_NOISES)
-    draw: int | None = 0  # of the noise; None: each training has a draw of its own, numbered by its seed
+    levels: Levels = list(LEVELS)  # attacks
+    noises: Noises = list(USUAL_NOISES)
+    draw: int | None = Field(
+        0, ge=0, le=LARGEST_SEED
+    )  # of the noise; None: each training has a draw of its own, numbered by its seed
     statistics: list[Activations] = Field([Activations()], min_length=1)  # a word stands for its usual choices
     without_normalisation: list[Known] = []  # networks that have no batch normalisation to adapt
     drift: bool = False  # whether to measure how far noise moves activations, too (`lib.experiments.drift`)
-    folder: str = ""  # under outputs; where the results lie if not among all others
-    bundle: str = ""  # under that folder; the predictions of a training lie in one file there, not in a file each
+    folder: Inside = ""  # under outputs; where the results lie if not among all others
+    bundle: Inside = ""  # under that folder; the predictions of a training lie in one file there, not in a file each
     keep_weights: bool = True  # of the trainings that this experiment makes
     leave_out_short: bool = False  # trainings that end below their target are shown, but are in no contrast
     questions: dict[str, Question] = {}
@@ -129,11 +150,14 @@ class Experiment(BaseModel, extra="forbid", frozen=True):
         each_once(list(self.models))
         for model in self.models:
             self.training(model, self.seeds[0])
+        if unused := self.recipes.keys() - {model.partition("@")[2] for model in self.models}:
+            raise ValueError(f"recipe {min(unused)!r} is of no network; MODEL@{min(unused)} names one that has it")
         needed = {f"question {name!r}": [*question.contrast] for name, question in self.questions.items()}
         needed |= {name: [*getattr(self, name)] for name in ("more_seeds", "labels", "without_normalisation")}
         for what, models in needed.items():
             if unknown := [model for model in models if model not in self.models]:
-                raise ValueError(f"{what} needs {unknown[0]}, which is not among the networks")
+                choices = ", ".join(self.models)
+                raise ValueError(f"{what} needs {unknown[0]}, which is not among the networks; choose from {choices}")
         return self
 
     @property
@@ -156,13 +180,13 @@ class Experiment(BaseModel, extra="forbid", frozen=True):
         if word and word not in self.recipes:
             of_others = [each for each in packaged().values() if each is not self and model in each.models]
             if not of_others:
-                raise ValueError(f"{model}: there is no recipe {word!r} among {', '.join(self.recipes) or 'recipes'}")
+                raise ValueError(f"{model}: no recipe {word!r} is declared; {hint(word, self.recipes)}")
             return of_others[0].training(model, seed, outputs)
         recipe = self.recipes[word] if word else {}
         try:
             return Recipe(model=model, seed=seed, outputs=self.outputs(outputs), **recipe)
         except ValidationError as error:
-            raise ValueError(f"recipe of {model}: " + "; ".join(map(_line, error.errors()))) from None
+            raise ValueError(f"recipe of {model}: {in_a_line(error, {'': Recipe.model_fields})}") from None
 
     def trainings(self, outputs: Path = OUTPUTS) -> Iterator[Recipe]:
         """Every training, the first seed of all networks first."""
@@ -196,32 +220,33 @@ def load(name: str | Path) -> Experiment:
     """
     path = ROOT / name if str(name).endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not path.is_file():
-        hint = _hint(str(name), sorted(each.stem for each in FOLDER.glob("*.yaml")))
-        raise ValueError(f"no experiment {str(name)!r}; {hint}, or give a .yaml file")
+        choices = sorted(each.stem for each in FOLDER.glob("*.yaml"))
+        raise ValueError(f"no experiment {str(name)!r}; {hint(str(name), choices)}, or give a .yaml file")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)
     except yaml.YAMLError as error:
         raise ValueError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path.name} must hold names with values such as `networks: [fc, resnet18]`")
     content = {key: value for key, value in content.items() if not str(key).startswith(".")}  # for YAML's anchors
-    if unknown := [str(key) for key in content if key not in Experiment.model_fields]:
-        raise ValueError(f"{path.name}: unknown {unknown[0]!r}; {_hint(unknown[0], list(Experiment.model_fields))}")
+    names = {"": [name for name in Experiment.model_fields if name != "name"]}
+    if unknown := [str(key) for key in content if key not in names[""]]:
+        raise ValueError(f"{path.name}: unknown {unknown[0]!r}; {hint(unknown[0], names[''])}")
+    names |= {"questions": Question.model_fields, "readings": Reading.model_fields}
     try:
         return Experiment.model_validate({"name": path.stem} | content)
     except ValidationError as error:
-        raise ValueError(f"{path.name}: " + "; ".join(map(_line, error.errors()))) from None
+        raise ValueError(f"{path.name}: {in_a_line(error, names | {'statistics': Activations.model_fields})}") from None
 
 
-def _hint(name: str, choices: list[str]) -> str:
-    near = difflib.get_close_matches(name, choices, n=1)
-    return "".join(f"did you mean {each!r}? " for each in near) + f"choose from {', '.join(choices)}"
+class _EachKeyOnce(yaml.SafeLoader):
+    """YAML in which a key that comes twice is an error."""
 
-
-def _line(problem: ErrorDetails) -> str:
-    """One of pydantic's findings; our own validators say themselves what was given."""
-    given = "" if problem["type"] == "value_error" else f", not {problem['input']!r}"
-    return ": ".join([*map(str, problem["loc"]), problem["msg"].removeprefix("Value error, ") + given])
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [key.value for key, _ in node.value]
+        if twice := [key for place, key in enumerate(keys) if key in keys[:place]]:
+            raise yaml.YAMLError(f"{twice[0]!r} comes twice, at line {node.start_mark.line + 1} or below")
+        return super().construct_mapping(node, deep)
 
 
 @cache
@@ -236,9 +261,21 @@ def families() -> dict[str, str]:
     return {model: family for each in reversed(packaged().values()) for model, family in each.families.items()}
 
 
+def _comparable(name: str) -> str:
+    """The name of an experiment that `experiment.ipynb` can show; ValueError, before anything is trained, if not."""
+    own = load(name)
+    if not set(USUAL_NOISES) <= set(own.noises) or own.levels[0] != 0 or len(own.levels) < 2:
+        needed = f"{', '.join(USUAL_NOISES)} at 0 and more attacks"
+        raise ValueError(f"a comparison needs {needed}, not noises {own.noises} and levels {own.levels}")
+    if Activations() not in own.statistics or (own.bundle and not own.bundle.startswith("readings/")):
+        raise ValueError("a comparison needs frozen statistics, and a bundle, if any, under readings/")
+    return name
+
+
 class Asked(BaseModel, extra="forbid", frozen=True):
     """The parameters of `experiment.ipynb`."""
 
-    experiment: str = Field("resolution", min_length=1)  # a name in params/experiments, or a .yaml file
+    experiment: Annotated[str, Field(min_length=1), AfterValidator(_comparable)] = "resolution"  # or a .yaml file
     train: bool = True
+    difference: float = Field(5.0, gt=0, allow_inf_nan=False)  # points, of which the trainings needed are shown
     outputs: Path = Path("outputs")  # from the repository's root

@@ -141,6 +141,7 @@ class Result:
             contrasts(self.trainings, {name: question.contrast}, on_each(score or question.score), together)
             for name, question in self.experiment.questions.items()
         ]
+        tables = tables or [contrasts(self.trainings, {}, {}, {})]
         return pd.concat(tables, ignore_index=True).rename(columns={"score": "noise"})
 
 
@@ -173,7 +174,9 @@ def measure(experiment: Experiment, outputs: Path = OUTPUTS, images: int | None 
             raise ValueError(f"{model} with seed {seed} was trained by another recipe: {made}, not {wanted}")
     state = reached(curves, folder)
     kept = curves[~state["short"]] if experiment.leave_out_short else curves
-    shown = tuple(model for model in experiment.models if model in every.index.unique("model"))
+    undeclared = [key for key in kept.index if key[0] in experiment.models and key not in declared]
+    kept = kept.drop(index=undeclared)
+    shown = tuple(model for model in experiment.models if model in kept.index.unique("model"))
     return Result(experiment, Trainings(shown, kept, count, of), every, state.loc[every.index])
 
 

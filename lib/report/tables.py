@@ -197,7 +197,10 @@ def contrasts(found: pd.DataFrame, questions: Mapping[str, Question]) -> pd.Data
     text = intervals(found, ESTIMATE, sign="+") + (" " + found["verdict"]).where(found["verdict"] != UNDECIDED, "")
     table = _beside(found["question"].tolist(), found["noise"], text)
     own = [questions[name] for name in table.index]
-    table.insert(0, "effect", [each.effect + ("; asked later" if each.later else "") for each in own])
+    effects = ["; ".join(filter(None, (each.effect, "asked later" * each.later))) for each in own]
+    for name, column in (("expected", [each.expected for each in own]), ("effect", effects)):
+        if any(column):
+            table.insert(0, name, column)
     return table.assign(**{"trainings of each": found.groupby("question")["trainings"].min()})
 
 

@@ -7,8 +7,10 @@ import importlib
 import os
 import sys
 import traceback
+from collections.abc import Iterable, Mapping
 from itertools import takewhile
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar, get_args
 
 import yaml
@@ -46,9 +48,7 @@ def check(kind: type[Settings], namespace: dict[str, Any]) -> Settings:
     before = takewhile(lambda cell: "check(" not in cell, namespace.get("In", []))
     for name in [name for cell in before if cell.startswith(INJECTED) for name in _assigned(cell)]:
         if name not in kind.model_fields and not name.startswith(PAPERMILL):
-            near = difflib.get_close_matches(name, kind.model_fields, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(f"unknown parameter {name!r}; {hint}choose from {', '.join(kind.model_fields)}")
+            raise ValueError(f"unknown parameter {name!r}; {hint(name, kind.model_fields)}")
     if missing := [name for name in kind.model_fields if name not in namespace]:
         raise ValueError(f"no value for {', '.join(missing)}; run the cell that gives all parameters")
     readers, values = {str: _text, Path: _path}, {}
@@ -174,12 +174,26 @@ def imported(reference: str) -> Any:
         raise ValueError(f"cannot import {reference!r}: {in_short(error)}{where}") from None
 
 
-def in_a_line(error: ValidationError) -> str:
-    """One line for an error of pydantic; the messages of our own validators contain the value already."""
+def hint(name: str, choices: Iterable[str]) -> str:
+    """What may be meant by a name, and what is allowed: `did you mean 'plus'? choose from plus, minus`."""
+    choices = list(choices)
+    near = difflib.get_close_matches(name, choices, n=1)
+    return "".join(f"did you mean {each!r}? " for each in near) + f"choose from {', '.join(choices) or 'none'}"
+
+
+def in_a_line(error: ValidationError, names: Mapping[str, Iterable[str]] = MappingProxyType({})) -> str:
+    """One line for an error of pydantic; the messages of our own validators contain the value already.
+
+    `names`: a field -> the names that are allowed within it, and "" -> those that are allowed in all others.
+    """
     lines = []
     for problem in error.errors():
-        given = "" if problem["type"] == "value_error" else f", not {problem['input']!r}"
-        lines.append(": ".join([*map(str, problem["loc"][:1]), problem["msg"].removeprefix("Value error, ") + given]))
+        where, text = [str(place) for place in problem["loc"]], problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            text = f"unknown; {hint(where[-1], names.get(where[0], names.get('', ())))}"
+        elif problem["type"] != "value_error":
+            text += f", not {problem['input']!r}"
+        lines.append(": ".join([*filter(None, where), text]))
     return "; ".join(lines)
 
 
