@@ -12,7 +12,8 @@ from worlds import pretend
 from lib import networks
 from lib.evaluation import results
 from lib.evaluation.plan import Plan, SweepPart
-from lib.experiments.measure import trainings
+from lib.experiments.declaration import packaged
+from lib.experiments.measure import measure, trainings
 from lib.noise import perturb
 from lib.paper import FIGURE_7, NETWORKS, PAPER_NOISES, TABLE_1_LEVELS, read_table_1
 from lib.statistics.curves import area
@@ -157,6 +158,14 @@ def test_the_one_table_rebuilds_what_figures_and_claims_rest_on(capsys):
     expected = ours.scores(area("edge_to_altered"))
     areas = pd.Series(np.trapezoid(curves, curves.columns) / 200, curves.index)
     np.testing.assert_allclose(areas[expected.index], expected, atol=1e-9)
+    declared = packaged()["components"]
+    short = found["table"].groupby(["model", "seed"])["short"].first() == True  # noqa: E712
+    own = areas[[(model, seed) for model in declared.models for seed in declared.more_seeds.get(model, declared.seeds)]]
+    means = own[~short[own.index]].groupby("model").mean()
+    effects = measure(declared).contrasts().query("noise == 'edge_to_altered'").set_index("question")["estimate"]
+    for name, question in declared.questions.items():
+        by_hand = sum(weight * means.get(model, np.nan) for model, weight in question.contrast.items())
+        assert question.score != "area" or by_hand == pytest.approx(effects[name], nan_ok=True), name
     assert capsys.readouterr().out
 
 

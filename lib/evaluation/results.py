@@ -16,13 +16,14 @@ from lib.evaluation.sweep import Predictions
 from lib.paper import read_table_1
 from lib.store import data
 from lib.store.files import OUTPUTS, lock, may_write, visible, write_derived
-from lib.store.parts import weights_hash
+from lib.store.parts import kept_record, weights_hash
+from lib.training.recipe import Recipe
 
 COUNTS = (2_000, 10_000)  # the test images, counted from the first, of the accuracies that are published
 READING = ["replacement", "source", "white_above", "space"]
 READING += ["statistics", "adapted_on", "adapted_to", "restored", "bfloat16"]
 KEYS = ["model", "seed", "dataset", *READING, "noise", "c", "attacks", "draw", "images"]
-COLUMNS = ["model", "recipe", *KEYS[1:], "correct", "pixels_altered"]  # described in outputs/README.md
+COLUMNS = ["model", "recipe", *KEYS[1:], "correct", "pixels_altered", "short"]  # described in outputs/README.md
 
 
 def interval(correct: np.ndarray) -> tuple[float, float]:
@@ -52,21 +53,23 @@ def accuracies(
     default they are `COUNTS`, or as many as a file has. `models`: only these networks. Raises ValueError if predictions
     were made by other weights than those on disk or in the record of the training.
     """
-    rows, hashes = [], {}
+    rows, known = [], {}
     for path in _files(outputs, models):
         for shared, made_by, levels in _counted(path, path.stat().st_mtime_ns, tuple(images)):
             if models is not None and shared["model"] not in models:
                 continue
             # the results' folder: of predictions/STEM/NAME.npz or readings/NAME/STEM.npz
             weights = networks.weights_path(shared["model"], shared["seed"], path.parents[2])
-            if weights not in hashes:
-                hashes[weights] = weights_hash(weights)
-            if hashes[weights] not in (made_by, None):
+            if weights not in known:
+                record = kept_record(weights) or {}
+                short = Recipe.of(record).is_short(record["epochs"]) if "epochs" in record else np.nan
+                known[weights] = weights_hash(weights), {"short": short}
+            if known[weights][0] not in (made_by, None):
                 raise ValueError(
                     f"{path} holds predictions of other weights than {weights.with_suffix('.json')} names: delete "
                     "them, or restore the weights and the record that they belong to"
                 )
-            rows += [shared | level for level in levels]
+            rows += [shared | level | known[weights][1] for level in levels]
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table.drop_duplicates(KEYS).sort_values(KEYS, na_position="first", ignore_index=True)  # sweeps come first
 

@@ -229,14 +229,15 @@ def load(name: str | Path) -> Experiment:
     if not isinstance(content, dict):
         raise ValueError(f"{path.name} must hold names with values such as `networks: [fc, resnet18]`")
     content = {key: value for key, value in content.items() if not str(key).startswith(".")}  # for YAML's anchors
-    names = {"": [name for name in Experiment.model_fields if name != "name"]}
-    if unknown := [str(key) for key in content if key not in names[""]]:
-        raise ValueError(f"{path.name}: unknown {unknown[0]!r}; {hint(unknown[0], names[''])}")
-    names |= {"questions": Question.model_fields, "readings": Reading.model_fields}
+    allowed = [name for name in Experiment.model_fields if name != "name"]
+    if unknown := [str(key) for key in content if key not in allowed]:
+        raise ValueError(f"{path.name}: unknown {unknown[0]!r}; {hint(unknown[0], allowed)}")
+    within = {"questions": Question, "readings": Reading, "statistics": Activations}
     try:
         return Experiment.model_validate({"name": path.stem} | content)
     except ValidationError as error:
-        raise ValueError(f"{path.name}: {in_a_line(error, names | {'statistics': Activations.model_fields})}") from None
+        names = {name: kind.model_fields for name, kind in within.items()}
+        raise ValueError(f"{path.name}: {in_a_line(error, names)}") from None
 
 
 class _EachKeyOnce(yaml.SafeLoader):
@@ -245,7 +246,7 @@ class _EachKeyOnce(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         keys = [key.value for key, _ in node.value]
         if twice := [key for place, key in enumerate(keys) if key in keys[:place]]:
-            raise yaml.YAMLError(f"{twice[0]!r} comes twice, at line {node.start_mark.line + 1} or below")
+            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]!r} comes twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
 

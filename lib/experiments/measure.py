@@ -15,7 +15,7 @@ from lib.evaluation.results import accuracies
 from lib.evaluation.sweep import Predictions
 from lib.experiments.declaration import WHOLE, Activations, Experiment, families, load, packaged
 from lib.networks import Known
-from lib.paper import LEVELS, PAPER_NOISES, PAPER_TARGET
+from lib.paper import LEVELS, PAPER_NOISES
 from lib.statistics.contrasts import contrasts
 from lib.statistics.curves import Score, Trainings, area, at, relative, wide
 from lib.store.files import OUTPUTS, ROOT
@@ -103,16 +103,14 @@ def _curves(
 def reached(curves: pd.DataFrame, outputs: Path = OUTPUTS) -> pd.DataFrame:
     """What each training reached, rows (model, seed) of `curves`.
 
-    Columns: epochs, validation (percent, after the last), short (it ended below the 99.0 % at which its rule stops),
-    device, torch (the version).
+    Columns: epochs, validation (percent, after the last), short (`Recipe.is_short`), device, torch (the version).
     """
     rows = []
     for model, seed in curves.index:
         record = networks.read_record(networks.weights_path(model, seed, outputs))
-        recipe = Recipe.of(record)
-        last = record["epochs"][-1]["accuracy"]
-        short = recipe.stop_at <= PAPER_TARGET and last < recipe.stop_at
-        rows.append((len(record["epochs"]), last, short, record.get("device", "cpu"), record.get("torch", "")))
+        epochs, short = record["epochs"], Recipe.of(record).is_short(record["epochs"])
+        own = len(epochs), epochs[-1]["accuracy"], short, record.get("device", "cpu"), record.get("torch", "")
+        rows.append(own)
     return pd.DataFrame(rows, curves.index, ["epochs", "validation", "short", "device", "torch"])
 
 

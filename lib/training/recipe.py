@@ -95,6 +95,10 @@ class Recipe(BaseModel, extra="forbid", frozen=True):
             and self.model_dump(exclude=same) == other.model_dump(exclude=same)
         )
 
+    def is_short(self, epochs: list[dict]) -> bool:
+        """Whether training ended below the 99.0 % at which its rule stops; never where only `max_epochs` ends it."""
+        return self.stop_at <= PAPER_TARGET and epochs[-1]["accuracy"] < self.stop_at
+
     def is_finished(self, epochs: list[dict]) -> bool:
         """Whether training ends after these epochs (section 3.3)."""
         return len(epochs) >= self.max_epochs or any(epoch["accuracy"] >= self.stop_at for epoch in epochs)
