@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from yaml.error import MarkedYAMLError
 
 from lib.evaluation.plan import (
     CLEAN,
@@ -246,7 +247,7 @@ class _EachKeyOnce(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         keys = [key.value for key, _ in node.value]
         if twice := [key for place, key in enumerate(keys) if key in keys[:place]]:
-            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]!r} comes twice", node.start_mark)
+            raise MarkedYAMLError(None, None, f"{twice[0]!r} comes twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
 
