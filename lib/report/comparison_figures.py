@@ -60,7 +60,7 @@ def panels(trainings: Trainings, what: str, narrow: bool = False) -> Figure:
     words = [name.split() if max(map(len, titles)) > LABEL else [name] for name in titles]
     shared = sum(1 for _ in takewhile(lambda each: len(set(each)) == 1, zip(*words, strict=False)))
     names = [" ".join(own[shared:] or own) for own in words]
-    names = [name if "(" in name else name.rstrip(")") for name in names]  # the first words of all are in the heading
+    names = [name if "(" in name[1:] else name.strip("()") for name in names]  # the first words of all are in the heading
     for noise, panel in axes.items():
         for model, name in zip(trainings.models, names, strict=True):
             _curves(panel, trainings, table, model, noise, label=name)

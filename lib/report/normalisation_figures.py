@@ -37,20 +37,25 @@ def recovery(curves: pd.DataFrame, models: list[str], what: str) -> Figure:
 
 
 @in_style
-def law(table: pd.DataFrame, measure: str, line: np.poly1d, what: str) -> Figure:
-    """Area under the curve against one measure of a network, with the line that was fitted to the filled points.
+def law(table: pd.DataFrame, what: str) -> Figure:
+    """The area under the curve of each network, and what a line fitted to some of them says of it by one measure.
 
     Args:
-        table: rows titles of networks, columns `measure`, area (percent) and fitted.
+        table: rows titles of networks, columns area and predicted (percent), and fitted: whether the line was fitted to
+            it.
     """
-    figure = Figure(figsize=(7, 4.6), layout="constrained")
+    table = table.sort_values("area")
+    figure = Figure(figsize=(7, 1.4 + 0.26 * len(table)), layout="constrained")
     axes = figure.subplots()
-    for title, row in table.iterrows():
-        place = row[measure], row["area"]
-        axes.plot(*place, "o", color="0.2", markerfacecolor="0.2" if row["fitted"] else "white")
-        axes.annotate(title, place, xytext=(7, -9), textcoords="offset points", fontsize=8)
-    ends = np.array([table[measure].min(), table[measure].max()])
-    axes.plot(ends, line(ends), color="0.6", linewidth=1, zorder=0)
-    axes.set(xlabel=measure, ylabel="area under the curve (%)", title=what)
-    axes.margins(x=0.12)
+    places = np.arange(len(table))
+    axes.hlines(places, table["area"], table["predicted"], color="0.8", linewidth=2, zorder=1)
+    axes.plot(table["predicted"], places, "x", color="0.4", zorder=3, label="by the line")
+    for fitted, fill, label in ((True, "0.2", "the paper's networks, fitted"), (False, "white", "timm's, held out")):
+        own = (table["fitted"] == fitted).to_numpy()
+        look = {"color": "0.2", "markerfacecolor": fill, "markersize": 7, "label": label}
+        axes.plot(table["area"][own], places[own], "o", **look)
+    axes.set_yticks(places, table.index, fontsize=9)
+    axes.set(xlabel="area under the curve (%)", title=what)
+    axes.grid(axis="y", visible=False)
+    axes.legend(loc="upper left", fontsize=9)
     return figure
