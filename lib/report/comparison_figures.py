@@ -59,8 +59,9 @@ def panels(trainings: Trainings, what: str, narrow: bool = False) -> Figure:
     what += f", after {last} attacks {ends(table[table['attacks'] == last].groupby('model')['mean'].mean())}"
     words = [name.split() if max(map(len, titles)) > LABEL else [name] for name in titles]
     shared = sum(1 for _ in takewhile(lambda each: len(set(each)) == 1, zip(*words, strict=False)))
+    # The first words of all are in the heading.
     names = [" ".join(own[shared:] or own) for own in words]
-    names = [name if "(" in name[1:] else name.strip("()") for name in names]  # the first words of all are in the heading
+    names = [name if "(" in name[1:] else name.strip("()") for name in names]
     for noise, panel in axes.items():
         for model, name in zip(trainings.models, names, strict=True):
             _curves(panel, trainings, table, model, noise, label=name)
