@@ -162,7 +162,7 @@ def test_predictions_stay_where_the_weights_are_not_kept(swept):
                 ask(small.weights)
     kept.unlink()
     without = results.accuracies(swept)
-    assert without["short"].isna().all() and not table["short"].any()
+    assert without["short"].isna().all() and table["short"].all(), "two epochs on few images do not reach 99 %"
     pd.testing.assert_frame_equal(without.drop(columns="short"), table.drop(columns="short"))
     with pytest.raises(FileNotFoundError, match="is not trained"):
         networks.read_record(small.weights)
