@@ -63,13 +63,14 @@ def accuracies(
             if weights not in known:
                 record = kept_record(weights) or {}
                 short = Recipe.of(record).is_short(record["epochs"]) if "epochs" in record else np.nan
-                known[weights] = weights_hash(weights), {"short": short}
-            if known[weights][0] not in (made_by, None):
+                known[weights] = weights_hash(weights), short
+            of_weights, short = known[weights]
+            if of_weights not in (made_by, None):
                 raise ValueError(
                     f"{path} holds predictions of other weights than {weights.with_suffix('.json')} names: delete "
                     "them, or restore the weights and the record that they belong to"
                 )
-            rows += [shared | level | known[weights][1] for level in levels]
+            rows += [shared | level | {"short": short} for level in levels]
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table.drop_duplicates(KEYS).sort_values(KEYS, na_position="first", ignore_index=True)  # sweeps come first
 

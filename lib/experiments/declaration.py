@@ -134,9 +134,8 @@ class Experiment(BaseModel, extra="forbid", frozen=True):
     readings: list[Reading] = Field([Reading()], min_length=1)  # of the noise
     levels: Levels = list(LEVELS)  # attacks
     noises: Noises = list(USUAL_NOISES)
-    draw: int | None = Field(
-        0, ge=0, le=LARGEST_SEED
-    )  # of the noise; None: each training has a draw of its own, numbered by its seed
+    # The draw of the noise; None: each training has a draw of its own, numbered by its seed.
+    draw: int | None = Field(0, ge=0, le=LARGEST_SEED)
     statistics: list[Activations] = Field([Activations()], min_length=1)  # a word stands for its usual choices
     without_normalisation: list[Known] = []  # networks that have no batch normalisation to adapt
     drift: bool = False  # whether to measure how far noise moves activations, too (`lib.experiments.drift`)
@@ -233,10 +232,10 @@ def load(name: str | Path) -> Experiment:
     allowed = [name for name in Experiment.model_fields if name != "name"]
     if unknown := [str(key) for key in content if key not in allowed]:
         raise ValueError(f"{path.name}: unknown {unknown[0]!r}; {hint(unknown[0], allowed)}")
-    within = {"questions": Question, "readings": Reading, "statistics": Activations}
     try:
         return Experiment.model_validate({"name": path.stem} | content)
     except ValidationError as error:
+        within = {"questions": Question, "readings": Reading, "statistics": Activations}
         names = {name: kind.model_fields for name, kind in within.items()}
         raise ValueError(f"{path.name}: {in_a_line(error, names)}") from None
 
